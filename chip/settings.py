@@ -13,7 +13,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
@@ -248,13 +248,20 @@ def save_table(
     run: Run,               # whose table it is
     table: pd.DataFrame,    # tidy, one row a measurement
     name: str,              # without suffix, such as 'seen'
+    caption: str = "",      # the sentence that reads it, shown on the report's page
 ) -> Path:                  # the CSV file
-    "Writes tables/<name>.csv and .md. Raises ValueError for a table without rows."
+    "Writes tables/<name>.csv and .md, and its caption beside them. Raises ValueError for a table without rows."
     if table.empty: raise ValueError(f"table '{name}' has no rows")
     csv, md = run.path("tables", f"{name}.csv"), run.path("tables", f"{name}.md")
     with written_aside(csv) as aside: table.to_csv(aside, index=False, float_format="%.6g", lineterminator="\n")
     with written_aside(md) as aside: aside.write_text(markdown_table(table), encoding="utf-8")
+    _save_caption(csv, caption)
     return csv
+
+
+def _save_caption(beside: Path, caption: str) -> None:
+    "Keeps the sentence that reads a figure or table in a text file of the same name."
+    with written_aside(beside.with_suffix(".txt")) as aside: aside.write_text(caption.strip() + "\n", encoding="utf-8")
 
 
 def markdown_table(table: pd.DataFrame) -> str:
@@ -276,12 +283,14 @@ def save_figure(
     run: Run,        # whose figure it is
     figure: Figure,  # a finished figure
     name: str,       # without suffix, such as 'figure5'
+    caption: str = "",  # the sentence that reads it, shown on the report's page
 ) -> Path:           # the PNG file
-    "Writes figures/<name>.png and .svg, the same bytes for the same figure."
+    "Writes figures/<name>.png and .svg, the same bytes for the same figure, and its caption beside them."
     png, svg = run.path("figures", f"{name}.png"), run.path("figures", f"{name}.svg")
     with matplotlib.rc_context({"svg.hashsalt": "chip", "svg.fonttype": "none"}):
         with written_aside(png) as aside: figure.savefig(aside, dpi=130, bbox_inches="tight", metadata={"Software": None})
         with written_aside(svg) as aside: figure.savefig(aside, bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    _save_caption(png, caption)
     return png
 
 
