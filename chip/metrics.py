@@ -66,11 +66,11 @@ def cosine_distance(
     pairs = zip(_unit_blocks(a, "a"), _unit_blocks(b, "b"))
     return np.concatenate([np.minimum(np.square(x - y).sum(axis=1) / 2, 2) for (_, x), (_, y) in pairs])
 
-# %% ../nbs/05_metrics.ipynb #2ff534b9
+# %% ../nbs/05_metrics.ipynb #5a665de3
 def _check_margin(margin: float) -> float:
     "The margin, if it is in [0, 2]."
     if not 0 <= margin <= 2:
-        raise ValueError(f"margin={margin} is outside [0, 2], the range of a cosine distance; the paper's code uses 0.1 and 0.07")
+        raise ValueError(f"margin={margin} is outside [0, 2], the range of a cosine distance; try one such as 0.1")
     return float(margin)
 
 
@@ -140,11 +140,11 @@ def plot_contrastive_loss(
     ax.legend(frameon=False)
     return ax
 
-# %% ../nbs/05_metrics.ipynb #97663cb4
+# %% ../nbs/05_metrics.ipynb #2cf723a7
 def plot_accuracy_ceiling(
     reported: dict[str, float],  # name -> a reported contrastive accuracy in [0, 1], drawn as a line
     ax: Axes,                    # where to draw
-    margins: Sequence[float] = (0.07, 0.1),  # margins to mark, those of the paper's code
+    margins: Sequence[float] = (0.07, 0.1),  # margins to mark
 ) -> Axes:                       # the same axes
     "The highest contrastive accuracy any model can have, against the margin, beside accuracies that were reported."
     grid = np.linspace(0, 0.2, 201)
@@ -152,14 +152,25 @@ def plot_accuracy_ceiling(
     ax.fill_between(grid, ceiling, 1, color="0.9", label="out of reach")
     ax.plot(grid, ceiling, color="black", label="ceiling, 1 − m/2")
     for name, value in reported.items():
+        close = any(0 < other - value < 0.005 for other in reported.values())
         ax.axhline(value, linestyle="--", linewidth=1, color="grey")
-        ax.annotate(name, (0.001, value), va="bottom", fontsize=8)
+        ax.annotate(name, (0.001, value), va="top" if close else "bottom", fontsize=8)
     ax.plot(margins, [accuracy_ceiling(m) for m in margins], "o", color="black")
     ax.set(xlabel="margin m", ylabel="contrastive accuracy", ylim=(0.9, 1.0), xlim=(0, 0.2))
-    ax.legend(frameon=False, loc="upper right")
+    ax.legend(frameon=False, loc="lower left")
     return ax
 
-# %% ../nbs/05_metrics.ipynb #24e4d97c
+# %% ../nbs/05_metrics.ipynb #58e1a2a3
+def _check_index(index: np.ndarray, size: int, name: str) -> np.ndarray:
+    "Indices as an array, if they are whole numbers in 0 … size-1."
+    index = np.asarray(index)
+    if index.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be whole numbers in 0 … {size - 1}, got values of type {index.dtype}")
+    if index.min() < 0 or index.max() >= size:
+        raise ValueError(f"{name} must be whole numbers in 0 … {size - 1}, got {index.min()} … {index.max()}")
+    return index
+
+
 def _check_targets(
     similarity: np.ndarray,  # (n, m)
     target: np.ndarray,      # (n,)
@@ -168,8 +179,7 @@ def _check_targets(
     similarity, target = np.asarray(similarity, dtype=np.float64), np.asarray(target)
     if similarity.ndim != 2 or 0 in similarity.shape or target.shape != similarity.shape[:1]:
         raise ValueError(f"similarity {similarity.shape} and target {target.shape}: expected (n, m) and (n,), n and m at least 1")
-    if target.dtype.kind not in "iu" or target.min() < 0 or target.max() >= similarity.shape[1]:
-        raise ValueError(f"targets must be whole numbers in 0 … {similarity.shape[1] - 1}, got {target.min()} … {target.max()} ({target.dtype})")
+    _check_index(target, similarity.shape[1], "target")
     bad = np.flatnonzero(~np.isfinite(similarity).all(axis=1))
     if len(bad):
         raise ValueError(f"row {bad[0]} of similarity is not finite (it holds NaN or infinity)")
@@ -235,7 +245,7 @@ def cosine_margin(
     wrong[rows, target] = -np.inf
     return similarity[rows, target] - wrong.max(axis=1)
 
-# %% ../nbs/05_metrics.ipynb #1bf164a4
+# %% ../nbs/05_metrics.ipynb #a61deb54
 def lca_heights(
     heights: np.ndarray,  # (n_true, n_choices) height of the lowest common ancestor of each true class and each choice
     chosen: np.ndarray,   # (n,) column of what was chosen
@@ -245,10 +255,7 @@ def lca_heights(
     heights, chosen, target = np.asarray(heights), np.asarray(chosen), np.asarray(target)
     if heights.ndim != 2 or chosen.shape != target.shape or chosen.ndim != 1 or len(chosen) == 0:
         raise ValueError(f"heights {heights.shape}, chosen {chosen.shape}, target {target.shape}: expected (true, choices), (n,), (n,), n at least 1")
-    for name, index, size in (("chosen", chosen, heights.shape[1]), ("target", target, heights.shape[0])):
-        if index.dtype.kind not in "iu" or index.min() < 0 or index.max() >= size:
-            raise ValueError(f"{name} must be whole numbers in 0 … {size - 1}, got {index.min()} … {index.max()} ({index.dtype})")
-    return heights[target, chosen]
+    return heights[_check_index(target, heights.shape[0], "target"), _check_index(chosen, heights.shape[1], "chosen")]
 
 # %% ../nbs/05_metrics.ipynb #340e47da
 class MeanHeights(NamedTuple):
@@ -356,12 +363,12 @@ def seen_measures(
 ) -> dict[str, float | int]:  # the measured columns of seen.csv, by name
     "All measures of one encoder on images of seen classes at one level. Raises ValueError as its parts do."
     similarity, target = _check_targets(cosine_similarity_matrix(embeddings, targets), target)
-    distance = cosine_distance(embeddings, np.asarray(targets)[target])
-    loss = contrastive_loss(distance, margin)
+    own = similarity[np.arange(len(target)), target]
+    loss = contrastive_loss(1 - own, margin)
     return {
         "n_images": len(similarity), "n_targets": similarity.shape[1],
         "top1": topk_accuracy(similarity, target, 1), "top5": topk_accuracy(similarity, target, 5),
-        "chance": topk_chance(similarity.shape[1]), "cosine": float(1 - distance.mean()),
+        "chance": topk_chance(similarity.shape[1]), "cosine": float(own.mean()),
         "contrastive_loss": loss, "contrastive_accuracy": 1 - loss,
         "mean_pairwise_cosine": mean_pairwise_cosine(embeddings),
     }
@@ -394,7 +401,7 @@ def kin_matrix(
         matrix[i, [column[key] for key in group]] = True
     return matrix
 
-
+# %% ../nbs/05_metrics.ipynb #802a6453
 def holds_kin(
     kin: np.ndarray,         # (n_unseen, n_seen) bool, each row with at least one True
     membership: np.ndarray,  # (n_seen,) target of each seen class, 0 … n_targets-1, none empty
@@ -409,7 +416,7 @@ def holds_kin(
         raise ValueError("membership must number the targets 0, 1, … without a gap: renumber the clusters")
     return kin @ (membership[:, None] == np.arange(membership.max() + 1))
 
-# %% ../nbs/05_metrics.ipynb #c85e8d16
+# %% ../nbs/05_metrics.ipynb #eded5012
 def placement_scores(
     chosen: np.ndarray,      # (n_unseen,) chosen target of each unseen class
     kin: np.ndarray,         # (n_unseen, n_seen) bool; for single photos, one row a photo: kin[label]
@@ -417,9 +424,9 @@ def placement_scores(
 ) -> np.ndarray:             # (n_unseen,) bool, right by the nearest-kin rule
     "Whether each placement is right. Raises ValueError as `holds_kin` and for a choice that is not a target."
     holds, chosen = holds_kin(kin, membership), np.asarray(chosen)
-    if chosen.shape != holds.shape[:1] or chosen.dtype.kind not in "iu" or chosen.min() < 0 or chosen.max() >= holds.shape[1]:
-        raise ValueError(f"chosen must be {len(holds)} whole numbers in 0 … {holds.shape[1] - 1}, got {chosen}")
-    return holds[np.arange(len(chosen)), chosen]
+    if chosen.shape != holds.shape[:1]:
+        raise ValueError(f"chosen has shape {chosen.shape}: expected one choice for each of {len(holds)} unseen classes")
+    return holds[np.arange(len(chosen)), _check_index(chosen, holds.shape[1], "chosen")]
 
 # %% ../nbs/05_metrics.ipynb #319b02b1
 def placement_chance(
@@ -604,7 +611,7 @@ def mcnemar_exact(
     only_a, only_b = int((a > b).sum()), int((b > a).sum())
     return float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
-# %% ../nbs/05_metrics.ipynb #663e1cf5
+# %% ../nbs/05_metrics.ipynb #678f2a50
 def summarise_seeds(
     df: pd.DataFrame,              # tidy table, one row a measurement
     by: str | Sequence[str],       # columns that tell the groups apart, such as ["method", "level"]
@@ -619,7 +626,7 @@ def summarise_seeds(
         raise ValueError(f"no column {missing[0]!r} in the table, which has {list(df.columns)}")
     twice = df[df.duplicated([*by, seed])]
     if len(twice):
-        raise ValueError(f"two rows for {dict(twice.iloc[0][[*by, seed]])}: add a column to by={by} or average within a seed first")
+        raise ValueError(f"two rows for {twice[[*by, seed]].to_dict('records')[0]}: add a column to by={by} or average within a seed first")
     rows = []
     for key, group in df.sort_values(seed).groupby(by, sort=True, dropna=False, observed=True):
         values = group[value].to_numpy(dtype=np.float64)
