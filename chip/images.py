@@ -10,7 +10,7 @@ __all__ = ['SUFFIXES', 'FORMATS', 'SPLITS', 'LAYOUT', 'Known', 'UnreadableImage'
            'check_classes', 'scan_images', 'draw_order', 'share_out', 'draw_splits', 'draw_shots', 'ImageDataset',
            'image_loader']
 
-# %% ../nbs/00_images.ipynb #2f3685c9
+# %% ../nbs/00_images.ipynb #73ad0aad
 import ast
 import hashlib
 import os
@@ -30,15 +30,16 @@ import pandas as pd
 import PIL
 import torch
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from PIL import Image, UnidentifiedImageError
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-# %% ../nbs/00_images.ipynb #78e0b76c
+# %% ../nbs/00_images.ipynb #33947ef8
 class UnreadableImage(ValueError):
     "A file that cannot be used as a picture: `path` says which, `reason` why (a countable word or two, then detail)."
 
-    _said = re.compile(r"cannot read ('[^\n]*?'|\"[^\n]*?\"): ([^\n]*)")
+    _said = re.compile(r"""cannot read ('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"): ([^\n]*)""")
 
     def __init__(
         self,
@@ -161,7 +162,7 @@ def open_image(
         raise UnreadableImage(path, os_reason(error)) from error
     return decode_image(data, path, at_least)
 
-# %% ../nbs/00_images.ipynb #e6a4763d
+# %% ../nbs/00_images.ipynb #cde3a881
 def _cell_inches(ax: Axes, n_columns: int, n_rows: int, band: float) -> float:
     "Side of a square cell, in inches, so that the grid with its title bands fits the axes."
     width, height = ax.get_position().size * ax.figure.bbox.size / ax.figure.dpi
@@ -174,17 +175,17 @@ def _wrap(title: str, inches: float, fontsize: float, n_lines: int) -> str:
     return "\n".join(textwrap.wrap(title, width, max_lines=n_lines, placeholder=" …"))
 
 
-def _place(ax: Axes, image: Image.Image, column: int, bottom: float, colour: str | None) -> None:
-    "Draw one picture centred in its cell, proportions kept, with a frame if it has a colour."
+def _place(ax: Axes, image: Image.Image, left: float, top: float, colour: str | None) -> None:
+    "Draw one picture below the top of its cell, proportions kept, with a frame if it has a colour."
     image = image.copy()
     image.thumbnail((384, 384))
     width, height = (0.94 * side / max(image.size) for side in image.size)
-    left, low = column + 0.5 - width / 2, bottom + 0.5 - height / 2
+    left, low = left + 0.5 - width / 2, top - 0.03 - height
     ax.imshow(np.asarray(image), extent=(left, left + width, low, low + height), interpolation="antialiased")
     if colour:
-        ax.add_patch(plt.Rectangle((left, low), width, height, fill=False, edgecolor=colour, linewidth=2))
+        ax.add_patch(Rectangle((left, low), width, height, fill=False, edgecolor=colour, linewidth=2))
 
-# %% ../nbs/00_images.ipynb #e930e512
+# %% ../nbs/00_images.ipynb #7b453871
 def contact_sheet(
     pictures: Sequence[Image.Image | str | Path | None],  # images or their paths; None leaves its cell empty
     titles: Sequence[str] | None = None,                  # one a picture, written above it
@@ -201,25 +202,26 @@ def contact_sheet(
             raise ValueError(f"{len(given)} {name} for {len(pictures)} pictures: give one a picture")
     n_columns = max(min(n_columns, len(pictures)), 1)
     n_rows = max(-(-len(pictures) // n_columns), 1)
-    band = (1.3 * title_lines * fontsize + 3) / 72 if titles is not None else 0.0
+    if ax is None and titles is not None:  # the width of a cell is known: give the titles no more lines than they need
+        title_lines = max((_wrap(title, cell, fontsize, title_lines).count("\n") + 1 for title in titles), default=1)
+    band = (1.35 * title_lines * fontsize + 2) / 72 if titles is not None else 0.0
     if ax is None:
-        figure = plt.figure(figsize=(n_columns * cell, n_rows * (cell + band)))
-        ax = figure.add_axes((0, 0, 1, 1))
+        ax = plt.figure(figsize=(n_columns * cell, n_rows * (cell + band))).add_axes((0, 0, 1, 1))
     inches = _cell_inches(ax, n_columns, n_rows, band)
-    row_height = 1 + band / inches
+    row_height, descent = 1 + band / inches, 0.3 * fontsize / 72 / inches
     for i, picture in enumerate(pictures):
-        bottom, colour = (n_rows - 1 - i // n_columns) * row_height, colours[i] if colours else None
+        left, top, colour = i % n_columns, (n_rows - 1 - i // n_columns) * row_height + 1, colours[i] if colours else None
         if picture is not None:
             image = picture if isinstance(picture, Image.Image) else open_image(picture, at_least=384)
-            _place(ax, to_rgb(image), i % n_columns, bottom, colour)
+            _place(ax, to_rgb(image), left, top, colour)
         if titles is not None:
-            ax.text(i % n_columns + 0.5, bottom + 0.99, _wrap(titles[i], inches, fontsize, title_lines), fontsize=fontsize,
-                    ha="center", va="bottom", color=colour or "black", linespacing=1.1)
+            ax.text(left + 0.5, top + descent, _wrap(titles[i], inches, fontsize, title_lines), fontsize=fontsize,
+                    ha="center", va="baseline", color=colour or "black", linespacing=1.1)
     ax.set(xlim=(0, n_columns), ylim=(0, n_rows * row_height), aspect="equal")
     ax.axis("off")
     return ax
 
-# %% ../nbs/00_images.ipynb #3ad893f5
+# %% ../nbs/00_images.ipynb #c4fc6592
 SPLITS = ("train", "val", "test", "unseen")
 LAYOUT = "expected DIR/train/<class>/<picture>, and optionally DIR/val, DIR/test, DIR/unseen likewise"
 _NOISE = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"}
@@ -242,7 +244,7 @@ def _entries(folder: str | Path) -> list[os.DirEntry]:
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
 
-
+# %% ../nbs/00_images.ipynb #316abebe
 def walk_files(
     folder: str | Path,                       # where to start
     above: frozenset[tuple[int, int]] = frozenset(),  # (device, inode) of the folders that led here
@@ -296,17 +298,24 @@ def _candidate(full: str, relative: str, why: str) -> Candidate | str:
     split, label = relative.split("/")[:2]
     return Candidate(relative, full, label, split, status.st_size, status.st_mtime_ns)
 
-# %% ../nbs/00_images.ipynb #4914bd17
+# %% ../nbs/00_images.ipynb #378315bd
 def _relative(full: str, root: Path) -> str:
     "Path below the root, with forward slashes."
     return Path(full).relative_to(root).as_posix()
 
 
-def _in_split(folder: Path) -> Iterator[tuple[str, str]]:
+def _written(path: str) -> str:
+    "A path that any file can hold: bytes that are no text are spelled out."
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def _in_split(folder: Path, classes: set[str] | None) -> Iterator[tuple[str, str]]:
     "Every file of a split, those outside of any class folder with the reason 'stray'."
     for entry in _entries(folder):
         if is_hidden(entry.name):
             yield entry.path, "hidden"
+        elif classes is not None and entry.name not in classes and _is_folder(entry):
+            yield entry.path, "a class that was not asked for"
         elif _is_folder(entry):
             yield from walk_files(entry.path)
         else:
@@ -316,26 +325,30 @@ def _in_split(folder: Path) -> Iterator[tuple[str, str]]:
 def _beside_splits(root: Path) -> Iterator[tuple[str, str]]:
     "Folders that are no split and pictures that lie in none, directly below the root."
     for entry in _entries(root):
-        if entry.name in SPLITS or is_hidden(entry.name):
+        if is_hidden(entry.name):
             continue
         if _is_folder(entry):
-            yield entry.path, f"stray: a folder that is none of {', '.join(SPLITS)}"
+            if entry.name not in SPLITS:
+                yield entry.path, f"stray: a folder that is none of {', '.join(SPLITS)}"
+        elif entry.name in SPLITS:
+            yield entry.path, "stray: expected a folder"
         elif Path(entry.name).suffix.lower() in SUFFIXES:
             yield entry.path, "stray: not inside a split folder"
 
-
+# %% ../nbs/00_images.ipynb #f7118a6e
 def list_files(
-    root: str | Path,  # DIR of the layout
+    root: str | Path,                 # DIR of the layout
+    classes: set[str] | None = None,  # take these seen classes only; None: all
 ) -> tuple[list[Candidate], list[tuple[str, str]]]:  # candidates; (path, reason) of everything else
     "Sort every file of an image folder into candidates and rejects, without opening any."
     root = Path(root)
     found = [*_beside_splits(root)]
     for split in SPLITS:
         if (root / split).is_dir():
-            found += _in_split(root / split)
+            found += _in_split(root / split, classes if split != "unseen" else None)
     sorted_out = [(_relative(full, root), _candidate(full, _relative(full, root), why)) for full, why in found]
     candidates = [what for _, what in sorted_out if isinstance(what, Candidate)]
-    return candidates, [(path, what) for path, what in sorted_out if isinstance(what, str)]
+    return candidates, [(_written(path), what) for path, what in sorted_out if isinstance(what, str)]
 
 # %% ../nbs/00_images.ipynb #7bbffa73
 def check_layout(
@@ -432,7 +445,7 @@ def save_cache(
     finally:
         aside.unlink(missing_ok=True)
 
-# %% ../nbs/00_images.ipynb #1abd95da
+# %% ../nbs/00_images.ipynb #73a66290
 def _key(candidate: Candidate, root: Path) -> tuple[str, int, int]:
     "What a file is remembered by."
     return f"{root.resolve().as_posix()}/{candidate.path}", candidate.size, candidate.mtime_ns
@@ -449,11 +462,11 @@ def inspect_cached(
     Path(cache).parent.mkdir(parents=True, exist_ok=True)
     known, here = load_cache(cache), f"{root.resolve().as_posix()}/"
     keys = {candidate: _key(candidate, root) for candidate in candidates}
-    old = [c for c in candidates if keys[c] in known and os.access(c.full, os.R_OK)]
-    yield from ((c, known[keys[c]], "") for c in old)
+    old = {c: known[keys[c]] for c in candidates if keys[c] in known and os.access(c.full, os.R_OK)}
+    yield from ((candidate, sha256, "") for candidate, sha256 in old.items())
     fresh = {key: value for key, value in known.items() if not key[0].startswith(here)}  # of other folders
-    fresh |= {keys[c]: known[keys[c]] for c in old}
-    unknown = [c for c in candidates if c not in set(old)]
+    fresh |= {keys[candidate]: sha256 for candidate, sha256 in old.items()}
+    unknown = [candidate for candidate in candidates if candidate not in old]
     try:
         for i, (candidate, sha256, reason) in enumerate(inspect_files(unknown, workers, progress), 1):
             if not reason:
@@ -465,13 +478,18 @@ def inspect_cached(
         if fresh != known:
             save_cache(cache, fresh)
 
-# %% ../nbs/00_images.ipynb #d889c2fd
+# %% ../nbs/00_images.ipynb #2e7edf48
+def _by_value(digits: re.Match) -> str:
+    "A run of digits, written so that text order is number order: its length, then itself."
+    number = digits[0].lstrip("0")
+    return f"{len(number):03}{number}"
+
+
 def natural_key(
-    text: str,  # a path
-) -> tuple:     # compares digits as numbers; the text itself settles ties such as 1 and 01
+    text: str,          # a path
+) -> tuple[str, str]:   # digits compare as numbers; the text itself settles ties such as 1 and 01
     "Sort key under which '2.jpg' comes before '10.jpg'."
-    parts = re.split(r"([0-9]+)", text)
-    return [(0, int(p), "") if i % 2 else (1, 0, p) for i, p in enumerate(parts)], text
+    return re.sub("[0-9]+", _by_value, text), text
 
 
 def sort_table(
@@ -482,16 +500,16 @@ def sort_table(
     keys = [(SPLITS.index(split), label, natural_key(path)) for split, label, path in columns]
     return table.iloc[sorted(range(len(table)), key=keys.__getitem__)].reset_index(drop=True)
 
-# %% ../nbs/00_images.ipynb #8108ecbd
+# %% ../nbs/00_images.ipynb #8f630b94
 def find_duplicates(
     table: pd.DataFrame,  # an ImageFolder's table, or what `draw_splits` made of it
-) -> pd.DataFrame:        # the rows that have a copy, sorted by content, with a column `leak`: the copies lie in different splits
+) -> pd.DataFrame:        # the rows that have a copy, by content; column `leak`: the copies lie in different splits
     "All pictures whose content occurs more than once."
     copies = table[table.duplicated("sha256", keep=False)]
     splits = copies.groupby("sha256")["split"].transform("nunique") if len(copies) else pd.Series([], dtype=int)
     return copies.assign(leak=splits > 1).sort_values(["sha256", "path"]).reset_index(drop=True)
 
-
+# %% ../nbs/00_images.ipynb #e0c4cec9
 def _counted(n: int, one: str, many: str) -> str:
     "'1 image', '1,234 images'."
     return f"{n:,} {one if n == 1 else many}"
@@ -527,11 +545,11 @@ class ImageFolder:
         used += f" and {unseen} unseen {'class' if unseen == 1 else 'classes'}" if unseen else ""
         reasons = Counter(reason.split(":")[0] for reason in self.rejected["reason"])
         left = ", ".join(f"{n:,} {reason}" for reason, n in sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
-        text = f"{used} used, " + (f"{_counted(len(self.rejected), 'file', 'files')} left out: {left}" if left else "no file left out")
+        out = f"{_counted(len(self.rejected), 'file', 'files')} left out: {left}" if left else "no file left out"
         leaks = find_duplicates(self.table).query("leak")["sha256"].nunique()
-        return text + (f"; {_counted(leaks, 'picture lies', 'pictures lie')} in more than one split" if leaks else "")
+        return f"{used} used, {out}" + (f"; {_counted(leaks, 'picture lies', 'pictures lie')} in more than one split" if leaks else "")
 
-# %% ../nbs/00_images.ipynb #61a096f1
+# %% ../nbs/00_images.ipynb #65c23886
 def _named(labels: Iterable[str]) -> str:
     "'class 'a'', or 'classes 'a', 'b', 'c' and 9 more'."
     labels = sorted(labels)
@@ -546,62 +564,70 @@ def check_classes(
     "Raises ValueError where the classes of the splits contradict each other, or a training class has no usable image."
     train, root = set(folder.classes("train")), folder.root
     if bare := set(expected) - train:
-        first = folder.rejected[folder.rejected["path"].str.startswith(f"train/{min(bare)}/")]
+        first = folder.rejected[(folder.rejected["path"] + "/").str.startswith(f"train/{min(bare)}/")]
         because = f" ({first['path'].iloc[0]}: {first['reason'].iloc[0]})" if len(first) else ""
-        raise ValueError(f"{_named(bare)} in '{root / 'train'}': 0 usable images, at least 1 needed{because}; add images or remove the folder")
+        needed = f"0 usable images, at least 1 needed{because}; add images or remove the folder"
+        raise ValueError(f"{_named(bare)} in '{root / 'train'}': {needed}")
     if not train:
-        raise ValueError(f"'{root / 'train'}' holds no class folder: {LAYOUT}")
+        other = folder.rejected["reason"].eq("a class that was not asked for").sum()
+        instead = f" that was asked for, but {_counted(other, 'other class', 'other classes')}" if other else ""
+        raise ValueError(f"'{root / 'train'}' holds no class folder{instead}: {LAYOUT}")
     for split in ("val", "test"):
         if strange := set(folder.classes(split)) - train:
-            raise ValueError(f"{_named(strange)} of '{root / split}': not in '{root / 'train'}'; a class must be trained to be measured")
+            which = f"{_named(strange)} of '{root / split}'"
+            raise ValueError(f"{which}: not in '{root / 'train'}'; a class must be trained to be measured")
     if both := set(folder.classes("unseen")) & train:
-        raise ValueError(f"{_named(both)}: both in '{root / 'unseen'}' and in '{root / 'train'}'; an unseen class must not be trained on")
+        where = f"both in '{root / 'unseen'}' and in '{root / 'train'}'"
+        raise ValueError(f"{_named(both)}: {where}; an unseen class must not be trained on")
 
-# %% ../nbs/00_images.ipynb #c3df6e55
+# %% ../nbs/00_images.ipynb #80d3bbf3
 def _folder_names(folder: Path) -> list[str]:
     "The class folders of a split, empty ones included."
-    return [entry.name for entry in _entries(folder) if _is_folder(entry) and not is_hidden(entry.name)] if folder.is_dir() else []
+    entries = _entries(folder) if folder.is_dir() else []
+    return [entry.name for entry in entries if _is_folder(entry) and not is_hidden(entry.name)]
 
 
 def _empty_folders(root: Path, mentioned: Iterable[str]) -> list[tuple[str, str]]:
     "Class folders outside of train in which there is nothing at all."
     named = {tuple(path.split("/")[:2]) for path in mentioned}
-    empty = [(split, name) for split in SPLITS[1:] for name in _folder_names(root / split) if (split, name) not in named]
-    return [(f"{split}/{name}", "no file in this class folder") for split, name in empty]
+    folders = [(split, name) for split in SPLITS[1:] for name in _folder_names(root / split)]
+    return [("/".join(folder), "no file in this class folder") for folder in folders if folder not in named]
 
 
+def _tables(used: list[tuple], rejected: list[tuple[str, str]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    "An ImageFolder's two tables, sorted."
+    table = sort_table(pd.DataFrame(used, columns=["path", "label", "split", "bytes", "sha256"]))
+    rejected = sorted(rejected, key=lambda row: natural_key(row[0]))
+    return table, pd.DataFrame(rejected, columns=["path", "reason"], dtype=str)
+
+# %% ../nbs/00_images.ipynb #8e3d841e
 def scan_images(
     root: str | Path,                 # DIR of the layout
     workers: int | None = None,       # threads; None: one a usable core
     cache: str | Path | None = None,  # parquet file that remembers good files; None: open every file
     progress: bool = True,            # a bar, if stderr is a terminal and it takes over three seconds
+    classes: Iterable[str] | None = None,  # take these seen classes only, such as 366 of ImageNet's 1,000; None: all
 ) -> ImageFolder:
     """
     Turn an image folder into tables, every file used or listed with its reason. Every image is decoded once.
     Raises FileNotFoundError (no such folder) or ValueError (another layout, contradicting classes), in one line.
     """
     check_layout(root)
-    root = Path(root)
+    root, wanted = Path(root), None if classes is None else set(classes)
     try:
-        classes = _folder_names(root / "train")
-        candidates, rejected = list_files(root)
+        expected = [name for name in _folder_names(root / "train") if wanted is None or name in wanted]
+        candidates, rejected = list_files(root, wanted)
     except OSError as error:
         raise ValueError(f"'{error.filename}' cannot be listed ({os_reason(error)})") from error
     if cache is None:
-        inspected = inspect_files(candidates, workers, progress)
+        inspected = [*inspect_files(candidates, workers, progress)]
     else:
-        inspected = inspect_cached(candidates, root, cache, workers, progress)
-    used = []
-    for c, sha256, reason in inspected:
-        if reason:
-            rejected.append((c.path, reason))
-        else:
-            used.append((c.path, c.label, c.split, c.size, sha256))
+        inspected = [*inspect_cached(candidates, root, cache, workers, progress)]
+    used = [(c.path, c.label, c.split, c.size, sha256) for c, sha256, reason in inspected if not reason]
+    rejected += [(c.path, reason) for c, _, reason in inspected if reason]
     rejected += _empty_folders(root, [row[0] for row in used + rejected])
-    rejected.sort(key=lambda row: natural_key(row[0]))
-    table = sort_table(pd.DataFrame(used, columns=["path", "label", "split", "bytes", "sha256"]))
-    folder = ImageFolder(root, table, pd.DataFrame(rejected, columns=["path", "reason"], dtype=str))
-    check_classes(folder, classes)
+    folder = ImageFolder(root, *_tables(used, rejected))
+    check_classes(folder, expected)
     return folder
 
 # %% ../nbs/00_images.ipynb #7f37e32b
