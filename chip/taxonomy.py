@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'EVERYDAY', 'PLURALS', 'SAME', 'NODE_COST', 'CLASS_COST', 'MOST_PARTS', 'TaxonomyError', 'tree_parents',
-           'Tree', 'Taxonomy', 'find_columns', 'split_chain', 'TaxonomyRow', 'read_rows', 'read_text', 'parse_row',
-           'rows_to_taxonomy', 'load_taxonomy', 'home', 'animals', 'unseen_animals', 'all_animals', 'ascii_tree',
-           'pretty', 'kin_table', 'plot_kin', 'plural', 'ClusterName', 'NamePart', 'name_score', 'name_candidates',
-           'best_parts', 'name_cluster', 'name_clusters', 'cut_tree', 'place_classes']
+           'Tree', 'MeasuredTree', 'shared_steps', 'TabledTree', 'Taxonomy', 'find_columns', 'split_chain',
+           'TaxonomyRow', 'parse_row', 'read_text', 'numbered_lines', 'read_rows', 'rows_to_taxonomy', 'load_taxonomy',
+           'home', 'animals', 'unseen_animals', 'all_animals', 'pretty', 'ascii_tree', 'kin_table', 'plot_kin',
+           'plural', 'ClusterName', 'NamePart', 'name_score', 'name_candidates', 'best_parts', 'name_cluster',
+           'name_clusters', 'cut_tree', 'place_classes']
 
 # %% ../nbs/01_taxonomy.ipynb #cb1932aa
 import csv
@@ -30,7 +31,7 @@ class TaxonomyError(ValueError):
         super().__init__(message)
         self.keys = tuple(keys)
 
-# %% ../nbs/01_taxonomy.ipynb #d88b1bbe
+# %% ../nbs/01_taxonomy.ipynb #2c48cc00
 def tree_parents(
     paths: Mapping[str, Sequence[str]],  # class key -> node ids from the root down to the class's own node
 ) -> dict[str, str | None]:              # node id -> its parent's id, None for the root; parents come before children
@@ -53,11 +54,12 @@ def tree_parents(
             first.setdefault(node, key)
     roots = [node for node, parent in parents.items() if parent is None]
     if len(roots) > 1:
-        raise TaxonomyError(f"{len(roots)} roots instead of one: {roots[0]!r} (class {first[roots[0]]!r}) and {roots[1]!r} "
-                            f"(class {first[roots[1]]!r}); begin every chain with the same node", [first[root] for root in roots[:2]])
+        raise TaxonomyError(f"{len(roots)} roots instead of one: {roots[0]!r} (class {first[roots[0]]!r}) and "
+                            f"{roots[1]!r} (class {first[roots[1]]!r}); begin every chain with the same node, and write '>' between nodes",
+                            [first[root] for root in roots[:2]])
     return parents
 
-# %% ../nbs/01_taxonomy.ipynb #e8ed2196
+# %% ../nbs/01_taxonomy.ipynb #1f9f415c
 class Tree:
     "Classes placed on the nodes of one rooted tree."
 
@@ -70,70 +72,54 @@ class Tree:
         self.parents = tree_parents(paths)
         self.paths = {key: tuple(path) for key, path in paths.items()}
         self.keys = tuple(self.paths)
-        self.nodes = tuple(self.parents)
+        self.nodes = tuple(self.parents)  # parents before children
         self.names = {key: (names or {}).get(key, key) for key in self.keys}
         self.node_names = {node: (node_names or {}).get(node, node) for node in self.nodes}
-        self._index_tree()
+        self._index()
 
-    def _index_tree(self):
+    def _index(self):
         self.children = {node: [] for node in self.nodes}
         self.keys_on = {node: [] for node in self.nodes}
         for node in self.nodes[1:]:
             self.children[self.parents[node]].append(node)
         for key, path in self.paths.items():
             self.keys_on[path[-1]].append(key)
-        self._heights = {}
-        for node in reversed(self.nodes):  # children first
-            hanging = bool(self.children[node] and self.keys_on[node]) or len(self.keys_on[node]) > 1
-            self._heights[node] = max([int(hanging), *(1 + self._heights[child] for child in self.children[node])])
-
-    def _known(self, what: str, table: Mapping) -> str:
-        if what not in table:
-            raise KeyError(f"{what!r} is not in this taxonomy of {len(self.keys)} classes and {len(self.nodes)} nodes")
-        return what
 
     def path(self, key: str) -> tuple[str, ...]:
         "Node ids from the root down to the key's own node. Raises KeyError for an unknown key."
-        return self.paths[self._known(key, self.paths)]
+        if key not in self.paths:
+            raise KeyError(f"{key!r} is none of the {len(self.keys)} classes of this taxonomy; see its `keys`")
+        return self.paths[key]
 
     def hangs(self, key: str) -> bool:
         "Whether the key hangs beneath its node, because it shares the node or others stand below it."
         node = self.path(key)[-1]
         return bool(self.children[node]) or len(self.keys_on[node]) > 1
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.keys)} classes, {len(self.nodes)} nodes, root {self.node_names[self.nodes[0]]!r})"
+
+# %% ../nbs/01_taxonomy.ipynb #d5848b29
+class MeasuredTree(Tree):
+    "A tree that knows how high its nodes are and where two classes meet."
+
+    def _index(self):
+        super()._index()
+        self._depths = {}
+        for node, parent in self.parents.items():
+            self._depths[node] = 0 if parent is None else self._depths[parent] + 1
+        self._heights = {}
+        for node in reversed(self.nodes):  # children before parents
+            hanging = any(self.hangs(key) for key in self.keys_on[node])
+            self._heights[node] = max([int(hanging), *(1 + self._heights[child] for child in self.children[node])])
+
     def depth(self, node: str) -> int:
-        "Steps from the root down to a node; the root's depth is 0. Raises KeyError for an unknown node."
-        parent = self.parents[self._known(node, self.parents)]
-        return 0 if parent is None else 1 + self.depth(parent)
+        "Steps from the root down to a node, 0 for the root. Raises KeyError for an unknown node."
+        return self._depths[node]
 
     def height(self, node: str) -> int:
-        "Steps of the longest way from a node down to a key beneath it; 0 for a node that is one key's own leaf."
-        return self._heights[self._known(node, self.parents)]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self.keys)} classes, {len(self.nodes)} nodes, height {self._heights[self.nodes[0]]})"
-
-# %% ../nbs/01_taxonomy.ipynb #823e8667
-class Taxonomy(Tree):
-    "A tree of classes with what the study measures on it: severity, distances and nearest kin."
-
-    def _index_tree(self):
-        super()._index_tree()
-        number = {node: i for i, node in enumerate(self.nodes)}
-        self._row = {key: i for i, key in enumerate(self.keys)}
-        self._table = np.full((len(self.keys), max(map(len, self.paths.values()))), -1)  # node numbers; -1 behind a path's end
-        for row, path in zip(self._table, self.paths.values()):
-            row[:len(path)] = [number[node] for node in path]
-
-    def _rows(self, keys: Sequence[str]) -> np.ndarray:
-        return np.array([self._row[self._known(key, self._row)] for key in keys], dtype=int)
-
-    def _shared(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        "Length of the common path of rows a and b, (n_a, n_b); column by column, to hold no third dimension in memory."
-        shared = np.zeros((len(a), len(b)), dtype=int)
-        for column in self._table.T:
-            shared += (column[a][:, None] == column[b]) & (column[b] >= 0)
-        return shared
+        "Steps of the longest way from a node down to a key; 0 for a node that is one key's own leaf. Raises KeyError for an unknown node."
+        return self._heights[node]
 
     def lca(self, a: str, b: str) -> str:
         "Node id of the lowest common ancestor of two keys. Raises KeyError for an unknown key."
@@ -143,6 +129,32 @@ class Taxonomy(Tree):
         "Severity of taking one key for the other: the height of their LCA, 0 only where a == b (Making Better Mistakes)."
         return 0 if a == b else self.height(self.lca(a, b))
 
+# %% ../nbs/01_taxonomy.ipynb #4e9e123b
+def shared_steps(
+    a: np.ndarray,  # (n_a, depth) node numbers from the root down, -1 behind a path's end
+    b: np.ndarray,  # (n_b, depth)
+) -> np.ndarray:    # (n_a, n_b) integers, how many nodes from the root down are the same
+    "Length of the path that each pair has in common; column by column, to hold no third dimension in memory."
+    shared = np.zeros((len(a), len(b)), dtype=int)
+    for x, y in zip(a.T, b.T):
+        shared += (x[:, None] == y) & (y >= 0)
+    return shared
+
+# %% ../nbs/01_taxonomy.ipynb #bf6f6912
+class TabledTree(MeasuredTree):
+    "A tree that compares all pairs of classes at once."
+
+    def _index(self):
+        super()._index()
+        number = {node: i for i, node in enumerate(self.nodes)}
+        self._row = {key: i for i, key in enumerate(self.keys)}
+        self._table = np.full((len(self.keys), max(map(len, self.paths.values()))), -1)
+        for row, path in zip(self._table, self.paths.values()):
+            row[:len(path)] = [number[node] for node in path]
+
+    def _rows(self, keys: Sequence[str]) -> np.ndarray:
+        return np.array([self._row[key] if key in self._row else self.path(key) for key in keys], dtype=int)
+
     def lca_matrix(
         self,
         keys_a: Sequence[str],                # n_a keys
@@ -151,7 +163,7 @@ class Taxonomy(Tree):
         "`lca_height` of every pair. Raises KeyError for an unknown key."
         a, b = self._rows(keys_a), self._rows(keys_a if keys_b is None else keys_b)
         heights = np.array([self._heights[node] for node in self.nodes])
-        meeting = self._table[a[:, None], self._shared(a, b) - 1]
+        meeting = self._table[a[:, None], shared_steps(self._table[a], self._table[b]) - 1]
         return np.where(a[:, None] == b, 0, heights[meeting])
 
     def tree_distances(
@@ -163,7 +175,11 @@ class Taxonomy(Tree):
         a = self._rows(self.keys if keys_a is None else keys_a)
         b = a if keys_b is None else self._rows(keys_b)
         length = np.array([len(self.paths[key]) + self.hangs(key) for key in self.keys])
-        return np.where(a[:, None] == b, 0, length[a][:, None] + length[b] - 2 * self._shared(a, b))
+        return np.where(a[:, None] == b, 0, length[a][:, None] + length[b] - 2 * shared_steps(self._table[a], self._table[b]))
+
+# %% ../nbs/01_taxonomy.ipynb #4929136d
+class Taxonomy(TabledTree):
+    "A tree of classes with what the study measures on it: severity, distances, nearest kin, names, cuts."
 
     def kin(
         self,
@@ -174,13 +190,12 @@ class Taxonomy(Tree):
         others = [other for other in among if other != key]
         if not others:
             raise ValueError(f"no class to be the kin of {key!r}: `among` holds {len(among)} keys and none but itself")
-        shared = self._shared(self._rows([key]), self._rows(others))[0]
+        shared = shared_steps(self._table[self._rows([key])], self._table[self._rows(others)])[0]
         return [other for other, n in zip(others, shared) if n == shared.max()]
 
     def subset(self, keys: Iterable[str]) -> "Taxonomy":
         "The tree of these keys alone, in their order; heights are those of the smaller tree. Raises KeyError for an unknown key."
-        paths = {key: self.path(key) for key in keys}
-        return Taxonomy(paths, self.names, self.node_names)
+        return Taxonomy({key: self.path(key) for key in keys}, self.names, self.node_names)
 
     def name_cluster(self, members: Sequence[str], among: Sequence[str] | None = None) -> "ClusterName":
         "What these classes have in common; see the function `name_cluster`."
@@ -196,11 +211,11 @@ class Taxonomy(Tree):
                 for key, path in self.paths.items()]
         return pd.DataFrame(rows, columns=["key", "name", "hypernyms", "hypernym_wnids"])
 
-# %% ../nbs/01_taxonomy.ipynb #95cb4486
+# %% ../nbs/01_taxonomy.ipynb #21480c21
 COLUMNS = {  # meaning -> headings that are understood, in order of preference
     "key": ("key", "wnid", "slug", "class", "label", "folder"),
     "name": ("name", "common_name", "title"),
-    "chain": ("hypernyms", "chain", "path", "lineage", "taxonomy"),
+    "chain": ("hypernyms", "lineage", "taxonomy", "chain", "path"),
     "ids": ("hypernym_wnids", "hypernym_ids", "wnids", "ids"),
 }
 
@@ -235,32 +250,10 @@ class TaxonomyRow:
     ids: tuple[str, ...]    # node ids, as many as there are words; empty where the file gives none
     fields: dict[str, str]  # the whole line, by heading
 
-# %% ../nbs/01_taxonomy.ipynb #888fdb4b
-def read_rows(path: Path) -> list[TaxonomyRow]:
-    "The classes of a taxonomy file. Raises TaxonomyError naming file, line and what to change; FileNotFoundError."
-    lines = read_text(path).splitlines(keepends=True)
-    heading = next((line for line in lines if line.strip()), "")
-    reader = csv.reader(lines, delimiter=max(",;\t", key=heading.count))
-    numbered = ((reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells))
-    _, header = next(numbered, (1, []))
-    columns = find_columns(header, path) if header else {}
-    rows = [parse_row(cells, header, columns, f"{path}, line {line}", line) for line, cells in numbered]
-    if not rows:
-        raise TaxonomyError(f"{path} lists no class; expected a heading and one line a class")
-    return rows
-
-
-def read_text(path: Path) -> str:
-    "A UTF-8 file's text without its byte-order mark. Raises TaxonomyError for any other encoding."
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise TaxonomyError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it again as CSV, UTF-8") from error
-
-
+# %% ../nbs/01_taxonomy.ipynb #fbd863ac
 def parse_row(cells: Sequence[str], header: Sequence[str], columns: Mapping[str, int], where: str, line: int) -> TaxonomyRow:
     "One line's cells, checked. Raises TaxonomyError that begins with `where`."
-    if len(cells) != len(header):
+    if len(cells) < len(header) or any(cells[len(header):]):  # spreadsheets may end a line with empty cells
         raise TaxonomyError(f"{where}: {len(cells)} cells where the heading has {len(header)}; "
                             "put a cell that holds a separator in double quotes")
     get = {meaning: cells[i].strip() for meaning, i in columns.items()}
@@ -274,32 +267,65 @@ def parse_row(cells: Sequence[str], header: Sequence[str], columns: Mapping[str,
                             "give each word one id, or leave the ids' cell empty")
     return TaxonomyRow(line, key, get.get("name") or key, tuple(chain), tuple(ids), dict(zip(header, cells)))
 
-# %% ../nbs/01_taxonomy.ipynb #fad87d63
+# %% ../nbs/01_taxonomy.ipynb #720cedd4
+def read_text(path: Path) -> str:
+    "A UTF-8 file's text without its byte-order mark. Raises TaxonomyError for any other encoding."
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TaxonomyError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it again as CSV, UTF-8") from error
+
+
+def numbered_lines(reader, path: Path) -> Iterable[tuple[int, list[str]]]:
+    "Line number and cells of each line that is not blank. Raises TaxonomyError where the file stops being CSV."
+    try:
+        yield from ((reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells))
+    except csv.Error as error:
+        raise TaxonomyError(f"{path}, line {reader.line_num}: not CSV ({error}); is a closing quote missing?") from error
+
+
+def read_rows(path: Path) -> list[TaxonomyRow]:
+    "The classes of a taxonomy file. Raises TaxonomyError naming file, line and what to change; FileNotFoundError."
+    lines = read_text(path).splitlines(keepends=True)
+    heading = next((line for line in lines if line.strip()), "")
+    reader = csv.reader(lines, delimiter=max(",;\t", key=heading.count))
+    numbered = numbered_lines(reader, path)
+    _, header = next(numbered, (1, []))
+    columns = find_columns(header, path) if header else {}
+    rows = [parse_row(cells, header, columns, f"{path}, line {line}", line) for line, cells in numbered]
+    if not rows:
+        raise TaxonomyError(f"{path} lists no class; expected a heading and one line a class")
+    return rows
+
+# %% ../nbs/01_taxonomy.ipynb #d3ee0ed0
 def rows_to_taxonomy(
     rows: Sequence[TaxonomyRow],    # one a class
     source: object,                 # the file's name, for messages
     known: Taxonomy | None = None,  # a tree whose node ids are borrowed by chains that have none
 ) -> Taxonomy:
     "The tree of these rows. Raises TaxonomyError naming the lines."
+    def at(row: TaxonomyRow) -> str:
+        return f"{source}, line {row.line}"
+
     lines, node_names, paths = {}, {}, {}
     borrowed = {} if known is None else {
         tuple(known.node_names[n] for n in path[:i]): path[i - 1] for path in known.paths.values() for i in range(1, len(path) + 1)}
     for row in rows:
         if row.key in lines:
-            raise TaxonomyError(f"{source}, line {row.line}: class {row.key!r} is listed already on line {lines[row.key]}; keep one of the two")
+            raise TaxonomyError(f"{at(row)}: class {row.key!r} is listed already on line {lines[row.key]}; keep one of the two")
         starts = [row.chain[:i] for i in range(1, len(row.chain) + 1)]
         ids = row.ids or tuple(borrowed.get(start, " > ".join(start)) for start in starts)
         for node, word in zip(ids, row.chain):
             if node_names.setdefault(node, word) != word:
-                raise TaxonomyError(f"{source}, line {row.line}: node {node!r} is called {word!r} here and {node_names[node]!r} above; use one word")
+                raise TaxonomyError(f"{at(row)}: node {node!r} is called {word!r} here and {node_names[node]!r} above; use one word")
         lines[row.key], paths[row.key] = row.line, ids
     try:
         return Taxonomy(paths, {row.key: row.name for row in rows}, node_names)
     except TaxonomyError as error:
-        at = ", ".join(str(lines[key]) for key in error.keys)
-        raise TaxonomyError(f"{source}, line {at}: {error}", error.keys) from error
+        where = ", ".join(str(lines[key]) for key in error.keys)
+        raise TaxonomyError(f"{source}, line {where}: {error}", error.keys) from error
 
-
+# %% ../nbs/01_taxonomy.ipynb #ce1dded4
 def load_taxonomy(
     path: str | Path,               # a CSV file, or a folder that holds taxonomy.csv
     known: Taxonomy | None = None,  # a tree whose node ids are borrowed by chains that have none
@@ -350,7 +376,12 @@ def all_animals(
     "Seen and unseen animals in one tree, the seen ones first."
     return _animal_tree(True, True, paper_only, home())
 
-# %% ../nbs/01_taxonomy.ipynb #fa4ab09b
+# %% ../nbs/01_taxonomy.ipynb #e661100b
+def pretty(name: str) -> str:
+    "A WordNet word or a folder's name for reading: 'great_grey_owl' is 'great grey owl'."
+    return re.sub(r"[_\s]+", " ", name).strip()
+
+# %% ../nbs/01_taxonomy.ipynb #d901c737
 def ascii_tree(
     taxonomy: Taxonomy,
     keys: Iterable[str] | None = None,  # draw the tree of these classes, all where None
@@ -360,10 +391,11 @@ def ascii_tree(
     if max_depth is not None and max_depth < 0:
         raise ValueError(f"max_depth={max_depth}; expected 0 (the root alone) or more")
     tree = taxonomy if keys is None else taxonomy.subset(keys)
-    return "\n".join(_draw_node(tree, tree.nodes[0], "", "", np.inf if max_depth is None else max_depth))
+    count = Counter(node for path in tree.paths.values() for node in path)
+    return "\n".join(_draw_node(tree, count, tree.nodes[0], "", "", np.inf if max_depth is None else max_depth))
 
 
-def _draw_node(tree: Taxonomy, node: str, lead: str, turn: str, levels: float) -> Iterable[str]:
+def _draw_node(tree: Taxonomy, count: Counter, node: str, lead: str, turn: str, levels: float) -> Iterable[str]:
     "The lines of one node and what is below it; `lead` is what precedes the branch's `turn` on each line."
     words = [tree.node_names[node]]
     while len(tree.children[node]) == 1 and not tree.keys_on[node]:
@@ -371,20 +403,16 @@ def _draw_node(tree: Taxonomy, node: str, lead: str, turn: str, levels: float) -
         words.append(tree.node_names[node])
     hanging = [key for key in tree.keys_on[node] if tree.hangs(key)]
     below = tree.children[node] + hanging
-    n_classes = sum(node in path for path in tree.paths.values())
-    yield lead + turn + pretty(" > ".join(words)) + (f" ({n_classes})" if below else "")
+    for key in set(tree.keys_on[node]) - set(hanging):  # a leaf: the class's own name where it is another one
+        words += [tree.names[key]] if pretty(tree.names[key]).casefold() != pretty(words[-1]).casefold() else []
+    yield lead + turn + pretty(" > ".join(words)) + (f" ({count[node]})" if below else "")
     lead += {"": "", "├── ": "│   ", "└── ": "    "}[turn]
     for i, child in enumerate(below if levels else []):
         turn = "└── " if i == len(below) - 1 else "├── "
         if i < len(tree.children[node]):
-            yield from _draw_node(tree, child, lead, turn, levels - 1)
+            yield from _draw_node(tree, count, child, lead, turn, levels - 1)
         else:
             yield lead + turn + pretty(tree.names[child])
-
-
-def pretty(name: str) -> str:
-    "A WordNet word or a folder's name for reading: 'great_grey_owl' is 'great grey owl'."
-    return re.sub(r"[_\s]+", " ", name).strip()
 
 # %% ../nbs/01_taxonomy.ipynb #4d09826d
 def kin_table(
@@ -416,7 +444,7 @@ def plot_kin(
     ax.tick_params(axis="y", length=0)
     return ax
 
-# %% ../nbs/01_taxonomy.ipynb #2b0698d6
+# %% ../nbs/01_taxonomy.ipynb #967e9e58
 EVERYDAY = {  # WordNet's word -> what a visitor of a zoo would say, in the plural
     "oscine": "songbirds", "passerine": "perching birds", "anseriform_bird": "ducks and geese", "corvine_bird": "crows and magpies",
     "phasianid": "pheasants and quails", "ratite": "ostriches and kiwis", "elasmobranch": "sharks and rays", "cyprinid": "carp-like fish",
@@ -426,16 +454,19 @@ EVERYDAY = {  # WordNet's word -> what a visitor of a zoo would say, in the plur
     "equine": "horses and zebras", "bovid": "sheep, goats and cattle", "even-toed_ungulate": "even-toed hoofed mammals",
     "odd-toed_ungulate": "odd-toed hoofed mammals", "ungulate": "hoofed mammals", "Sennenhunde": "Swiss mountain dogs",
     "scarabaeid_beetle": "scarab beetles", "odonate": "dragonflies and damselflies",
-    "hymenopterous_insect": "bees and ants", "orthopterous_insect": "grasshoppers and crickets", "homopterous_insect": "cicadas and leafhoppers",
+    "hymenopterous_insect": "bees and ants", "orthopterous_insect": "grasshoppers and crickets",
+    "homopterous_insect": "cicadas and leafhoppers",
     "dictyopterous_insect": "cockroaches and mantises", "decapod_crustacean": "crabs and lobsters", "anthozoan": "corals and sea anemones",
     "coelenterate": "jellyfish and corals", "gastropod": "snails and slugs", "crocodilian_reptile": "crocodilians",
     "diapsid": "lizards and snakes", "cetacean": "whales and dolphins", "saurian": "lizards", "chelonian": "turtles",
     "Mexican_hairless": "Mexican hairless dogs", "Bouvier_des_Flandres": "Bouviers des Flandres", "kuvasz": "kuvaszok",
     "bird_of_prey": "birds of prey", "thunder_snake": "worm snakes", "Madagascar_cat": "ring-tailed lemurs", "tusker": "tuskers",
 }
+
+# %% ../nbs/01_taxonomy.ipynb #7f30ae31
 PLURALS = {"mouse": "mice", "goose": "geese", "ox": "oxen", "wolf": "wolves", "titmouse": "titmice", "louse": "lice", "calf": "calves",
            "buffalo": "buffaloes", "mosquito": "mosquitoes", "man": "men", "foot": "feet", "larva": "larvae"}
-SAME = ("fish", "sheep", "swine", "cattle", "bison", "deer", "grouse", "fowl", "salmon", "coho", "tench", "tuna", "sturgeon", "plankton", "kin")
+SAME = ("fish", "sheep", "swine", "cattle", "bison", "deer", "grouse", "fowl", "salmon", "coho", "tench", "tuna", "sturgeon")
 
 
 def plural(
@@ -475,7 +506,7 @@ class NamePart:
     total: int            # classes of the whole collection below it
     single: bool = False  # whether it is one class and not a node
 
-# %% ../nbs/01_taxonomy.ipynb #6e365d89
+# %% ../nbs/01_taxonomy.ipynb #7df075a0
 NODE_COST, CLASS_COST, MOST_PARTS = 0.1, 0.25, 3  # what a further node or class must add to F to enter a name; parts at most
 
 
@@ -494,16 +525,15 @@ def name_candidates(
     members: Sequence[str],      # the cluster's classes
     totals: Mapping[str, int],   # node id -> classes of the whole collection below it
 ) -> list[NamePart]:             # in the tree's order
-    "Nodes above at least two members; of several above the same classes the deepest. The root only if there is no other."
+    "Nodes above at least two members; of several above the same classes the deepest."
     covers = {}
     for key in members:
         for node in taxonomy.path(key):
             covers.setdefault(node, set()).add(key)
     deepest = {(frozenset(covers[node]), totals[node]): node for node in taxonomy.nodes if len(covers.get(node, ())) > 1}
-    parts = [NamePart(node, below, total) for (below, total), node in deepest.items()]
-    return [part for part in parts if part.total < totals[taxonomy.nodes[0]]] or parts
+    return [NamePart(node, below, total) for (below, total), node in deepest.items()]
 
-# %% ../nbs/01_taxonomy.ipynb #293e9c15
+# %% ../nbs/01_taxonomy.ipynb #a75732dd
 def best_parts(
     candidates: Sequence[NamePart],  # nodes to choose from
     members: Sequence[str],          # the cluster's classes
@@ -523,13 +553,13 @@ def best_parts(
             parts = [*parts, max(apart, key=lambda part: name_score([*parts, part], len(members)))]
     return max(tried, key=lambda parts: (round(name_score(parts, len(members)), 9), -len(parts)))
 
-
+# %% ../nbs/01_taxonomy.ipynb #47f7ea5b
 def name_cluster(
     taxonomy: Taxonomy,
     members: Sequence[str],              # the cluster's classes
     among: Sequence[str] | None = None,  # the whole collection that was clustered, all of the tree's classes where None
 ) -> ClusterName:
-    "What the members have in common (F-measure of coverage and exclusiveness). Raises ValueError for no members, KeyError for an unknown one."
+    "What the members have in common, by F-measure. Raises ValueError for no members, KeyError for an unknown one."
     members = list(dict.fromkeys(members))
     if not members:
         raise ValueError("a cluster without members has no name; drop it before naming")
@@ -552,29 +582,7 @@ def _named(taxonomy: Taxonomy, members: list[str], totals: Mapping[str, int]) ->
     name = " & ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
     return ClusterName(name, node, sum(len(part.covers) for part in parts) / len(members), len(members), tuple(part.id for part in parts))
 
-# %% ../nbs/01_taxonomy.ipynb #57f89479
-def name_clusters(
-    taxonomy: Taxonomy,
-    groups: Sequence[Sequence[str]],     # the clusters' classes, the most typical first
-    among: Sequence[str] | None = None,  # the whole collection that was clustered, all of the tree's classes where None
-) -> list[ClusterName]:                  # one a cluster, no two with the same `name`
-    "Distinct names for several clusters. Raises ValueError naming an empty cluster, KeyError for an unknown class."
-    groups = [list(dict.fromkeys(group)) for group in groups]
-    if empty := [i for i, group in enumerate(groups) if not group]:
-        raise ValueError(f"clusters {empty} of {len(groups)} have no members; drop them before naming")
-    totals = _totals(taxonomy, (key for group in groups for key in group), among)
-    names = [_named(taxonomy, group, totals) for group in groups]
-    alike = {}
-    for i, named in enumerate(names):
-        alike.setdefault((named.name, named.parts), []).append(i)
-    for same in (same for same in alike.values() if len(same) > 1):
-        rivals = Counter(node for i in same for key in groups[i] for node in taxonomy.path(key))
-        for i in same:
-            names[i] = replace(names[i], name=f"{names[i].name}: {_distinction(taxonomy, groups[i], names[i], rivals)}")
-    count = Counter(named.name for named in names)
-    return [named if count[named.name] == 1 else replace(named, name=f"{named.name} (cluster {i})") for i, named in enumerate(names)]
-
-
+# %% ../nbs/01_taxonomy.ipynb #25402811
 def _distinction(taxonomy: Taxonomy, group: list[str], named: ClusterName, rivals: Mapping[str, int]) -> str:
     "The kind below the name that this group holds more of than all its rivals together, else its first members."
     covered, kinds = [], Counter()
@@ -590,7 +598,40 @@ def _distinction(taxonomy: Taxonomy, group: list[str], named: ClusterName, rival
     node, _ = max(own, key=lambda pair: (pair[1] / (len(group) + rivals[pair[0]]), taxonomy.depth(pair[0]), pair[0]))
     return plural(taxonomy.node_names[node]) + ", …"
 
-# %% ../nbs/01_taxonomy.ipynb #60379403
+# %% ../nbs/01_taxonomy.ipynb #83fd3ebc
+def name_clusters(
+    taxonomy: Taxonomy,
+    groups: Sequence[Sequence[str]],     # the clusters' classes, the most typical first
+    among: Sequence[str] | None = None,  # the whole collection that was clustered, all of the tree's classes where None
+) -> list[ClusterName]:                  # one a cluster, no two with the same `name`
+    "Distinct names for several clusters. Raises ValueError naming an empty cluster, KeyError for an unknown class."
+    groups = [list(dict.fromkeys(group)) for group in groups]
+    if empty := [i for i, group in enumerate(groups) if not group]:
+        raise ValueError(f"clusters {empty} of {len(groups)} have no members; drop them before naming")
+    totals = _totals(taxonomy, (key for group in groups for key in group), among)
+    names = [_named(taxonomy, group, totals) for group in groups]
+    alike = {}
+    for i, named in enumerate(names):
+        alike.setdefault(named.name, []).append(i)
+    for same in (same for same in alike.values() if len(same) > 1):
+        rivals = Counter(node for i in same for key in groups[i] for node in taxonomy.path(key))
+        for i in same:
+            names[i] = replace(names[i], name=f"{names[i].name}: {_distinction(taxonomy, groups[i], names[i], rivals)}")
+    count = Counter(named.name for named in names)
+    return [named if count[named.name] == 1 else replace(named, name=f"{named.name} (cluster {i})") for i, named in enumerate(names)]
+
+# %% ../nbs/01_taxonomy.ipynb #124f8550
+def _divide(paths: Sequence[tuple], positions: list[int], depth: int) -> list[tuple[list[int], int]]:
+    "The group's branches below the first node at which its paths part; itself alone where they never do."
+    end = min(len(paths[i]) for i in positions)
+    while depth < end and len({paths[i][depth] for i in positions}) == 1:
+        depth += 1
+    branches = {}
+    for i in positions:
+        branches.setdefault(paths[i][depth:depth + 1], []).append(i)
+    return [(branch, depth) for branch in branches.values()]
+
+# %% ../nbs/01_taxonomy.ipynb #68bab87b
 def cut_tree(
     taxonomy: Taxonomy,
     k: int,                             # groups at most, 1 or more
@@ -603,7 +644,7 @@ def cut_tree(
     paths = [(*taxonomy.path(key), *([f"{key} itself"] if taxonomy.hangs(key) else [])) for key in keys]
     groups = [(list(range(len(keys))), 0)] if keys else []  # (positions, depth down to which their paths are known to agree)
     while True:
-        groups.sort(key=lambda group: (-len(group[0]), group[0]))
+        groups.sort(key=lambda group: (-len(group[0]), min(paths[i] for i in group[0])))
         divided = ((group, _divide(paths, *group)) for group in groups if len(group[0]) > 1)
         fitting = next(((group, parts) for group, parts in divided if 1 < len(parts) <= k - len(groups) + 1), None)
         if fitting is None:
@@ -611,26 +652,15 @@ def cut_tree(
         groups.remove(fitting[0])
         groups += fitting[1]
     labels = np.empty(len(keys), dtype=int)
-    for i, (positions, _) in enumerate(sorted(groups)):
+    for i, (positions, _) in enumerate(sorted(groups)):  # by first position
         labels[positions] = i
     return labels
 
-
-def _divide(paths: Sequence[tuple], positions: list[int], depth: int) -> list[tuple[list[int], int]]:
-    "The group's branches below the first node at which its paths part; itself alone where they never do."
-    end = min(len(paths[i]) for i in positions)
-    while depth < end and len({paths[i][depth] for i in positions}) == 1:
-        depth += 1
-    branches = {}
-    for i in positions:
-        branches.setdefault(paths[i][depth:depth + 1], []).append(i)
-    return [(branch, depth) for branch in branches.values()]
-
-# %% ../nbs/01_taxonomy.ipynb #20abb7fa
+# %% ../nbs/01_taxonomy.ipynb #6aafd436
 def place_classes(
-    keys: Sequence[str],                  # class folders' names
-    own: str | Path | None = None,        # one's own taxonomy.csv, or a folder that may hold one
-) -> tuple[Taxonomy | None, list[str]]:   # the tree of those that have a place, in the order of `keys` (None if none has); those that have none
+    keys: Sequence[str],                 # class folders' names
+    own: str | Path | None = None,       # one's own taxonomy.csv, or a folder that may hold one
+) -> tuple[Taxonomy | None, list[str]]:  # the tree of those that have a place, None if none has; and those that have none
     "The tree of these classes, from one's own file first and the project's animals otherwise. Raises as `load_taxonomy`."
     known = all_animals(paper_only=False)
     own = None if own is None else Path(own)

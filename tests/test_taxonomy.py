@@ -1,0 +1,38 @@
+"What shows of the taxonomy only from outside a notebook: the project's root, light imports, a user's file on disk."
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chip import taxonomy
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_home_is_the_project_wherever_one_stands(monkeypatch, tmp_path):
+    monkeypatch.delenv("CHIP_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert taxonomy.home() == ROOT.resolve()
+    assert len(taxonomy.all_animals().keys) == 386
+
+
+def test_home_can_be_set_and_says_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHIP_HOME", str(tmp_path))
+    assert taxonomy.home() == tmp_path.resolve()
+    with pytest.raises(FileNotFoundError, match="set CHIP_HOME"):
+        taxonomy.animals()
+
+
+def test_importing_it_needs_no_deep_learning():
+    code = "import sys, chip.taxonomy; assert not {'torch', 'nbdev', 'fastcore', 'matplotlib'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_names_and_cuts_do_not_depend_on_the_hash_seed():
+    code = ("from chip.taxonomy import *; t = animals(); c = t.cut(40);"
+            "print([str(n) for n in name_clusters(t, [[k for k, g in zip(t.keys, c) if g == i][::2] for i in range(max(c) + 1)]"
+            " + [list(t.keys[i::7]) for i in range(7)])], c.tolist())")
+    runs = {subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True,
+                           env={"PYTHONHASHSEED": seed, "PATH": ""}).stdout for seed in ("1", "2", "3")}
+    assert len(runs) == 1
