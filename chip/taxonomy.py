@@ -6,9 +6,9 @@
 __all__ = ['COLUMNS', 'EVERYDAY', 'PLURALS', 'SAME', 'NODE_COST', 'CLASS_COST', 'MOST_PARTS', 'TaxonomyError', 'tree_parents',
            'Tree', 'MeasuredTree', 'shared_steps', 'TabledTree', 'Taxonomy', 'find_columns', 'split_chain',
            'TaxonomyRow', 'parse_row', 'read_text', 'numbered_lines', 'read_rows', 'rows_to_taxonomy', 'load_taxonomy',
-           'home', 'animals', 'unseen_animals', 'all_animals', 'pretty', 'ascii_tree', 'kin_table', 'plot_kin',
-           'plural', 'ClusterName', 'NamePart', 'name_score', 'name_candidates', 'best_parts', 'name_cluster',
-           'name_clusters', 'cut_tree', 'place_classes']
+           'project_root', 'home', 'animals', 'imagenet_index', 'unseen_animals', 'all_animals', 'pretty', 'ascii_tree',
+           'kin_table', 'plot_kin', 'plural', 'ClusterName', 'NamePart', 'name_score', 'name_candidates', 'best_parts',
+           'name_cluster', 'name_clusters', 'cut_tree', 'place_classes']
 
 # %% ../nbs/01_taxonomy.ipynb #cb1932aa
 import csv
@@ -338,23 +338,28 @@ def load_taxonomy(
     return rows_to_taxonomy(read_rows(path), path, known)
 
 # %% ../nbs/01_taxonomy.ipynb #361a12f8
+def project_root() -> Path:
+    "The folder that holds this package, its notebooks and its facts."
+    return Path(__file__).resolve().parent.parent
+
+
 def home() -> Path:
-    "The project's root: CHIP_HOME if that is set, else the folder that holds this package."
-    return Path(os.environ.get("CHIP_HOME") or Path(__file__).parent.parent).resolve()
+    "Where data/ and reports/ of runs are: the folder that CHIP_HOME names, else the project's root."
+    return Path(os.environ.get("CHIP_HOME") or project_root()).resolve()
 
 # %% ../nbs/01_taxonomy.ipynb #9955ba2a
 @cache
-def _facts(name: str, root: Path) -> tuple[TaxonomyRow, ...]:
-    path = root / "data" / "taxonomy" / name
+def _facts(name: str) -> tuple[TaxonomyRow, ...]:
+    path = project_root() / "data" / "taxonomy" / name
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; set CHIP_HOME to the folder of the project that holds data/taxonomy")
+        raise FileNotFoundError(f"{path} is missing; install the package from a clone of the project: pip install -e .")
     return tuple(read_rows(path))
 
 
 @cache
-def _animal_tree(seen: bool, unseen: bool, paper_only: bool, root: Path) -> Taxonomy:
-    rows = [row for row in _facts("imagenet_animals.csv", root) if row.fields["in_paper"] == "1" or not paper_only] if seen else []
-    rows += _facts("unseen_animals.csv", root) if unseen else ()
+def _animal_tree(seen: bool, unseen: bool, paper_only: bool) -> Taxonomy:
+    rows = [row for row in _facts("imagenet_animals.csv") if row.fields["in_paper"] == "1" or not paper_only] if seen else []
+    rows += _facts("unseen_animals.csv") if unseen else ()
     return rows_to_taxonomy(rows, "data/taxonomy")
 
 
@@ -362,19 +367,24 @@ def animals(
     paper_only: bool = True,  # the 366 classes of the paper, else all 398 animals of ImageNet-1k
 ) -> Taxonomy:
     "ImageNet's animals by wnid, in the order of ImageNet's class indices (chains from WordNet 3.0)."
-    return _animal_tree(True, False, paper_only, home())
+    return _animal_tree(True, False, paper_only)
+
+
+def imagenet_index() -> dict[str, int]:  # wnid -> 0 ... 999
+    "Which of an ImageNet-1k classifier's 1,000 outputs is which of its 398 animals."
+    return {row.key: int(row.fields["index"]) for row in _facts("imagenet_animals.csv")}
 
 
 def unseen_animals() -> Taxonomy:
     "The paper's 20 unseen classes by slug (CHIP §5; chains from WordNet 3.0)."
-    return _animal_tree(False, True, True, home())
+    return _animal_tree(False, True, True)
 
 
 def all_animals(
     paper_only: bool = True,  # as in `animals`
 ) -> Taxonomy:
     "Seen and unseen animals in one tree, the seen ones first."
-    return _animal_tree(True, True, paper_only, home())
+    return _animal_tree(True, True, paper_only)
 
 # %% ../nbs/01_taxonomy.ipynb #e661100b
 def pretty(name: str) -> str:
