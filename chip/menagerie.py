@@ -6,16 +6,17 @@
 __all__ = ['DRAWING_VERSION', 'PLAN_SHARES', 'ONSETS', 'MIDDLES', 'VOWELS', 'ENDINGS', 'PATTERNS', 'COAT', 'FORMS', 'STEPS',
            'INDIVIDUAL', 'HABITATS', 'TURN', 'CAP', 'BODY_PLANS', 'COLOUR_MAPS', 'FIRST_PICTURE', 'RECORD',
            'MenagerieSettings', 'share_out', 'new_stem', 'species_names', 'Species', 'mutate', 'seeded',
-           'plan_families', 'grow_kingdom', 'grow_tree', 'express', 'Scene', 'draw_scene', 'rgb', 'draw_background',
-           'grow_plants', 'ink', 'catmull_rom', 'bezier', 'tube', 'Part', 'Sketch', 'ear', 'horn', 'beast_head',
-           'beast_tail', 'beast', 'beast_leg', 'bird_head', 'bird', 'fish_fins', 'fish', 'insect_wings', 'insect',
-           'arachnid_legs', 'arachnid', 'saurian_back', 'saurian_leg', 'saurian_tail', 'saurian', 'saurian_head',
-           'serpent', 'serpent_tail', 'serpent_head', 'jelly', 'jelly_face', 'on_map', 'animal_colours',
-           'pattern_shapes', 'spot_grid', 'place', 'paint', 'draw_pattern', 'light_up', 'draw_animal', 'draw_picture',
-           'draw_class', 'leave_with_parent', 'run_jobs', 'is_finished', 'remove_abandoned', 'drawing_aside',
-           'current_umask', 'draw_all', 'usable_cores', 'make_menagerie']
+           'plan_families', 'grow_kingdom', 'grow_tree', 'express', 'within', 'Scene', 'draw_scene', 'rgb',
+           'draw_background', 'grow_plants', 'ink', 'picture_grid', 'catmull_rom', 'bezier', 'tube', 'Part', 'Sketch',
+           'ear', 'horn', 'beast_head', 'beast_tail', 'beast', 'beast_leg', 'bird_head', 'bird_legs', 'bird_wing',
+           'bird', 'fish_fins', 'fish', 'insect_wings', 'insect', 'arachnid_legs', 'arachnid', 'saurian_back',
+           'saurian_leg', 'saurian_tail', 'saurian', 'saurian_head', 'serpent', 'serpent_tail', 'serpent_head', 'jelly',
+           'jelly_face', 'on_map', 'animal_colours', 'pattern_shapes', 'spot_grid', 'place', 'paint', 'draw_pattern',
+           'light_up', 'draw_animal', 'draw_picture', 'plot_family_tree', 'draw_branch', 'draw_class',
+           'leave_with_parent', 'run_jobs', 'is_finished', 'remove_abandoned', 'drawing_aside', 'draw_all',
+           'usable_cores', 'make_menagerie']
 
-# %% ../nbs/02_menagerie.ipynb #355c5a49
+# %% ../nbs/02_menagerie.ipynb #b115d6f4
 import hashlib
 import json
 import multiprocessing
@@ -39,7 +40,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
-from scipy.special import ndtr
 from tqdm import tqdm
 
 # %% ../nbs/02_menagerie.ipynb #5c4e99ff
@@ -82,7 +82,7 @@ def share_out(
     shares[last] += 1
     return shares + 1
 
-# %% ../nbs/02_menagerie.ipynb #7e3dd972
+# %% ../nbs/02_menagerie.ipynb #7a212bc2
 ONSETS = "b br c cl d dr f fl g gl gr h j k kl l m n p pl pr qu r s sk sl sn st t tr v w z".split()
 MIDDLES = "b d f g l ll m n nd p r rr s t v z lb ld lm nt rd rl rm rn mb".split()
 VOWELS = "a e i o u a e i o".split()
@@ -108,13 +108,12 @@ def species_names(
     rng: np.random.Generator,
 ) -> list[str]:
     "`n` different names on one stem, such as 'velorak' and 'velorette'."
-    endings = [*ENDINGS, *(f"{first}{last}" for last in ("dor", "nik", "sel", "tam", "via") for first in VOWELS[:5])]
+    endings = ENDINGS
     while len(endings) < n:
-        endings = [f"{a}{b}" for a in endings for b in ("la", "ri", "to")] + endings
-    picked = rng.choice(len(ENDINGS) if n <= len(ENDINGS) else len(endings), size=n, replace=False)
-    return [stem + endings[i] for i in picked]
+        endings = list(dict.fromkeys([*endings, *(a + b for a in endings for b in ("dor", "la", "ri", "sel", "to"))]))
+    return [stem + endings[i] for i in rng.choice(len(endings), size=n, replace=False)]
 
-# %% ../nbs/02_menagerie.ipynb #a1069555
+# %% ../nbs/02_menagerie.ipynb #420a6b55
 PATTERNS = ("plain", "mantle", "bands", "stripes", "patches", "spots", "rings", "speckles")
 COAT = {  # trait: range of a measure, or kinds of a threshold trait; the same for every body plan
     "coat_hue": (0, 1), "coat_shade": (0, 1), "mark_hue": (0, 1), "mark_shade": (0, 1), "accent_hue": (0, 1),
@@ -129,14 +128,14 @@ FORMS = {  # body plan: trait: range or kinds; every plan has as many, so that t
               "hump": (-0.12, 0.3)},
     "bird": {"leg": (0.12, 0.75), "length": (0.38, 0.7), "depth": (0.24, 0.42), "neck": (0.0, 0.75), "head": (0.15, 0.26),
              "beak": (0.15, 0.8), "beak_kind": ("straight", "hooked", "drooping", "spoon"), "beak_depth": (0.3, 0.95),
-             "crest": ("none", "none", "tuft", "fan", "plume"), "crest_size": (0.7, 1.6),
+             "crest": ("none", "none", "tuft", "fan", "plume"), "posture": (-0.2, 0.85),
              "tail": ("square", "fan", "forked", "trailing"), "tail_length": (0.3, 1.0),
              "mask": ("none", "cap", "cheek", "bib"), "wing": (0.55, 1.0)},
-    "fish": {"length": (0.55, 1.0), "depth": (0.2, 0.58), "snout": (0.0, 0.45), "tail": ("round", "forked", "sickle", "fringed"),
+    "fish": {"length": (0.55, 1.0), "depth": (0.22, 0.7), "snout": (0.0, 0.3), "tail": ("round", "forked", "sickle", "fringed"),
              "tail_size": (0.25, 0.6), "dorsal": ("sail", "shark", "spines", "double"), "dorsal_size": (0.15, 0.6),
-             "anal": (0.05, 0.4), "pectoral": (0.15, 0.5), "face": ("none", "barbels", "lure", "sword"), "lip": (0.0, 1.0),
+             "anal": (0.05, 0.4), "pectoral": (0.15, 0.5), "face": ("none", "none", "barbels", "lure", "sword"), "lip": (0.0, 1.0),
              "gill": (0.0, 1.0), "hunch": (-0.15, 0.25), "fin_tone": ("accent", "accent", "mark", "coat")},
-    "insect": {"wings": ("shield", "dragon", "bee", "moth"), "wing_length": (0.5, 1.1), "wing_width": (0.25, 0.65),
+    "insect": {"wings": ("shield", "shield", "dragon", "bee", "moth", "moth"), "wing_length": (0.5, 1.1), "wing_width": (0.25, 0.65),
                "hind": (0.4, 1.0), "thorax": (0.12, 0.24), "abdomen": (0.3, 0.8), "waist": (0.1, 0.3), "head": (0.1, 0.2),
                "antenna": ("thread", "club", "feather", "horned"), "antenna_length": (0.2, 0.75), "leg": (0.25, 0.7),
                "jaw": (0.0, 0.3), "rings": (0, 1), "wing_tail": (-0.6, 0.5)},
@@ -144,11 +143,11 @@ FORMS = {  # body plan: trait: range or kinds; every plan has as many, so that t
                 "length": (0.45, 0.85), "depth": (0.16, 0.36), "neck": (0.1, 0.55), "head": (0.15, 0.3), "snout": (0.1, 1.0),
                 "tail": ("taper", "curl", "stub", "club"), "tail_length": (0.35, 1.3), "throat": ("none", "none", "fan", "pouch"),
                 "haunch": (0.12, 0.4), "toe": (0.06, 0.2), "frill": ("none", "none", "horns", "frill")},
-    "arachnid": {"leg": (0.45, 1.05), "leg_width": (0.03, 0.1), "bend": (0.1, 0.6), "body": (0.2, 0.4), "squat": (0.6, 1.5),
-                 "abdomen": (0.0, 0.55), "claw": ("none", "none", "pincer", "heavy"), "claw_size": (0.6, 1.4),
+    "arachnid": {"leg": (0.6, 1.25), "leg_width": (0.025, 0.085), "bend": (0.1, 0.6), "body": (0.2, 0.4), "squat": (0.6, 1.5),
+                 "abdomen": (0.0, 0.48), "claw": ("none", "none", "pincer", "heavy"), "claw_size": (0.6, 1.4),
                  "tail": ("none", "none", "sting", "fan"), "tail_length": (0.5, 1.1), "stalk": (0.0, 0.3),
                  "spikes": ("none", "none", "rim", "fur"), "joint": (0, 1), "legs": ("6", "8", "8", "10")},
-    "serpent": {"girth": (0.06, 0.17), "waves": (1.0, 2.6), "height": (0.25, 0.55), "taper": (0.15, 0.8), "head": (0.9, 1.8),
+    "serpent": {"girth": (0.07, 0.2), "waves": (1.0, 2.6), "height": (0.3, 0.75), "taper": (0.15, 0.8), "head": (0.9, 1.8),
                 "snout": (0.3, 1.1), "hood": ("none", "none", "hood", "collar"), "hood_size": (0.7, 1.4),
                 "tail": ("plain", "rattle", "fin", "fork"), "tail_size": (0.6, 1.5), "ridge": ("none", "none", "spines", "fin"),
                 "ridge_size": (0.5, 1.3), "horn": ("none", "none", "brow", "feelers"), "swell": (-0.3, 0.4)},
@@ -157,7 +156,7 @@ FORMS = {  # body plan: trait: range or kinds; every plan has as many, so that t
               "crown": ("none", "none", "knobs", "fin", "spots"), "crown_size": (0.6, 1.4), "mouth": (0.0, 0.7),
               "suckers": (0, 1), "point": (0.0, 0.5)},
 }
-STEPS = {"body_plan": 0.4, "order": 0.5, "family": 0.6, "species": 0.48}  # standard deviation of a mutation, by level
+STEPS = {"body_plan": 0.4, "order": 0.6, "family": 0.58, "species": 0.38}  # standard deviation of a mutation, by level
 
 # %% ../nbs/02_menagerie.ipynb #f5cacb99
 @dataclass(frozen=True)
@@ -247,8 +246,8 @@ def grow_tree(settings: MenagerieSettings = MenagerieSettings()) -> pd.DataFrame
                          family=leaf.family, hypernyms=chain, hypernym_wnids=chain))
     return pd.DataFrame(rows)
 
-# %% ../nbs/02_menagerie.ipynb #2428a1ef
-INDIVIDUAL = 0.15  # standard deviation of an individual's measures about its species', on the scale where a kingdom's is 1
+# %% ../nbs/02_menagerie.ipynb #9f9fd08f
+INDIVIDUAL = 0.22  # standard deviation of an individual's measures about its species', on the scale where a kingdom's is 1
 
 
 def express(
@@ -256,16 +255,22 @@ def express(
     rng: np.random.Generator,
 ) -> SimpleNamespace:  # trait -> value: a number within the measure's range, or a kind
     "The traits of one individual of a species."
-    individual = INDIVIDUAL * rng.normal(size=len(species.traits))
+    individual = (INDIVIDUAL * rng.normal(size=len(species.traits))).tolist()
     expressed = {}
     for (name, scale), inherited, own in zip((COAT | FORMS[species.body_plan]).items(), species.traits, individual):
         if isinstance(scale[0], str):
-            expressed[name] = scale[min(int(ndtr(inherited) * len(scale)), len(scale) - 1)]
+            expressed[name] = scale[min(int(within(inherited) * len(scale)), len(scale) - 1)]
         else:
-            expressed[name] = scale[0] + (scale[1] - scale[0]) * float(ndtr(inherited + own))
+            expressed[name] = scale[0] + (scale[1] - scale[0]) * within(inherited + own)
     return SimpleNamespace(**expressed)
 
-# %% ../nbs/02_menagerie.ipynb #9c8362f7
+
+def within(trait: float) -> float:  # 0 … 1
+    "The open scale folded into a range: 1.6 standard deviations reach its end, and what wanders further is turned back."
+    share = (0.5 + trait / 3.2) % 2
+    return min(share, 2 - share)
+
+# %% ../nbs/02_menagerie.ipynb #835e4c56
 @dataclass(frozen=True)
 class Scene:
     "Where, how and in what light an animal is seen. Nothing here knows which animal."
@@ -289,8 +294,8 @@ class Scene:
 
 def draw_scene(rng: np.random.Generator) -> Scene:
     "A scene at random."
-    low = dict(angle=-15, fill=0.66, squeeze=0.84, x=-1, y=-1, light=-2.6, relief=0.5, brightness=0.78, warmth=-1)
-    high = dict(angle=15, fill=0.96, squeeze=1.0, x=1, y=1, light=-0.5, relief=1.0, brightness=1.12, warmth=1)
+    low = dict(angle=-15, fill=0.72, squeeze=0.84, x=-1, y=-1, light=-2.6, relief=0.5, brightness=0.78, warmth=-1)
+    high = dict(angle=15, fill=0.97, squeeze=1.0, x=1, y=1, light=-0.5, relief=1.0, brightness=1.12, warmth=1)
     values = {name: float(rng.uniform(low[name], high[name])) for name in low}
     posture = dict(zip(("stride", "nod", "sway", "beat", "bend"), rng.uniform(-1, 1, size=5).tolist()))
     return Scene(habitat=int(rng.integers(len(HABITATS))), flip=bool(rng.random() < 0.5), **values, **posture)
@@ -327,7 +332,7 @@ def draw_background(
         draw.polygon(hill.ravel().tolist(), fill=ink(colour))
         grow_plants(draw, rng, plant, level, size)
     for cx, cy, r in np.c_[rng.uniform(0, 1, (5, 2)), rng.uniform(0.01, 0.05, 5)] * size:
-        draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=ink((land[1] + 255) / 2))
+        draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=ink(land[1] * 0.65 + 90))
     return image.filter(ImageFilter.BoxBlur(rng.uniform(0.3, 1.8) * size / 128))
 
 
@@ -347,9 +352,21 @@ def ink(colour: np.ndarray) -> tuple[int, int, int]:
     "A colour as Pillow wants it."
     return tuple(int(min(max(c, 0), 255)) for c in colour)
 
-# %% ../nbs/02_menagerie.ipynb #5aff77a9
+# %% ../nbs/02_menagerie.ipynb #aad3c601
+def picture_grid(
+    rows: list[list[Image.Image]],  # equally large pictures
+) -> Image.Image:
+    "Pictures side by side and rows beneath each other."
+    width, height = rows[0][0].size
+    sheet = Image.new("RGB", (width * max(map(len, rows)), height * len(rows)), "white")
+    for y, row in enumerate(rows):
+        for x, picture in enumerate(row):
+            sheet.paste(picture, (x * width, y * height))
+    return sheet
+
+# %% ../nbs/02_menagerie.ipynb #e0f0fa90
 TURN = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-CAP = np.linspace(0, np.pi, 6)
+CAP = np.linspace(0, np.pi, 7)
 
 
 def catmull_rom(
@@ -531,11 +548,11 @@ def beast_leg(s: Sketch, x: float, foot: float, swing: float, leg: float, w: flo
     s.tube([[x, foot - leg - 0.5 * w], knee, [toe, foot]], [w * 1.25, w * 0.75, w * 0.6], colour, skin=colour == "coat", height=150)
     s.oval(toe + 0.35 * w, foot, 0.95 * w, 0.5 * w, "accent_dark", height=155)
 
-# %% ../nbs/02_menagerie.ipynb #9df33fa0
+# %% ../nbs/02_menagerie.ipynb #aed30f87
 def bird_head(s: Sketch, t: SimpleNamespace, x: float, y: float) -> None:
     "Crest, beak, mask and eye about (x, y)."
     h, b = t.head, t.beak * 0.75
-    r = h * t.crest_size
+    r = 1.1 * h
     crests = {"tuft": [(-0.7, -1.5)], "fan": [(-1.6, -0.9), (-1.1, -1.5), (-0.4, -1.8), (0.3, -1.7)], "plume": [(-2.0, -1.3), (-1.6, -1.9)]}
     for dx, dy in crests.get(t.crest, []):
         s.tube([[x, y - 0.6 * h], [x + 0.3 * dx * r, y + 0.9 * dy * r], [x + dx * r, y + dy * r]], [0.2 * h, 0.2 * h, 0.03], "accent")
@@ -552,34 +569,53 @@ def bird_head(s: Sketch, t: SimpleNamespace, x: float, y: float) -> None:
     s.eye(x + 0.35 * h, y - 0.15 * h, 0.27 * h * t.eye)
 
 
-def bird(t: SimpleNamespace, pose: Scene) -> Sketch:
-    "Two legs, wings, a beak; from the side."
-    s, l, d = Sketch(), t.length, t.depth
+def bird_legs(s: Sketch, t: SimpleNamespace, stride: float) -> None:
+    "Two legs with three toes each."
+    d = t.depth
     for dx, phase, colour in ((0.05, 1, "accent_dark"), (-0.1, -1, "accent")):
-        toe = dx + 0.3 * phase * pose.stride * t.leg
-        s.tube([[dx, 0.5 * d], [dx - 0.06, 0.6 * d + 0.6 * t.leg], [toe, 0.9 * d + t.leg]], [0.045, 0.03], colour)
+        toe, ground = dx + 0.3 * phase * stride * t.leg, 0.9 * d + t.leg
+        s.tube([[dx, 0.4 * d], [dx - 0.06, 0.6 * d + 0.6 * t.leg], [toe, ground]], [0.045, 0.03], colour)
         for reach in (0.16, 0.08, -0.08):
-            s.tube([[toe, 0.9 * d + t.leg], [toe + reach, 0.93 * d + t.leg]], [0.025], colour)
+            s.tube([[toe, ground], [toe + reach, ground + 0.03]], [0.025], colour)
+
+
+def bird_wing(s: Sketch, t: SimpleNamespace, beat: float) -> None:
+    "The near wing, folded or half lifted, with its long feathers."
+    l, d = t.length, t.depth
+    w, lift = t.wing * (0.5 + l), 0.3 * beat - 0.1
+    root = np.array([0.45 * l, -0.4 * d])
+    for drop in (0.55, 0.3, 0.05):
+        tip = root + [-w * (1.1 - 0.35 * drop), w * lift + d * (0.5 + drop)]
+        s.tube([root + [-0.15, 0.3 * d], root + [-0.5 * w, 0.3 * d + 0.3 * drop * d], tip], [0.25 * d, 0.3 * d, 0.03], "wing", height=175)
+    s.blob([root + [0.08, 0.1 * d], root + [-0.35 * w, -0.1 * d], root + [-0.75 * w, 0.45 * w * lift + 0.45 * d], root + [-0.25 * w, 0.75 * d],
+            root + [0.05, 0.6 * d]], "wing", skin=t.wing > 0.8, height=185)
+
+
+def bird(t: SimpleNamespace, pose: Scene) -> Sketch:
+    "Two legs, wings, a beak; from the side, the body held level or upright."
+    s, l, d = Sketch(), t.length, t.depth
+    bird_legs(s, t, pose.stride)
+    legs = len(s.parts)
     n, y = t.tail_length, 0.12 + 0.15 * pose.sway
     spread = {"square": (0.0, 0.08), "fan": (-0.35, -0.12, 0.12, 0.35), "forked": (-0.22, 0.22), "trailing": (-0.05, 0.5)}[t.tail]
     for i, dy in enumerate(spread):
         s.tube([[-0.6 * l, 0], [-l - 0.3 * n, 0.3 * y], [-l - 0.8 * n, (y + dy) * n]], [0.5 * d, 0.1 + 0.1 * d, 0.05], ("mark", "coat")[i % 2])
-    head = (0.75 * l + 0.4 * t.neck, -0.55 * d - 0.9 * t.neck - 0.3 * t.head + 0.1 * pose.nod)
-    s.tube([[0.45 * l, -0.1 * d], [0.9 * l + 0.1 * t.neck, -0.3 * t.neck], head], [0.8 * d, 0.35 * d + 0.3 * t.head, 0.72 * t.head], "coat", skin=True)
     s.blob([[-l, 0.12 * d], [-0.5 * l, -0.7 * d], [0.25 * l, -d], [0.85 * l, -0.6 * d], [l * 0.95, 0.2 * d], [0.45 * l, d], [-0.35 * l, 0.8 * d]],
            "coat", skin=True, height=140)
     if t.mask == "bib":
         s.oval(0.68 * l, 0.15 * d, 0.3 * l, 0.6 * d, "mark", angle=0.3, line=False, height=140)
-    w, lift = t.wing * l * 1.35, 0.35 * pose.beat - 0.05
-    root = np.array([0.4 * l, -0.35 * d])
-    tip = root + [-w, w * (0.35 + lift)]
-    s.blob([root, root + [-0.35 * w, -0.22 * d], tip, root + [-0.35 * w, 0.5 * d + 0.45 * w * lift + 0.1], root + [0.06, 0.4 * d]], "wing", height=180)
-    for share in (0.45, 0.7):
-        s.tube([root + [-0.25 * w, 0.25 * d], root + (tip - root) * share + [0.0, 0.2 * d]], [0.02], "line", line=False)
+    bird_wing(s, t, pose.beat)
+    c, sn = np.cos(t.posture), np.sin(t.posture)
+    for part in s.parts[legs:]:
+        part.points = part.points @ np.array([[c, -sn], [sn, c]])
+    shoulder = np.array([0.7 * l * c - 0.3 * d * sn, -0.7 * l * sn - 0.3 * d * c])
+    head = shoulder + [0.12 + 0.4 * t.neck, -0.25 * d - 0.9 * t.neck - 0.3 * t.head + 0.1 * pose.nod]
+    path = [shoulder + [-0.2 * l, 0.3 * d], shoulder + [0.25 * l + 0.1 * t.neck, -0.2 * t.neck], head]
+    s.tube(path, [0.6 * d, 0.35 * d + 0.3 * t.head, 0.72 * t.head], "coat", skin=True, line=t.neck > 0.25, height=150)
     bird_head(s, t, *head)
     return s
 
-# %% ../nbs/02_menagerie.ipynb #21fcb1d4
+# %% ../nbs/02_menagerie.ipynb #63ddd64c
 def fish_fins(s: Sketch, t: SimpleNamespace, tone: str) -> None:
     "Tail, back and belly fins, behind the body."
     l, d, f = t.length, t.depth, t.tail_size
@@ -608,7 +644,7 @@ def fish(t: SimpleNamespace, pose: Scene) -> Sketch:
     fish_fins(s, t, tone)
     mouth = l + t.snout
     if t.face == "sword":
-        s.tube([[l, 0.02], [mouth + 0.55, 0.0]], [0.06, 0.01], "shade")
+        s.tube([[l, 0.02], [mouth + 0.36, 0.0]], [0.06, 0.01], "shade")
     s.blob([[-l, 0.0], [-0.6 * l, -0.45 * d], [0.0, -d - t.hunch * 0.5], [0.6 * l, -0.75 * d - t.hunch], [mouth, 0.0], [0.6 * l, 0.75 * d],
             [0, d], [-0.6 * l, 0.45 * d]], "coat", skin=True, height=150)
     if t.face == "barbels":
@@ -629,7 +665,7 @@ def fish(t: SimpleNamespace, pose: Scene) -> Sketch:
         part.points = part.points + np.c_[np.zeros(len(part.points)), 0.16 * pose.bend * part.points[:, 0] ** 2]
     return s
 
-# %% ../nbs/02_menagerie.ipynb #fd18eae8
+# %% ../nbs/02_menagerie.ipynb #f178360e
 def insect_wings(s: Sketch, t: SimpleNamespace, pose: Scene) -> None:
     "The wings of one side and, mirrored, of the other."
     n, w, open_ = t.wing_length, t.wing_width, 0.12 * pose.beat
@@ -658,9 +694,11 @@ def insect(t: SimpleNamespace, pose: Scene) -> Sketch:
             lean = (0.55, -0.1, -0.6)[i] + 0.15 * side * pose.stride * (-1) ** i
             knee, toe = [at + lean * 0.5 * t.leg, side * (0.1 + 0.55 * t.leg)], [at + lean * 1.3 * t.leg, side * (0.12 + t.leg)]
             s.tube([[at, 0], knee, toe], [0.045, 0.03, 0.02], "accent_dark")
+    if t.wings != "shield":
+        insect_wings(s, t, pose)
     back = -0.1 - t.abdomen
-    body = dict(skin=t.wings in ("bee", "dragon"), height=150)
-    s.tube([[-0.08, 0], [back, 0.06 * pose.bend]], [0.6 * t.waist, t.waist, 0.9 * t.waist, 0.4 * t.waist], "coat", **body)
+    body = dict(skin=t.wings in ("bee", "dragon"), height=170)
+    s.oval(0.5 * back - 0.05, 0.03 * pose.bend, 0.62 * abs(back), 0.75 * t.waist + 0.04, "coat", angle=0.08 * pose.bend, **body)
     x = 0.08 + t.thorax
     for side in (1, -1):
         a, tip = t.antenna_length, [x + 0.1 + 0.75 * t.antenna_length, side * (0.1 + 0.55 * t.antenna_length) + 0.08 * pose.sway]
@@ -671,7 +709,8 @@ def insect(t: SimpleNamespace, pose: Scene) -> Sketch:
         if t.jaw > 0.08:
             s.tube([[x + t.head, side * 0.5 * t.head], [x + t.head + t.jaw, side * t.head], [x + t.head + t.jaw, side * 0.02]], [0.05, 0.02], "accent_dark")
     s.oval(0.0, 0, t.thorax, 0.9 * t.thorax + 0.03, "accent", height=160)
-    insect_wings(s, t, pose)
+    if t.wings == "shield":
+        insect_wings(s, t, pose)
     s.oval(x + 0.3 * t.head, 0, t.head, 0.95 * t.head, "accent", height=170)
     s.eye(x + 0.5 * t.head, 0.75 * t.head, 0.42 * t.head * t.eye, both=True)
     return s
@@ -910,7 +949,7 @@ def jelly_face(s: Sketch, t: SimpleNamespace, w: float, h: float, top: float, po
 BODY_PLANS = {"beast": beast, "bird": bird, "fish": fish, "insect": insect, "saurian": saurian, "arachnid": arachnid,
               "serpent": serpent, "jelly": jelly}
 
-# %% ../nbs/02_menagerie.ipynb #187d9ebe
+# %% ../nbs/02_menagerie.ipynb #465ac6c1
 COLOUR_MAPS = {name: np.array([[rgb("#" + colour) for colour in row.split()] for row in rows]) for name, rows in {
     "earthy": ("fbf3e4 f3d9a8 efbb86 e2dfda cdbfb2 aebfc4", "c99e6c d8893a b9502e a3a5a6 93805f 6d8494", "6b4a33 7a4020 5a2a26 46494f 3a2f2a 2f4152"),
     "vivid": ("f9e58c fbbf9c f5b3d0 b9bdf2 a5e0ee c9ecae", "f4ac1c ea5330 cc3f8f 6a55c4 2b86d3 3aa866", "94621a 93222f 6b1f5c 35276f 1a3670 17583f"),
@@ -938,7 +977,7 @@ def animal_colours(t: SimpleNamespace, body_plan: str) -> dict[str, np.ndarray]:
     accent = on_map("vivid", t.accent_hue, t.accent_shade)
     return {"coat": coat, "mark": mark, "accent": accent, "accent_dark": accent * 0.55, "shade": coat * 0.72,
             "belly": coat + (np.float32(250) - coat) * t.belly, "wing": (coat * 0.35 + mark * 0.65) if t.pattern in ("plain", "mantle") else coat * 0.82,
-            "glass": accent * 0.25 + 180, "horn": np.array([236, 222, 190]), "white": np.array([252, 252, 248]), "black": np.array([28, 24, 26]),
+            "glass": accent * 0.4 + 138, "horn": np.array([236, 222, 190]), "white": np.array([252, 252, 248]), "black": np.array([28, 24, 26]),
             "tongue": np.array([214, 60, 70]), "line": np.minimum(coat, accent) * 0.28}
 
 # %% ../nbs/02_menagerie.ipynb #da8ae9b8
@@ -983,7 +1022,7 @@ def spot_grid(t: SimpleNamespace, rng: np.random.Generator, width: float, height
     radius = pitch * (0.16 + 0.26 * t.pattern_cover) * np.exp(0.15 * rng.normal(size=len(grid)))
     return np.c_[places, radius]
 
-# %% ../nbs/02_menagerie.ipynb #ab387dab
+# %% ../nbs/02_menagerie.ipynb #83c612bd
 def place(sketch: Sketch, scene: Scene, size: int) -> Callable[[np.ndarray], np.ndarray]:
     "The map from the animal's coordinates to pixels: foreshortened, turned, scaled to fill the scene's share, and put in its place."
     points = np.concatenate([part.points for part in sketch.parts])
@@ -1021,7 +1060,7 @@ def paint(
         outline = pixels[start : start + len(part.points)]
         start += len(part.points)
         outline = outline.ravel().tolist()
-        for pen, fill in zip(pens, (inks[part.colour], 255, 255 * part.skin, part.height)):
+        for pen, fill in zip(pens, (inks[part.colour], 255, 255 if part.skin else 0, part.height)):
             pen.polygon(outline, fill=fill)
         if part.line:
             ring = outline + outline[:4]
@@ -1102,6 +1141,47 @@ def draw_picture(
     "Picture `number` of a species: it depends on the kingdom's seed, the species and the number, not on what else is drawn."
     return draw_animal(species, seeded(settings.seed, "picture", species.key, number), settings.size)
 
+# %% ../nbs/02_menagerie.ipynb #c51c0a56
+def plot_family_tree(
+    settings: MenagerieSettings,
+    body_plan: str,
+    ax,                    # matplotlib axes
+    n_orders: int = 2,     # shown, the first ones
+    n_species: int = 3,    # shown, of each family at most
+):                         # the axes
+    "The branches of one body plan, from the root to pictures of species."
+    leaves = [leaf for leaf in grow_kingdom(settings) if leaf.seen and leaf.body_plan == body_plan]
+    orders = list(dict.fromkeys(leaf.order for leaf in leaves))[:n_orders]
+    families = {order: list(dict.fromkeys(leaf.family for leaf in leaves if leaf.order == order)) for order in orders}
+    shown = [[leaf for leaf in leaves if leaf.family == family][:n_species] for order in orders for family in families[order]]
+    n_rows = sum(map(len, shown))
+    ax.set(xlim=(0, 5), ylim=(n_rows - 0.4, -0.6), title=body_plan)
+    ax.axis("off")
+    box = ax.get_window_extent()
+    width = 0.92 * (box.height / n_rows) / (box.width / 5)  # of a square picture, one row high
+    row, middle = 0, {}
+    for sisters in shown:
+        for leaf in sisters:
+            ax.imshow(draw_picture(settings, leaf, 0), extent=(3, 3 + width, row + 0.46, row - 0.46), aspect="auto")
+            ax.text(3.1 + width, row, leaf.name, va="center")
+            row += 1
+        rows = list(range(row - len(sisters), row))
+        middle[sisters[0].family] = draw_branch(ax, sisters[0].family, 2, rows, 3)
+    for order in orders:
+        middle[order] = draw_branch(ax, order, 1, [middle[family] for family in families[order]], 2)
+    draw_branch(ax, "", 0, [middle[order] for order in orders], 1)
+    return ax
+
+
+def draw_branch(ax, name: str, x: float, children: list[float], child_x: float) -> float:  # its own height
+    "A bracket that joins children at their heights, its stem to the left bearing its name."
+    for y in children:
+        ax.plot([x, child_x], [y, y], color="0.5", lw=1)
+    ax.plot([x, x], [min(children), max(children)], color="0.5", lw=1)
+    middle = (min(children) + max(children)) / 2
+    ax.text(x - 0.95, middle - 0.08, name, va="bottom", fontsize=8)
+    return middle
+
 # %% ../nbs/02_menagerie.ipynb #f2f9fba9
 FIRST_PICTURE = {"train": 0, "val": 1_000_000, "test": 2_000_000, "unseen": 0}  # so that splits are disjoint, whatever their sizes
 
@@ -1143,7 +1223,7 @@ def run_jobs(
     finally:
         pool.shutdown(cancel_futures=True)
 
-# %% ../nbs/02_menagerie.ipynb #23c97d54
+# %% ../nbs/02_menagerie.ipynb #d55f210c
 RECORD = "menagerie.json"
 
 
@@ -1168,33 +1248,22 @@ def remove_abandoned(folder: Path) -> None:
                 dead = True
             except PermissionError:  # somebody else's, and alive
                 pass
-        if dead or time.time() - part.stat().st_mtime > 86400:
+        if dead or (part.exists() and time.time() - part.stat().st_mtime > 86400):
             shutil.rmtree(part, ignore_errors=True)
 
-# %% ../nbs/02_menagerie.ipynb #c296b8b5
+# %% ../nbs/02_menagerie.ipynb #195b612b
 @contextmanager
 def drawing_aside(folder: Path) -> Iterator[Path]:
     "A new folder beside `folder` that takes its place when the block ends well, and disappears when it does not."
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-{socket.gethostname()}-{os.getpid()}-", dir=folder.parent))
-    part.chmod(0o777 & ~current_umask())
     try:
-        yield part
+        (part / "new").mkdir()
+        yield part / "new"
         if folder.exists():
-            old = part.with_name(part.name + "-old")
-            folder.rename(old)
-            part.rename(folder)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            part.rename(folder)
+            folder.rename(part / "old")
+        (part / "new").rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-def current_umask() -> int:
-    "The process's file mode mask; it can only be read by setting it."
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def draw_all(part: Path, jobs: list[tuple], workers: int, progress: bool) -> None:
