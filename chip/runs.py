@@ -7,8 +7,8 @@ __all__ = ['PHASES', 'COMPUTING', 'LOCK_WAIT', 'Phase', 'notebooks_folder', 'Ref
            'code_of', 'digest', 'modules_used', 'picture_identity', 'file_identity', 'versions', 'inputs_of',
            'what_changed', 'marker_path', 'read_marker', 'write_marker', 'files_of', 'why_run', 'clear_from', 'forget',
            'locked', 'kernel_environment', 'kernel_manager', 'memory_of', 'PeakMemory', 'Relay', 'drop_debris',
-           'PhaseFailed', 'execute', 'check_made', 'run_phase', 'git_state', 'circumstances', 'check_writable',
-           'check_images', 'check_run', 'Outcome', 'run_phases']
+           'PhaseFailed', 'shown', 'execute', 'check_made', 'run_phase', 'git_state', 'circumstances', 'check_writable',
+           'check_images', 'changed_settings', 'check_run', 'Outcome', 'duration', 'run_phases']
 
 # %% ../nbs/90_runs.ipynb #1d1deca1
 import fcntl
@@ -42,7 +42,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets import Float
 
 import chip
-from .settings import Run, Settings, save_settings, written_aside
+from .settings import PROFILES, Run, Settings, save_settings, written_aside
 from .taxonomy import home
 
 # %% ../nbs/90_runs.ipynb #b3b977fb
@@ -395,14 +395,14 @@ class PhaseFailed(RuntimeError):
     "A phase has ended badly; the message is one line."
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     "A path as the user would type it from where they are."
     return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else str(path)
 
 
 def _failure(phase: Phase, error: Exception, executed: Path) -> PhaseFailed:
     "An error of papermill's in one line."
-    where = f"the notebook as far as it came: {_shown(executed)}"
+    where = f"the notebook as far as it came: {shown(executed)}"
     if isinstance(error, PapermillExecutionError):
         said = (error.evalue.strip().splitlines() or [""])[0]
         return PhaseFailed(f"{phase.notebook} failed: {error.ename}: {said} ({where})")
@@ -524,21 +524,31 @@ def check_writable(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder): pass
     except OSError as error:
-        raise Refused(f"cannot write into {_shown(folder)} ({error.strerror}): make it a folder that you may write to") from error
+        raise Refused(f"cannot write into {shown(folder)} ({error.strerror}): make it a folder that you may write to") from error
 
 
 def check_images(
     images: str,  # image folder, or ''
 ) -> None:
-    "Raises FileNotFoundError, ValueError or Refused where an image folder has not the layout of the study."
+    "Raises Refused where an image folder has not the layout of the study."
     if not images: return
     from chip.images import check_layout, list_files  # imports torch, which takes seconds that --help should not take
-    check_layout(images)
-    candidates, rejected = list_files(images)
+    try:
+        check_layout(images)
+        candidates, rejected = list_files(images)
+    except (OSError, ValueError) as error: raise Refused(str(error)) from error
     if stray := [path for path, reason in rejected if reason.startswith("stray: not inside a class folder")]:
         raise Refused(f"{len(stray)} stray file{'s' * (len(stray) > 1)} in '{images}', such as {stray[0]}: move it into a class folder, or away")
     if not any(c.split == "train" for c in candidates):
         raise Refused(f"image folder '{images}' has no picture in train/: expected train/<class>/<picture>")
+
+
+def changed_settings(
+    settings: Settings,
+) -> dict[str, Any]:
+    "The settings that differ from their profile's."
+    usual = asdict(Settings(**{**PROFILES[settings.profile], "profile": settings.profile}))
+    return {name: value for name, value in asdict(settings).items() if value != usual[name]}
 
 
 def check_run(
@@ -547,9 +557,11 @@ def check_run(
     notebooks: Path,
     phases: Iterable[Phase] = PHASES,
 ) -> None:
-    "All that can be known to go wrong before it does. Raises Refused, FileNotFoundError or ValueError with one line."
-    for phase in phases: notebook_path(phase, notebooks)
+    "All that can be known to go wrong before it does. Raises Refused."
     check_images(settings.images)
+    taken = {name for phase in phases for name in parameters_of(notebook_path(phase, notebooks))}
+    if unread := sorted(set(changed_settings(settings)) - taken):
+        raise Refused(f"no phase reads {', '.join(unread)}: setting it would change nothing")
     for folder in (home() / "reports", run.folder): check_writable(folder)
     target = home() / "reports" / run.name
     if target.exists(): check_writable(target)
@@ -563,7 +575,7 @@ class Outcome:
     record: dict  # as kept in <phase>.done.json
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     "Seconds as people say them."
     if seconds < 60: return f"{seconds:.1f} s"
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
@@ -590,7 +602,7 @@ def run_phases(
             again = True
             say(f"{head} ({reason})")
             record = _run_next(run, phases, i, settings, inputs, notebooks, lock)
-            say(f"      {_duration(record['seconds'])}, at most {record['peak_memory'] / 2**20:,.0f} MB")
+            say(f"      {duration(record['seconds'])}, at most {record['peak_memory'] / 2**20:,.0f} MB")
         else: say(f"{head}: unchanged, not run again")
         outcomes.append(Outcome(phase, reason, read_marker(run, phase)))
     return outcomes
