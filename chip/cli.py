@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from . import __version__
 from .report import build_report, recover, summary_lines
-from .runs import Outcome, PhaseFailed, Refused, duration, shown, check_run, locked, notebooks_folder, run_phases
+from .runs import PHASES, Outcome, Phase, PhaseFailed, Refused, duration, shown, check_run, locked, notebooks_folder, run_phases
 from .settings import PROFILES, Run, SettingError, Settings, check_run_name, make_settings, profiles_table
 from .taxonomy import home
 
@@ -102,28 +102,28 @@ def report_summary(run: Run, outcomes: Sequence[Outcome], seconds: float, page: 
     return "\n".join(["", *lines, *(["", *numbers] if numbers else []), "", f"report: {shown(page)}"])
 
 
-def run_command(arguments: argparse.Namespace) -> None:
+def run_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
     "chip run"
-    begin, notebooks = time.monotonic(), notebooks_folder()
+    begin = time.monotonic()
     settings, run = settings_of(arguments)
-    check_run(settings, run, notebooks)
+    check_run(settings, run, notebooks, phases)
     with locked(run) as lock:
         recover(home() / "reports" / run.name)
-        outcomes = run_phases(settings, run, notebooks, fresh=arguments.fresh, lock=lock, say=_say)
-        page = build_report(run)
+        outcomes = run_phases(settings, run, notebooks, phases, arguments.fresh, lock, _say)
+        page = build_report(run, phases)
     _say(report_summary(run, outcomes, time.monotonic() - begin, page))
 
 
 def _say(text: str) -> None: print(text, flush=True)
 
 # %% ../nbs/92_cli.ipynb #3a791a90
-def report_command(arguments: argparse.Namespace) -> None:
+def report_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
     "chip report"
     run = Run(check_run_name(arguments.name))
     if not run.folder.is_dir():
         known = sorted(path.name for path in run.folder.parent.glob("[!.]*") if path.is_dir())
         raise Refused(f"there is no run '{run.name}'{nearest(run.name, known)}" + (f"; there are {', '.join(known)}" if known else "; chip run makes one"))
-    with locked(run): _say(f"report: {shown(build_report(run))}")
+    with locked(run): _say(f"report: {shown(build_report(run, phases))}")
 
 
 def profile_lines(
@@ -144,7 +144,7 @@ def profile_lines(
     return lines
 
 
-def profiles_command(arguments: argparse.Namespace) -> None:
+def profiles_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
     "chip profiles"
     _say("\n".join(profile_lines(shutil.get_terminal_size().columns)))
 
@@ -202,12 +202,14 @@ def _fail(message: object, status: int) -> int:
 
 
 def main(
-    words: Sequence[str] | None = None,  # the command's arguments; None: the process's own
-) -> int:                                # exit status
+    words: Sequence[str] | None = None,    # the command's arguments; None: the process's own
+    notebooks: Path | None = None,         # folder of the notebooks; None: the study's
+    phases: tuple[Phase, ...] = PHASES,    # what a run consists of
+) -> int:                                  # exit status
     "The command `chip`."
     try:
         arguments = _parse(sys.argv[1:] if words is None else words)
-        with _stopped_like_ctrl_c(): arguments.call(arguments)
+        with _stopped_like_ctrl_c(): arguments.call(arguments, notebooks or notebooks_folder(), phases)
         return 0
     except (Refused, SettingError) as error: return _fail(f"error: {error}", 2)
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough

@@ -105,12 +105,12 @@ def _told_seen(summary: pd.DataFrame) -> str:
 def _told_placed(summary: pd.DataFrame) -> str:
     "The second question's answer as a sentence."
     above = summary[summary.index > 0]
-    n, levels = above["n"].max(), " and ".join(f"a {LEVELS[level]}" for level in above.index)
     def both(method: str) -> str: return " and ".join(_count(v) for v in above[method])
-    said = [f"{both('paper')} with the paper's encoders"] if "paper" in above else []
-    if "frozen" in above: said.append(f"{both('frozen')} without any training")
-    return (f"Of {n:.0f} unseen classes, the number given {levels} that holds one of their nearest kin is " + ", ".join(said)
-            + f"; chance would be {both('chance')}. The paper reports {REPORTED_PLACED[0]} of {REPORTED_PLACED[1]} for both.")
+    levels = " and ".join(f"{_count(v)} a {LEVELS[level]}" for level, v in above[list(above)[0]].items())
+    who = {"paper": "the paper's encoders give", "frozen": "the encoder without any training gives"}.get(list(above)[0], f"{list(above)[0]} gives")
+    said = [f"Of {above['n'].max():.0f} unseen classes, {who} {levels} that holds one of their nearest kin"]
+    if list(above)[0] == "paper" and "frozen" in above: said.append(f"without any training it is {both('frozen')}")
+    return "; ".join([*said, f"chance would be {both('chance')}"]) + f". The paper reports {REPORTED_PLACED[0]} of {REPORTED_PLACED[1]} for both."
 
 
 def answers(
@@ -137,7 +137,7 @@ def title_of(
     name: str,  # of a figure or table, such as 'figure5' or 'paper_beside_ours'
 ) -> str:
     "A name as a heading."
-    numbered = re.fullmatch(r"(figure|table)_?(\d+)(.*)", name)
+    numbered = re.fullmatch(r"([a-z]+)_?(\d+)(.*)", name)
     if numbered: return f"{numbered[1].capitalize()} {numbered[2]}{numbered[3].replace('_', ' ')}"
     return name.replace("_", " ").capitalize()
 
@@ -181,7 +181,7 @@ def tables_of(
         columns = [(str(c), pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool) for c in table.columns]
         rows = [[_cell(v) for v in row] for row in table.head(LONG).astype(object).itertuples(index=False)]
         found.append({"name": path.stem, "title": title_of(path.stem), "caption": _caption(path), "columns": columns, "rows": rows,
-                      "n": len(table), "open": len(table) <= SHORT})
+                      "n": len(table), "open": path.stem in FIRST_TABLES and len(table) <= SHORT})
     return found
 
 # %% ../nbs/91_report.ipynb #bf51566e
@@ -236,32 +236,34 @@ def settings_rows(
              "changed": settings[name] != row[profile], "usual": str(row[profile])} for name, row in usual.iterrows() if name in settings]
 
 # %% ../nbs/91_report.ipynb #17805563
-def _templates(notebooks: Path) -> jinja2.Environment:
+def _templates() -> jinja2.Environment:
     "The templates beside the notebooks; everything put into them is escaped."
-    loader = jinja2.FileSystemLoader(Path(notebooks) / "templates")
+    loader = jinja2.FileSystemLoader(notebooks_folder() / "templates")
     return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def notebook_page(
-    executed: Path,   # a notebook
-    notebooks: Path,  # folder with templates/
+    executed: Path,  # a notebook
     title: str,
-) -> str:             # HTML
-    "An executed notebook for the browser."
-    body, _ = nbconvert.HTMLExporter(template_name="basic").from_notebook_node(nbformat.read(executed, as_version=4))
+) -> str:            # HTML
+    "An executed notebook for the browser, without nbdev's directives and the cells that they hide."
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if not cell.source.startswith("#| hide")]
+    for cell in notebook.cells:
+        if cell.cell_type == "code": cell.source = re.sub(r"^#\|.*\n?", "", cell.source, flags=re.MULTILINE)
+    body, _ = nbconvert.HTMLExporter(template_name="basic").from_notebook_node(notebook)
     light, dark = (HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("default", "github-dark"))
-    return _templates(notebooks).get_template("notebook.html.j2").render(title=title, body=body, light=light, dark=dark, file=executed.name)
+    return _templates().get_template("notebook.html.j2").render(title=title, body=body, light=light, dark=dark, file=executed.name)
 
 
 def page(
     folder: Path,            # holds figures/, tables/ and notebooks/ of the report
     record: dict[str, Any],  # as run_record gives it
     found: list[dict],       # as answers gives them
-    notebooks: Path,         # folder with templates/
 ) -> str:                    # HTML
     "The report's page."
     pages = {path.stem for path in (folder / "notebooks").glob("*.html")}
-    return _templates(notebooks).get_template("report.html.j2").render(
+    return _templates().get_template("report.html.j2").render(
         run=record, answers=found, figures=figures_of(folder), tables=tables_of(folder), settings=settings_rows(record["settings"]),
         pages=pages, profiles=list(PROFILES), version=chip.__version__, long=LONG)
 
@@ -298,10 +300,9 @@ def swap_in(
 def build_report(
     run: Run,
     phases: tuple[Phase, ...] = PHASES,
-    notebooks: Path | None = None,  # folder with templates/; None: the study's
-) -> Path:                          # the page
+) -> Path:  # the page
     "Write reports/<name>/ from what a finished run has left. The old report stays until the new one is complete."
-    notebooks, target = notebooks or notebooks_folder(), home() / "reports" / run.name
+    target = home() / "reports" / run.name
     record, images = run_record(run, phases), json.loads((run.folder / "settings.json").read_text())["images"]
     recover(target)
     new = target.with_name(f".{run.name}.new")
@@ -309,8 +310,8 @@ def build_report(
         _copy(run, kind, suffixes, new, images)
     for phase in phases:
         executed = new / "notebooks" / f"{phase.notebook}.ipynb"
-        if executed.is_file(): executed.with_suffix(".html").write_text(notebook_page(executed, notebooks, phase.title), encoding="utf-8")
+        if executed.is_file(): executed.with_suffix(".html").write_text(notebook_page(executed, phase.title), encoding="utf-8")
     (new / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (new / "index.html").write_text(page(new, record, answers(run), notebooks), encoding="utf-8")
+    (new / "index.html").write_text(page(new, record, answers(run)), encoding="utf-8")
     swap_in(new, target)
     return target / "index.html"
