@@ -42,8 +42,8 @@ import pandas as pd
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from tqdm import tqdm
 
-# %% ../nbs/02_menagerie.ipynb #5c4e99ff
-DRAWING_VERSION = 1  # of the code that draws: raise it whenever a picture would come out differently
+# %% ../nbs/02_menagerie.ipynb #19d06d89
+DRAWING_VERSION = 2  # of the code that draws: raise it whenever a picture would come out differently
 
 
 @dataclass(frozen=True)
@@ -113,14 +113,16 @@ def species_names(
         endings = list(dict.fromkeys([*endings, *(a + b for a in endings for b in ("dor", "la", "ri", "sel", "to"))]))
     return [stem + endings[i] for i in rng.choice(len(endings), size=n, replace=False)]
 
-# %% ../nbs/02_menagerie.ipynb #420a6b55
+# %% ../nbs/02_menagerie.ipynb #6dfe6eaf
 PATTERNS = ("plain", "mantle", "bands", "stripes", "patches", "spots", "rings", "speckles")
 COAT = {  # trait: range of a measure, or kinds of a threshold trait; the same for every body plan
     "coat_hue": (0, 1), "coat_shade": (0, 1), "mark_hue": (0, 1), "mark_shade": (0, 1), "accent_hue": (0, 1),
     "accent_shade": (0, 1), "pattern": PATTERNS, "pattern_size": (0, 1), "pattern_cover": (0.25, 1), "belly": (0, 0.8),
     "eye": (0.75, 1.5),
 }
-FORMS = {  # body plan: trait: range or kinds; every plan has as many, so that trait vectors can be compared
+
+# %% ../nbs/02_menagerie.ipynb #cfcfd03a
+FORMS = {  # body plan: trait: range of a measure, or kinds of a threshold trait
     "beast": {"leg": (0.16, 0.85), "length": (0.42, 0.85), "depth": (0.22, 0.42), "neck": (0.0, 0.6), "head": (0.17, 0.29),
               "snout": (0.2, 1.3), "ear": ("tiny", "round", "pointed", "floppy", "long"), "ear_size": (0.7, 1.5),
               "horn": ("none", "none", "nose", "curved", "spiral", "antlers"), "horn_size": (0.7, 1.6),
@@ -139,6 +141,10 @@ FORMS = {  # body plan: trait: range or kinds; every plan has as many, so that t
                "hind": (0.4, 1.0), "thorax": (0.12, 0.24), "abdomen": (0.3, 0.8), "waist": (0.1, 0.3), "head": (0.1, 0.2),
                "antenna": ("thread", "club", "feather", "horned"), "antenna_length": (0.2, 0.75), "leg": (0.25, 0.7),
                "jaw": (0.0, 0.3), "rings": (0, 1), "wing_tail": (-0.6, 0.5)},
+}
+
+# %% ../nbs/02_menagerie.ipynb #12b7153a
+FORMS |= {
     "saurian": {"back": ("bare", "dome", "plates", "spines", "sail"), "back_size": (0.6, 1.4), "leg": (0.15, 0.5),
                 "length": (0.45, 0.85), "depth": (0.16, 0.36), "neck": (0.1, 0.55), "head": (0.15, 0.3), "snout": (0.1, 1.0),
                 "tail": ("taper", "curl", "stub", "club"), "tail_length": (0.35, 1.3), "throat": ("none", "none", "fan", "pouch"),
@@ -156,6 +162,8 @@ FORMS = {  # body plan: trait: range or kinds; every plan has as many, so that t
               "crown": ("none", "none", "knobs", "fin", "spots"), "crown_size": (0.6, 1.4), "mouth": (0.0, 0.7),
               "suckers": (0, 1), "point": (0.0, 0.5)},
 }
+
+# %% ../nbs/02_menagerie.ipynb #234946d0
 STEPS = {"body_plan": 0.4, "order": 0.6, "family": 0.58, "species": 0.38}  # standard deviation of a mutation, by level
 
 # %% ../nbs/02_menagerie.ipynb #f5cacb99
@@ -270,7 +278,7 @@ def within(trait: float) -> float:  # 0 … 1
     share = (0.5 + trait / 3.2) % 2
     return min(share, 2 - share)
 
-# %% ../nbs/02_menagerie.ipynb #835e4c56
+# %% ../nbs/02_menagerie.ipynb #4b0e597d
 @dataclass(frozen=True)
 class Scene:
     "Where, how and in what light an animal is seen. Nothing here knows which animal."
@@ -300,7 +308,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
     posture = dict(zip(("stride", "nod", "sway", "beat", "bend"), rng.uniform(-1, 1, size=5).tolist()))
     return Scene(habitat=int(rng.integers(len(HABITATS))), flip=bool(rng.random() < 0.5), **values, **posture)
 
-
+# %% ../nbs/02_menagerie.ipynb #3cbba4fa
 HABITATS = (  # sky above, sky below, ground far, ground near, and what grows there
     ("#a9d3ea", "#e8f3ee", "#a8c98b", "#6f9a55", "#557f42"), ("#f3d9b8", "#fbeeda", "#e3c28c", "#c99d62", "#a9824f"),
     ("#3f7fa6", "#83c3cf", "#5a9a9c", "#37707f", "#2c8072"), ("#c9d6e3", "#f2f5f8", "#e6ecf1", "#c3d0db", "#9fb3a8"),
@@ -335,7 +343,7 @@ def draw_background(
         draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=ink(land[1] * 0.65 + 90))
     return image.filter(ImageFilter.BoxBlur(rng.uniform(0.3, 1.8) * size / 128))
 
-
+# %% ../nbs/02_menagerie.ipynb #da205adf
 def grow_plants(draw: ImageDraw.ImageDraw, rng: np.random.Generator, colour: np.ndarray, level: float, size: int) -> None:
     "A few blades or bushes along a horizon at height `level` (share of the picture)."
     for x, tall, lean in np.c_[rng.uniform(0, 1, 7), rng.uniform(0.05, 0.22, 7), rng.normal(0, 0.04, 7)]:
@@ -364,7 +372,7 @@ def picture_grid(
             sheet.paste(picture, (x * width, y * height))
     return sheet
 
-# %% ../nbs/02_menagerie.ipynb #e0f0fa90
+# %% ../nbs/02_menagerie.ipynb #caec9c43
 TURN = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 CAP = np.linspace(0, np.pi, 7)
 
@@ -392,7 +400,7 @@ def bezier(
         layers = [(1 - t) * a + t * b for a, b in zip(layers, layers[1:])]
     return layers[0]
 
-
+# %% ../nbs/02_menagerie.ipynb #5ccf9a55
 def tube(
     curve: np.ndarray,   # (n, 2) its middle
     widths: np.ndarray,  # half-widths, spread evenly along the curve
@@ -406,7 +414,7 @@ def tube(
     root = curve[0] - w[0] * (np.cos(CAP)[:, None] * across[0] + np.sin(CAP)[:, None] * along[0])
     return np.concatenate([curve + w * across, tip, (curve - w * across)[::-1], root])
 
-# %% ../nbs/02_menagerie.ipynb #5888b441
+# %% ../nbs/02_menagerie.ipynb #41b3377f
 @dataclass
 class Part:
     "A filled outline."
@@ -416,7 +424,7 @@ class Part:
     skin: bool            # the coat's pattern shows here
     line: bool            # drawn with an ink line
 
-
+# %% ../nbs/02_menagerie.ipynb #3720cee8
 class Sketch:
     "An animal's parts, back to front, in its own coordinates."
 
@@ -453,7 +461,7 @@ class Sketch:
             self.oval(x + 0.15 * r, side * y, 0.62 * r, 0.7 * r, "black", height=200, line=False)
             self.oval(x + 0.35 * r, side * y - 0.3 * r, 0.22 * r, 0.22 * r, "white", height=200, line=False)
 
-# %% ../nbs/02_menagerie.ipynb #7298c6a6
+# %% ../nbs/02_menagerie.ipynb #70fa459f
 def ear(s: Sketch, t: SimpleNamespace, x: float, y: float, colour: str) -> None:
     "One ear with its root at (x, y)."
     r = 0.5 * t.head * t.ear_size
@@ -469,12 +477,13 @@ def ear(s: Sketch, t: SimpleNamespace, x: float, y: float, colour: str) -> None:
     else:
         s.tube([[x, y], [x - 0.3 * r, y - 1.5 * r], [x - 0.7 * r, y - 2.6 * r]], [0.25 * r, 0.5 * r, 0.15 * r], colour)
 
-
+# %% ../nbs/02_menagerie.ipynb #a8b753cf
 def horn(s: Sketch, t: SimpleNamespace, x: float, y: float, nose: tuple[float, float]) -> None:
     "One horn with its root at (x, y), or on the nose."
     r = t.head * t.horn_size
     if t.horn == "nose":
-        s.add([[nose[0] - 0.35 * r, nose[1]], [nose[0] + 0.25 * r, nose[1] - 1.1 * r], [nose[0] + 0.1 * r, nose[1] + 0.1 * r]], "horn")
+        s.add([[nose[0] - 0.35 * r, nose[1]], [nose[0] + 0.25 * r, nose[1] - 1.1 * r],
+               [nose[0] + 0.1 * r, nose[1] + 0.1 * r]], "horn")
     elif t.horn == "curved":
         s.tube([[x, y], [x + 0.3 * r, y - 1.3 * r], [x - 1.1 * r, y - 1.4 * r]], [0.16 * r, 0.11 * r, 0.02], "horn")
     elif t.horn == "spiral":
@@ -486,7 +495,7 @@ def horn(s: Sketch, t: SimpleNamespace, x: float, y: float, nose: tuple[float, f
             root = bezier([[x, y], [x - 0.7 * r, y - 0.7 * r], tip], 11)[int(10 * share)]
             s.tube([root, root + [0.3 * r, -0.1 * r], root + [0.4 * r, -reach * r]], [0.07 * r, 0.03 * r], "horn")
 
-
+# %% ../nbs/02_menagerie.ipynb #09e6754e
 def beast_head(s: Sketch, t: SimpleNamespace, x: float, y: float, nod: float) -> None:
     "Ears, horns, muzzle and eye about (x, y)."
     h = t.head
@@ -502,7 +511,7 @@ def beast_head(s: Sketch, t: SimpleNamespace, x: float, y: float, nod: float) ->
     horn(s, t, x - 0.05 * h, y - 0.8 * h, nose)
     s.eye(x + 0.35 * h, y - 0.2 * h, 0.2 * h * t.eye)
 
-# %% ../nbs/02_menagerie.ipynb #fb3a7c50
+# %% ../nbs/02_menagerie.ipynb #f3975457
 def beast_tail(s: Sketch, t: SimpleNamespace, x: float, y: float, sway: float) -> None:
     "A tail from its root (x, y)."
     n = t.tail_length * (0.3 if t.tail == "stub" else 1)
@@ -516,7 +525,7 @@ def beast_tail(s: Sketch, t: SimpleNamespace, x: float, y: float, sway: float) -
     if t.tail == "tufted":
         s.oval(*tip, 0.13, 0.08, "mark", angle=0.6 - sway)
 
-
+# %% ../nbs/02_menagerie.ipynb #bf741c34
 def beast(t: SimpleNamespace, pose: Scene) -> Sketch:
     "Four legs, fur, ears; from the side."
     s = Sketch()
@@ -545,22 +554,26 @@ def beast_leg(s: Sketch, x: float, foot: float, swing: float, leg: float, w: flo
     "A leg from the body down to a foot at y = `foot`."
     toe = x + 0.3 * swing * leg
     knee = [x + (-0.12 if hind else 0.08) * leg + 0.1 * swing * leg, foot - 0.5 * leg]
-    s.tube([[x, foot - leg - 0.5 * w], knee, [toe, foot]], [w * 1.25, w * 0.75, w * 0.6], colour, skin=colour == "coat", height=150)
+    s.tube([[x, foot - leg - 0.5 * w], knee, [toe, foot]], [w * 1.25, w * 0.75, w * 0.6], colour, skin=colour == "coat",
+           height=150)
     s.oval(toe + 0.35 * w, foot, 0.95 * w, 0.5 * w, "accent_dark", height=155)
 
-# %% ../nbs/02_menagerie.ipynb #aed30f87
+# %% ../nbs/02_menagerie.ipynb #a1f82707
 def bird_head(s: Sketch, t: SimpleNamespace, x: float, y: float) -> None:
     "Crest, beak, mask and eye about (x, y)."
     h, b = t.head, t.beak * 0.75
     r = 1.1 * h
-    crests = {"tuft": [(-0.7, -1.5)], "fan": [(-1.6, -0.9), (-1.1, -1.5), (-0.4, -1.8), (0.3, -1.7)], "plume": [(-2.0, -1.3), (-1.6, -1.9)]}
+    crests = {"tuft": [(-0.7, -1.5)], "fan": [(-1.6, -0.9), (-1.1, -1.5), (-0.4, -1.8), (0.3, -1.7)],
+              "plume": [(-2.0, -1.3), (-1.6, -1.9)]}
     for dx, dy in crests.get(t.crest, []):
-        s.tube([[x, y - 0.6 * h], [x + 0.3 * dx * r, y + 0.9 * dy * r], [x + dx * r, y + dy * r]], [0.2 * h, 0.2 * h, 0.03], "accent")
+        s.tube([[x, y - 0.6 * h], [x + 0.3 * dx * r, y + 0.9 * dy * r], [x + dx * r, y + dy * r]],
+               [0.2 * h, 0.2 * h, 0.03], "accent")
     d, drop = h * t.beak_depth, {"straight": 0.1, "hooked": 0.5, "drooping": 0.7, "spoon": 0.1}[t.beak_kind]
     tip = [x + 0.7 * h + b, y + 0.1 * h + drop * b * (0.6 if t.beak_kind == "hooked" else 0.75)]
     if t.beak_kind == "spoon":
         s.oval(tip[0], tip[1], 0.18 * b + 0.03, 0.55 * d, "accent", height=150)
-    s.tube([[x + 0.55 * h, y + 0.1 * h], [x + 0.7 * h + 0.65 * b, y + 0.02 * h], tip], [0.6 * d, 0.4 * d, 0.03], "accent", height=150)
+    s.tube([[x + 0.55 * h, y + 0.1 * h], [x + 0.7 * h + 0.65 * b, y + 0.02 * h], tip], [0.6 * d, 0.4 * d, 0.03], "accent",
+           height=150)
     s.oval(x, y, h, 0.95 * h, "coat", skin=True, height=170)
     if t.mask == "cap":
         s.add(np.stack([x + h * np.cos(CAP), y - 0.05 * h - 0.92 * h * np.sin(CAP)], axis=1), "mark", height=172, line=False)
@@ -568,7 +581,7 @@ def bird_head(s: Sketch, t: SimpleNamespace, x: float, y: float) -> None:
         s.oval(x + 0.05 * h, y + 0.3 * h, 0.5 * h, 0.45 * h, "mark", height=172, line=False)
     s.eye(x + 0.35 * h, y - 0.15 * h, 0.27 * h * t.eye)
 
-
+# %% ../nbs/02_menagerie.ipynb #63f22637
 def bird_legs(s: Sketch, t: SimpleNamespace, stride: float) -> None:
     "Two legs with three toes each."
     d = t.depth
@@ -586,21 +599,26 @@ def bird_wing(s: Sketch, t: SimpleNamespace, beat: float) -> None:
     root = np.array([0.45 * l, -0.4 * d])
     for drop in (0.55, 0.3, 0.05):
         tip = root + [-w * (1.1 - 0.35 * drop), w * lift + d * (0.5 + drop)]
-        s.tube([root + [-0.15, 0.3 * d], root + [-0.5 * w, 0.3 * d + 0.3 * drop * d], tip], [0.25 * d, 0.3 * d, 0.03], "wing", height=175)
-    s.blob([root + [0.08, 0.1 * d], root + [-0.35 * w, -0.1 * d], root + [-0.75 * w, 0.45 * w * lift + 0.45 * d], root + [-0.25 * w, 0.75 * d],
+        s.tube([root + [-0.15, 0.3 * d], root + [-0.5 * w, 0.3 * d + 0.3 * drop * d], tip], [0.25 * d, 0.3 * d, 0.03],
+               "wing", height=175)
+    s.blob([root + [0.08, 0.1 * d], root + [-0.35 * w, -0.1 * d], root + [-0.75 * w, 0.45 * w * lift + 0.45 * d],
+            root + [-0.25 * w, 0.75 * d],
             root + [0.05, 0.6 * d]], "wing", skin=t.wing > 0.8, height=185)
 
-
+# %% ../nbs/02_menagerie.ipynb #b15d264a
 def bird(t: SimpleNamespace, pose: Scene) -> Sketch:
     "Two legs, wings, a beak; from the side, the body held level or upright."
     s, l, d = Sketch(), t.length, t.depth
     bird_legs(s, t, pose.stride)
     legs = len(s.parts)
     n, y = t.tail_length, 0.12 + 0.15 * pose.sway
-    spread = {"square": (0.0, 0.08), "fan": (-0.35, -0.12, 0.12, 0.35), "forked": (-0.22, 0.22), "trailing": (-0.05, 0.5)}[t.tail]
+    spread = {"square": (0.0, 0.08), "fan": (-0.35, -0.12, 0.12, 0.35), "forked": (-0.22, 0.22),
+              "trailing": (-0.05, 0.5)}[t.tail]
     for i, dy in enumerate(spread):
-        s.tube([[-0.6 * l, 0], [-l - 0.3 * n, 0.3 * y], [-l - 0.8 * n, (y + dy) * n]], [0.5 * d, 0.1 + 0.1 * d, 0.05], ("mark", "coat")[i % 2])
-    s.blob([[-l, 0.12 * d], [-0.5 * l, -0.7 * d], [0.25 * l, -d], [0.85 * l, -0.6 * d], [l * 0.95, 0.2 * d], [0.45 * l, d], [-0.35 * l, 0.8 * d]],
+        s.tube([[-0.6 * l, 0], [-l - 0.3 * n, 0.3 * y], [-l - 0.8 * n, (y + dy) * n]], [0.5 * d, 0.1 + 0.1 * d, 0.05],
+               ("mark", "coat")[i % 2])
+    s.blob([[-l, 0.12 * d], [-0.5 * l, -0.7 * d], [0.25 * l, -d], [0.85 * l, -0.6 * d], [l * 0.95, 0.2 * d],
+            [0.45 * l, d], [-0.35 * l, 0.8 * d]],
            "coat", skin=True, height=140)
     if t.mask == "bib":
         s.oval(0.68 * l, 0.15 * d, 0.3 * l, 0.6 * d, "mark", angle=0.3, line=False, height=140)
@@ -615,7 +633,7 @@ def bird(t: SimpleNamespace, pose: Scene) -> Sketch:
     bird_head(s, t, *head)
     return s
 
-# %% ../nbs/02_menagerie.ipynb #63ddd64c
+# %% ../nbs/02_menagerie.ipynb #771b3901
 def fish_fins(s: Sketch, t: SimpleNamespace, tone: str) -> None:
     "Tail, back and belly fins, behind the body."
     l, d, f = t.length, t.depth, t.tail_size
@@ -637,7 +655,7 @@ def fish_fins(s: Sketch, t: SimpleNamespace, tone: str) -> None:
         s.add([[-0.15 * l, top + 0.12], [-0.4 * l, top - 0.6 * h], [-0.5 * l, top + 0.25]], tone)
     s.add([[-0.1 * l, 0.7 * d], [-0.45 * l, 0.75 * d + t.anal], [-0.6 * l, 0.4 * d]], tone)
 
-
+# %% ../nbs/02_menagerie.ipynb #5d0f21c0
 def fish(t: SimpleNamespace, pose: Scene) -> Sketch:
     "Fins and gills; from the side."
     s, l, d, tone = Sketch(), t.length, t.depth, t.fin_tone
@@ -645,18 +663,22 @@ def fish(t: SimpleNamespace, pose: Scene) -> Sketch:
     mouth = l + t.snout
     if t.face == "sword":
         s.tube([[l, 0.02], [mouth + 0.36, 0.0]], [0.06, 0.01], "shade")
-    s.blob([[-l, 0.0], [-0.6 * l, -0.45 * d], [0.0, -d - t.hunch * 0.5], [0.6 * l, -0.75 * d - t.hunch], [mouth, 0.0], [0.6 * l, 0.75 * d],
+    s.blob([[-l, 0.0], [-0.6 * l, -0.45 * d], [0.0, -d - t.hunch * 0.5], [0.6 * l, -0.75 * d - t.hunch], [mouth, 0.0],
+            [0.6 * l, 0.75 * d],
             [0, d], [-0.6 * l, 0.45 * d]], "coat", skin=True, height=150)
     if t.face == "barbels":
         for reach in (0.35, 0.2):
-            s.tube([[mouth - 0.05, 0.08], [mouth + 0.1, 0.3], [mouth - reach + 0.2, 0.25 + reach]], [0.025, 0.012], "accent_dark")
+            s.tube([[mouth - 0.05, 0.08], [mouth + 0.1, 0.3], [mouth - reach + 0.2, 0.25 + reach]], [0.025, 0.012],
+                   "accent_dark")
     elif t.face == "lure":
         s.tube([[0.5 * l, -0.7 * d], [0.8 * l, -d - 0.6], [mouth + 0.1, -d - 0.1]], [0.025], "accent_dark")
         s.oval(mouth + 0.1, -d - 0.08, 0.09, 0.09, "accent")
     gill = 0.45 * l
-    s.tube([[gill, -0.45 * d], [gill - 0.14, 0], [gill, 0.45 * d]], [0.01 + 0.02 * t.gill], "mark" if t.gill > 0.5 else "line", line=False)
+    s.tube([[gill, -0.45 * d], [gill - 0.14, 0], [gill, 0.45 * d]], [0.01 + 0.02 * t.gill],
+           "mark" if t.gill > 0.5 else "line", line=False)
     p, beat = t.pectoral, 0.5 * pose.beat
-    s.blob([[0.35 * l, 0.1 * d], [0.3 * l - 0.8 * p, 0.1 * d + p * (0.3 - beat)], [0.3 * l - 0.9 * p, 0.1 * d + p * (0.9 - beat)],
+    s.blob([[0.35 * l, 0.1 * d], [0.3 * l - 0.8 * p, 0.1 * d + p * (0.3 - beat)],
+            [0.3 * l - 0.9 * p, 0.1 * d + p * (0.9 - beat)],
             [0.3 * l, 0.35 * d]], tone, height=190)
     r = 0.03 + 0.06 * t.lip
     s.oval(mouth - 0.04, 0.03, r, 0.6 * r, "accent_dark", height=170)
@@ -665,13 +687,14 @@ def fish(t: SimpleNamespace, pose: Scene) -> Sketch:
         part.points = part.points + np.c_[np.zeros(len(part.points)), 0.16 * pose.bend * part.points[:, 0] ** 2]
     return s
 
-# %% ../nbs/02_menagerie.ipynb #f178360e
+# %% ../nbs/02_menagerie.ipynb #222e8de0
 def insect_wings(s: Sketch, t: SimpleNamespace, pose: Scene) -> None:
     "The wings of one side and, mirrored, of the other."
     n, w, open_ = t.wing_length, t.wing_width, 0.12 * pose.beat
     if t.wings == "shield":
         length, half = 0.45 + 0.5 * n, 0.22 + 0.5 * w
-        s.blob([[0.12, 0], [0.08, 0.8 * half], [-0.5 * length, half], [-length, 0.35 * half], [-length - 0.05, 0.0]], "coat", skin=True, height=190, both=True)
+        s.blob([[0.12, 0], [0.08, 0.8 * half], [-0.5 * length, half], [-length, 0.35 * half], [-length - 0.05, 0.0]],
+               "coat", skin=True, height=190, both=True)
         return
     shapes = {"dragon": [(-0.05, 1.0, 0.28), (-0.5, 0.95, 0.3)], "bee": [(-0.55, 0.75, 0.5), (-0.6, 0.5, 0.35)],
               "moth": [(0.3, 1.0, 1.1), (-0.6, 0.75, 1.1)]}[t.wings]
@@ -681,10 +704,11 @@ def insect_wings(s: Sketch, t: SimpleNamespace, pose: Scene) -> None:
         tip = np.array([x0 + (lean + open_) * length, length])
         back = np.array([-half, 0.0])
         tail = [tip + 0.9 * back + [-0.5 * max(t.wing_tail, 0), 0.0]] if i and t.wings == "moth" else []
-        s.blob([[x0 + 0.05, 0.04], tip * 0.6 + [0.25 * half + 0.02, 0], tip, tip + 0.6 * back + [0, -0.05], *tail, tip * 0.5 + 1.1 * back, [x0 - 0.1, 0.04]],
+        s.blob([[x0 + 0.05, 0.04], tip * 0.6 + [0.25 * half + 0.02, 0], tip, tip + 0.6 * back + [0, -0.05], *tail,
+                tip * 0.5 + 1.1 * back, [x0 - 0.1, 0.04]],
                "coat" if t.wings == "moth" else "glass", skin=t.wings == "moth", height=100 + 20 * i, both=True)
 
-
+# %% ../nbs/02_menagerie.ipynb #43e88f32
 def insect(t: SimpleNamespace, pose: Scene) -> Sketch:
     "Six legs and wings; from above."
     s = Sketch()
@@ -698,16 +722,21 @@ def insect(t: SimpleNamespace, pose: Scene) -> Sketch:
         insect_wings(s, t, pose)
     back = -0.1 - t.abdomen
     body = dict(skin=t.wings in ("bee", "dragon"), height=170)
-    s.oval(0.5 * back - 0.05, 0.03 * pose.bend, 0.62 * abs(back), 0.75 * t.waist + 0.04, "coat", angle=0.08 * pose.bend, **body)
+    slim = 0.6 if t.wings == "moth" else 1.0
+    s.oval(0.5 * slim * back - 0.05, 0.03 * pose.bend, 0.62 * slim * abs(back), slim * (0.75 * t.waist + 0.04),
+           "accent" if t.wings == "moth" else "coat", angle=0.08 * pose.bend, **body)
     x = 0.08 + t.thorax
     for side in (1, -1):
-        a, tip = t.antenna_length, [x + 0.1 + 0.75 * t.antenna_length, side * (0.1 + 0.55 * t.antenna_length) + 0.08 * pose.sway]
+        a, tip = t.antenna_length, [x + 0.1 + 0.75 * t.antenna_length,
+                                    side * (0.1 + 0.55 * t.antenna_length) + 0.08 * pose.sway]
         wide = {"thread": 0.012, "club": 0.014, "feather": 0.035, "horned": 0.045}[t.antenna]
-        s.tube([[x, side * 0.04], [x + 0.6 * a, side * 0.1], tip], [wide, wide * 0.7 if t.antenna == "horned" else wide], "accent_dark")
+        s.tube([[x, side * 0.04], [x + 0.6 * a, side * 0.1], tip], [wide, wide * 0.7 if t.antenna == "horned" else wide],
+               "accent_dark")
         if t.antenna == "club":
             s.oval(*tip, 0.05, 0.04, "accent")
         if t.jaw > 0.08:
-            s.tube([[x + t.head, side * 0.5 * t.head], [x + t.head + t.jaw, side * t.head], [x + t.head + t.jaw, side * 0.02]], [0.05, 0.02], "accent_dark")
+            s.tube([[x + t.head, side * 0.5 * t.head], [x + t.head + t.jaw, side * t.head],
+                    [x + t.head + t.jaw, side * 0.02]], [0.05, 0.02], "accent_dark")
     s.oval(0.0, 0, t.thorax, 0.9 * t.thorax + 0.03, "accent", height=160)
     if t.wings == "shield":
         insect_wings(s, t, pose)
@@ -715,7 +744,7 @@ def insect(t: SimpleNamespace, pose: Scene) -> Sketch:
     s.eye(x + 0.5 * t.head, 0.75 * t.head, 0.42 * t.head * t.eye, both=True)
     return s
 
-# %% ../nbs/02_menagerie.ipynb #99328265
+# %% ../nbs/02_menagerie.ipynb #1c75fcc0
 def arachnid_legs(s: Sketch, t: SimpleNamespace, pose: Scene, rx: float, ry: float) -> None:
     "Three to five pairs of jointed legs."
     pairs = int(t.legs) // 2
@@ -723,13 +752,14 @@ def arachnid_legs(s: Sketch, t: SimpleNamespace, pose: Scene, rx: float, ry: flo
         for side in (1, -1):
             turn = lean + 0.12 * side * pose.stride * (-1) ** i
             root = np.array([0.55 * rx * lean, side * 0.6 * ry])
-            knee = root + 0.6 * t.leg * np.array([np.sin(turn * 0.9), side * np.cos(turn * 0.9)]) + [t.bend * 0.3 * np.sign(lean), 0]
+            knee = root + 0.6 * t.leg * np.array([np.sin(turn * 0.9),
+                                                  side * np.cos(turn * 0.9)]) + [t.bend * 0.3 * np.sign(lean), 0]
             toe = root + t.leg * np.array([np.sin(turn * 1.15), side * np.cos(turn * 1.15)]) - [t.bend * 0.2 * np.sign(lean), 0]
             s.add(tube(np.array([root, knee, toe]), [1.2 * t.leg_width, t.leg_width, 0.012]), "coat", height=110)
             if t.joint > 0.5:
                 s.oval(*knee, 1.3 * t.leg_width, 1.3 * t.leg_width, "mark", height=115)
 
-
+# %% ../nbs/02_menagerie.ipynb #24827c52
 def arachnid(t: SimpleNamespace, pose: Scene) -> Sketch:
     "Spiders, crabs, scorpions and what lies between; from above."
     s = Sketch()
@@ -742,7 +772,8 @@ def arachnid(t: SimpleNamespace, pose: Scene) -> Sketch:
         s.add([end + [-0.16, 0.26], end + [0.1, 0.48], end + [-0.02, 0.3]], "black")
     elif t.tail == "fan":
         for dy in (-0.2, 0.2, 0.0):
-            s.tube([[-0.6 * rx, 0], [-rx - 0.55 * t.tail_length, dy * 1.4]], [0.3 * ry, 0.14], "mark" if dy else "coat", skin=not dy)
+            s.tube([[-0.6 * rx, 0], [-rx - 0.55 * t.tail_length, dy * 1.4]], [0.3 * ry, 0.14], "mark" if dy else "coat",
+                   skin=not dy)
     arachnid_legs(s, t, pose, rx, ry)
     if t.claw != "none":
         c = t.claw_size * (0.24 if t.claw == "heavy" else 0.16)
@@ -750,8 +781,10 @@ def arachnid(t: SimpleNamespace, pose: Scene) -> Sketch:
             hand = np.array([rx + 0.45 + 0.1 * side * pose.sway, side * (0.45 * ry + 0.28)])
             s.tube([[0.5 * rx, side * 0.6 * ry], [0.7 * rx + 0.1, side * (ry + 0.3)], hand], [0.07, 0.05], "coat")
             s.oval(*hand, 1.2 * c, 0.85 * c, "accent", angle=-0.3 * side, height=150)
-            s.add([hand + [0.4 * c, 0.1 * side * c], hand + [2.1 * c, -0.6 * side * c], hand + [1.0 * c, -0.9 * side * c]], "accent", height=150)
-            s.add([hand + [0.4 * c, 0.3 * side * c], hand + [2.2 * c, 0.0], hand + [1.1 * c, 0.9 * side * c]], "accent", height=150)
+            s.add([hand + [0.4 * c, 0.1 * side * c], hand + [2.1 * c, -0.6 * side * c],
+                   hand + [1.0 * c, -0.9 * side * c]], "accent", height=150)
+            s.add([hand + [0.4 * c, 0.3 * side * c], hand + [2.2 * c, 0.0], hand + [1.1 * c, 0.9 * side * c]], "accent",
+                  height=150)
     if t.abdomen > 0.12:
         s.oval(-0.6 * rx - t.abdomen, 0, t.abdomen * 1.1, t.abdomen * 0.95, "coat", skin=True, height=170)
     if t.spikes != "none":
@@ -765,12 +798,13 @@ def arachnid(t: SimpleNamespace, pose: Scene) -> Sketch:
     s.eye(rx * 0.8 + max(0, t.stalk - 0.05), 0.35 * ry, 0.1 * t.eye * (0.6 + t.body), both=True)
     return s
 
-# %% ../nbs/02_menagerie.ipynb #cf29ca3e
+# %% ../nbs/02_menagerie.ipynb #6401cfb3
 def saurian_back(s: Sketch, t: SimpleNamespace) -> None:
     "What it carries on its back: a shell, plates, spines, a sail or nothing."
     l, d, b = t.length, t.depth, t.back_size
     if t.back == "dome":
-        s.blob([[-1.02 * l, 0.15 * d], [-0.85 * l, -0.8 * d * b], [0, -1.0 * d * b - 0.25 * b], [0.85 * l, -0.8 * d * b], [1.02 * l, 0.15 * d], [0, 0.45 * d]],
+        s.blob([[-1.02 * l, 0.15 * d], [-0.85 * l, -0.8 * d * b], [0, -1.0 * d * b - 0.25 * b], [0.85 * l, -0.8 * d * b],
+                [1.02 * l, 0.15 * d], [0, 0.45 * d]],
                "coat", skin=True, height=200)
         s.tube([[-1.02 * l, 0.2 * d], [0, 0.55 * d], [1.02 * l, 0.2 * d]], [0.05], "accent_dark", height=205)
         return
@@ -779,38 +813,44 @@ def saurian_back(s: Sketch, t: SimpleNamespace) -> None:
         n, tall, broad = teeth
         for x in np.linspace(-0.9, 0.85, n):
             y = -d * (1 - 0.5 * x * x)
-            s.add([[x * l - broad, y + 0.15], [x * l - 0.5 * broad, y - tall * b * (1 - 0.5 * x * x)], [x * l + broad, y + 0.15]], "accent", height=110)
+            s.add([[x * l - broad, y + 0.15], [x * l - 0.5 * broad, y - tall * b * (1 - 0.5 * x * x)],
+                   [x * l + broad, y + 0.15]], "accent", height=110)
     elif t.back == "sail":
-        s.blob([[-0.85 * l, -0.4 * d], [-0.5 * l, -d - 0.4 * b], [0.1 * l, -d - 0.55 * b], [0.7 * l, -d - 0.2 * b], [0.85 * l, -0.4 * d]], "accent", height=110)
+        s.blob([[-0.85 * l, -0.4 * d], [-0.5 * l, -d - 0.4 * b], [0.1 * l, -d - 0.55 * b], [0.7 * l, -d - 0.2 * b],
+                [0.85 * l, -0.4 * d]], "accent", height=110)
 
 
 def saurian_leg(s: Sketch, t: SimpleNamespace, x: float, swing: float, colour: str, hind: bool) -> None:
     "A sprawling leg; hind legs may have a frog's haunch."
     y, w = 0.35 * t.depth, 0.07 + 0.12 * t.depth
     foot = [x + 0.22 * swing + (0.08 if hind else 0.12), y + t.leg + 0.12]
-    s.tube([[x, y], [x - (0.28 if hind else -0.16), y + 0.55 * t.leg], foot], [1.2 * w, w, 0.7 * w], colour, skin=colour == "coat", height=160)
+    s.tube([[x, y], [x - (0.28 if hind else -0.16), y + 0.55 * t.leg], foot], [1.2 * w, w, 0.7 * w], colour,
+           skin=colour == "coat", height=160)
     if hind:
         s.oval(x - 0.05, y, 0.5 * t.haunch + 0.09, 0.6 * t.haunch + 0.04, colour, angle=-0.5, skin=colour == "coat", height=170)
     for reach in (1.0, 0.45, -0.2):
         s.tube([foot, [foot[0] + reach * t.toe + 0.02, foot[1] + 0.04]], [0.035, 0.025], colour, height=165)
 
-
+# %% ../nbs/02_menagerie.ipynb #9e759a62
 def saurian_tail(s: Sketch, t: SimpleNamespace, sway: float) -> None:
     "Tapering, curled, a stub, or with a club at its end."
     l, d, n = t.length, t.depth, t.tail_length
     x = -0.85 * l
     if t.tail == "curl":
         a = np.linspace(-0.5 * np.pi, 2.4 * np.pi, 22)[:, None]
-        spiral = np.c_[x - 0.5 * n, 0.1 - 0.35 * n + 0.1 * sway] + np.linspace(0.36, 0.06, 22)[:, None] * n * np.c_[-np.cos(a + np.pi), -np.sin(a)]
-        s.add(tube(np.r_[bezier([[x, 0], spiral[0]], 4)[:-1], spiral], [0.6 * d, 0.3 * d, 0.2 * d, 0.02]), "coat", skin=True)
+        middle, radius = np.array([x - 0.5 * n, 0.1 - 0.35 * n + 0.1 * sway]), np.linspace(0.36, 0.06, 22)[:, None] * n
+        spiral = middle + radius * np.c_[-np.cos(a), -np.sin(a)]
+        curve = np.r_[bezier([[x, 0], [x - 0.1 * n, 0.9 * spiral[0, 1]], spiral[0]], 5)[:-1], spiral]
+        s.add(tube(curve, [0.6 * d, 0.3 * d, 0.2 * d, 0.02]), "coat", skin=True)
         return
     reach = 0.25 if t.tail == "stub" else n
     tip = [x - reach, 0.35 * d + 0.3 * n * sway]
-    s.tube([[x, 0], [x - 0.5 * reach, 0.5 * d], tip], [0.65 * d, 0.35 * d, 0.02 if t.tail == "taper" else 0.05], "coat", skin=True)
+    s.tube([[x, 0], [x - 0.5 * reach, 0.5 * d], tip], [0.65 * d, 0.35 * d, 0.02 if t.tail == "taper" else 0.05], "coat",
+           skin=True)
     if t.tail == "club":
         s.oval(*tip, 0.14, 0.11, "mark", height=150)
 
-
+# %% ../nbs/02_menagerie.ipynb #136a6e4a
 def saurian(t: SimpleNamespace, pose: Scene) -> Sketch:
     "Low, scaly or slimy; from the side."
     s, l, d = Sketch(), t.length, t.depth
@@ -823,7 +863,8 @@ def saurian(t: SimpleNamespace, pose: Scene) -> Sketch:
     s.tube([[0.6 * l, 0], [l + 0.3 * t.neck, 0], head], [0.8 * d, 0.5 * d + 0.2 * t.head, 0.7 * t.head], "coat", skin=True)
     if t.back == "dome":
         s.parts[-1].colour = "accent"
-    s.blob([[-l, 0], [-0.5 * l, -0.8 * d], [0.2 * l, -d], [0.9 * l, -0.6 * d], [l, 0.2 * d], [0.4 * l, 0.75 * d], [-0.5 * l, 0.7 * d]], "coat", skin=True, height=150)
+    s.blob([[-l, 0], [-0.5 * l, -0.8 * d], [0.2 * l, -d], [0.9 * l, -0.6 * d], [l, 0.2 * d], [0.4 * l, 0.75 * d],
+            [-0.5 * l, 0.7 * d]], "coat", skin=True, height=150)
     saurian_leg(s, t, 0.5 * l, pose.stride, "coat", False)
     saurian_leg(s, t, -0.62 * l, -pose.stride, "coat", True)
     if t.back == "dome":
@@ -831,46 +872,51 @@ def saurian(t: SimpleNamespace, pose: Scene) -> Sketch:
     saurian_head(s, t, *head)
     return s
 
-
+# %% ../nbs/02_menagerie.ipynb #ea1da0b1
 def saurian_head(s: Sketch, t: SimpleNamespace, x: float, y: float) -> None:
     "Frill, throat, jaws and an eye on top."
     h, nose = t.head, x + t.head * (0.5 + 1.1 * t.snout)
     tone = "accent" if t.back == "dome" else "coat"
     if t.frill == "frill":
-        s.blob([[x - 0.2 * h, y + 1.3 * h], [x - 1.2 * h, y + 0.6 * h], [x - 1.3 * h, y - 0.7 * h], [x - 0.3 * h, y - 1.5 * h]], "mark")
+        s.blob([[x - 0.2 * h, y + 1.3 * h], [x - 1.2 * h, y + 0.6 * h], [x - 1.3 * h, y - 0.7 * h],
+                [x - 0.3 * h, y - 1.5 * h]], "mark")
     elif t.frill == "horns":
         s.add([[x - 0.3 * h, y - 0.5 * h], [x - 1.1 * h, y - 1.5 * h], [x + 0.1 * h, y - 0.7 * h]], "horn")
     if t.throat == "fan":
-        s.blob([[x + 0.3 * h, y + 0.4 * h], [x - 0.1 * h, y + 1.8 * h], [x - 0.9 * h, y + 1.2 * h], [x - 0.8 * h, y + 0.3 * h]], "accent")
+        s.blob([[x + 0.3 * h, y + 0.4 * h], [x - 0.1 * h, y + 1.8 * h], [x - 0.9 * h, y + 1.2 * h],
+                [x - 0.8 * h, y + 0.3 * h]], "accent")
     elif t.throat == "pouch":
         s.oval(x + 0.1 * h, y + 0.55 * h, 0.75 * h, 0.6 * h, "belly")
     s.tube([[x, y], [nose, y + 0.12 * h]], [0.8 * h, 0.42 * h], tone, skin=tone == "coat", height=180)
-    s.tube([[nose + 0.3 * h, y + 0.2 * h], [x + 0.5 * h, y + 0.4 * h], [x - 0.2 * h, y + 0.2 * h]], [0.035 * h], "line", line=False)
+    s.tube([[nose + 0.3 * h, y + 0.2 * h], [x + 0.5 * h, y + 0.4 * h], [x - 0.2 * h, y + 0.2 * h]], [0.035 * h], "line",
+           line=False)
     s.oval(x + 0.1 * h, y - 0.55 * h, 0.38 * h, 0.38 * h, tone, height=185)
     s.eye(x + 0.15 * h, y - 0.55 * h, 0.26 * h * t.eye)
 
-# %% ../nbs/02_menagerie.ipynb #8da5f91f
+# %% ../nbs/02_menagerie.ipynb #63b04196
 def serpent(t: SimpleNamespace, pose: Scene) -> Sketch:
     "A wave with a head."
     s = Sketch()
-    u = np.linspace(0, 1, 34)
-    reach = t.height * (0.35 + 0.65 * np.sin(np.pi * np.minimum(u + 0.1, 1)))
+    u = np.linspace(0, 1, 50)
+    reach = t.height * min(1, 1.4 / t.waves) * (0.35 + 0.65 * np.sin(np.pi * np.minimum(u + 0.1, 1)))
     spine = np.c_[-1 + 1.9 * u, reach * np.sin(2 * np.pi * t.waves * u + 1.5 * pose.bend) * (1 - 0.5 * u**4)]
     girth = t.girth * (np.interp(u, [0, 0.5, 0.85, 1], [1 - t.taper, 1, 1, 0.75]) + t.swell * np.sin(np.pi * u))
     serpent_tail(s, t, spine)
     across = np.gradient(spine, axis=0)[:, ::-1] * [-1, 1]
     across *= np.sign(-across[:, 1:]) / np.maximum(np.hypot(across[:, :1], across[:, 1:]), 1e-9)  # to the upper side
     if t.ridge != "none":
-        tall = t.ridge_size * (0.1 if t.ridge == "fin" else 0.14) * (1 if t.ridge == "fin" else np.arange(34)[:, None] % 2)
+        tall = t.ridge_size * (0.1 if t.ridge == "fin" else 0.14) * (1 if t.ridge == "fin" else np.arange(50)[:, None] // 2 % 2)
         upper = spine + across * (girth[:, None] + tall)
         s.add(np.r_[upper[3:-2], spine[3:-2][::-1]], "accent", height=100)
     s.add(tube(spine, girth), "coat", skin=True, height=150)
-    s.skin_map = lambda p: np.c_[[np.interp(p[:, 0], u, spine[:, i]) + np.interp(p[:, 0], u, across[:, i] * girth) * (1 - 2 * p[:, 1]) for i in (0, 1)]].T
+    offset = across * girth[:, None]
+    s.skin_map = lambda p: np.stack([np.interp(p[:, 0], u, spine[:, i]) + np.interp(p[:, 0], u, offset[:, i]) * (1 - 2 * p[:, 1])
+                                     for i in (0, 1)], axis=1)
     s.skin_size = (float(np.hypot(*np.diff(spine, axis=0).T).sum()), float(2 * t.girth))
     serpent_head(s, t, spine[-1], pose)
     return s
 
-
+# %% ../nbs/02_menagerie.ipynb #a32a7e39
 def serpent_tail(s: Sketch, t: SimpleNamespace, spine: np.ndarray) -> None:
     "A rattle, a fin or a fork at the end."
     r, end = 0.13 * t.tail_size, spine[0]
@@ -889,18 +935,20 @@ def serpent_head(s: Sketch, t: SimpleNamespace, at: np.ndarray, pose: Scene) -> 
     x, y, h = at[0], at[1] + 0.06 * pose.nod, max(t.girth * t.head, 0.1)
     if t.hood != "none":
         rx, ry = (1.6, 2.2) if t.hood == "hood" else (0.7, 1.8)
-        s.oval(x - 0.9 * h, y, rx * h * t.hood_size, ry * h * t.hood_size, "coat" if t.hood == "hood" else "mark", skin=t.hood == "hood")
+        s.oval(x - 0.9 * h, y, rx * h * t.hood_size, ry * h * t.hood_size, "coat" if t.hood == "hood" else "mark",
+               skin=t.hood == "hood")
     nose = x + h * (0.6 + t.snout)
     for side in (1, -1):
         s.tube([[nose, y], [nose + 0.2, y + 0.01], [nose + 0.28, y + 0.07 * side]], [0.018], "tongue", line=False)
         if t.horn != "none":
             reach = (-0.9, 1.5) if t.horn == "brow" else (0.9, 2.2)
-            s.tube([[x, y + side * 0.5 * h], [x + reach[0] * 0.5 * h, y + side * reach[1] * h], [x + reach[0] * h, y + side * reach[1] * h]], [0.035, 0.012], "horn")
+            s.tube([[x, y + side * 0.5 * h], [x + reach[0] * 0.5 * h, y + side * reach[1] * h],
+                    [x + reach[0] * h, y + side * reach[1] * h]], [0.035, 0.012], "horn")
     s.tube([[x - 0.2 * h, y], [nose, y]], [1.05 * h, 0.55 * h], "coat", height=190)
     s.eye(x + 0.35 * h, y - 0.5 * h, 0.36 * h * t.eye)
     s.eye(x + 0.35 * h, y + 0.5 * h, 0.36 * h * t.eye)
 
-# %% ../nbs/02_menagerie.ipynb #35520e24
+# %% ../nbs/02_menagerie.ipynb #c9bd9ce4
 def jelly(t: SimpleNamespace, pose: Scene) -> Sketch:
     "A dome with arms beneath it: jellyfish, octopus, squid."
     s, w, h = Sketch(), t.width, t.dome
@@ -921,14 +969,16 @@ def jelly(t: SimpleNamespace, pose: Scene) -> Sketch:
     top = -h * (1.25 if t.kind == "squid" else 1) - t.point * 0.4
     if t.crown == "fin" or t.kind == "squid":
         r = 0.35 * t.crown_size
-        s.blob([[0, top - 0.05], [-w * 0.6 - r, top + 0.5 * r + 0.15], [0, top + r + 0.2], [w * 0.6 + r, top + 0.5 * r + 0.15]], "accent", height=110)
+        s.blob([[0, top - 0.05], [-w * 0.6 - r, top + 0.5 * r + 0.15], [0, top + r + 0.2],
+                [w * 0.6 + r, top + 0.5 * r + 0.15]], "accent", height=110)
     narrow = 0.75 if t.kind == "squid" else 1.0
-    s.blob([[-w * narrow, 0.02], [-0.85 * w * narrow, 0.55 * top], [-0.12 * w, top], [0.12 * w, top], [0.85 * w * narrow, 0.55 * top], [w * narrow, 0.02], [0, 0.1 + 0.5 * t.skirt]],
+    s.blob([[-w * narrow, 0.02], [-0.85 * w * narrow, 0.55 * top], [-0.12 * w, top], [0.12 * w, top],
+            [0.85 * w * narrow, 0.55 * top], [w * narrow, 0.02], [0, 0.1 + 0.5 * t.skirt]],
            "coat", skin=True, height=170)
     jelly_face(s, t, w * narrow, h, top, pose)
     return s
 
-
+# %% ../nbs/02_menagerie.ipynb #a3921f27
 def jelly_face(s: Sketch, t: SimpleNamespace, w: float, h: float, top: float, pose: Scene) -> None:
     "The skirt's ruffles, what crowns the dome, and two eyes."
     if t.kind == "bell":
@@ -949,11 +999,17 @@ def jelly_face(s: Sketch, t: SimpleNamespace, w: float, h: float, top: float, po
 BODY_PLANS = {"beast": beast, "bird": bird, "fish": fish, "insect": insect, "saurian": saurian, "arachnid": arachnid,
               "serpent": serpent, "jelly": jelly}
 
-# %% ../nbs/02_menagerie.ipynb #465ac6c1
+# %% ../nbs/02_menagerie.ipynb #18eb357d
 COLOUR_MAPS = {name: np.array([[rgb("#" + colour) for colour in row.split()] for row in rows]) for name, rows in {
-    "earthy": ("fbf3e4 f3d9a8 efbb86 e2dfda cdbfb2 aebfc4", "c99e6c d8893a b9502e a3a5a6 93805f 6d8494", "6b4a33 7a4020 5a2a26 46494f 3a2f2a 2f4152"),
-    "vivid": ("f9e58c fbbf9c f5b3d0 b9bdf2 a5e0ee c9ecae", "f4ac1c ea5330 cc3f8f 6a55c4 2b86d3 3aa866", "94621a 93222f 6b1f5c 35276f 1a3670 17583f"),
-    "mark": ("fffaf0 ffeaa6 ffcdb2 ecd9f7 cdeaff dcf2c4", "f2b632 ea6a2e c5486e 7d63b8 4c8fc9 6bab51", "3d2b20 6e2020 4a1f40 2d2350 1b2b47 1e3c2b"),
+    "earthy": ("fbf3e4 f3d9a8 efbb86 e2dfda cdbfb2 aebfc4",
+               "c99e6c d8893a b9502e a3a5a6 93805f 6d8494",
+               "6b4a33 7a4020 5a2a26 46494f 3a2f2a 2f4152"),
+    "vivid": ("f9e58c fbbf9c f5b3d0 b9bdf2 a5e0ee c9ecae",
+              "f4ac1c ea5330 cc3f8f 6a55c4 2b86d3 3aa866",
+              "94621a 93222f 6b1f5c 35276f 1a3670 17583f"),
+    "mark": ("fffaf0 ffeaa6 ffcdb2 ecd9f7 cdeaff dcf2c4",
+             "f2b632 ea6a2e c5486e 7d63b8 4c8fc9 6bab51",
+             "3d2b20 6e2020 4a1f40 2d2350 1b2b47 1e3c2b"),
 }.items()}
 
 
@@ -975,12 +1031,13 @@ def animal_colours(t: SimpleNamespace, body_plan: str) -> dict[str, np.ndarray]:
     if gap < 60:  # too alike to see the pattern: away from the coat, to the darker or the lighter side
         mark = mark + (60 - gap) * (-1 if coat.mean() > 120 else 1)
     accent = on_map("vivid", t.accent_hue, t.accent_shade)
-    return {"coat": coat, "mark": mark, "accent": accent, "accent_dark": accent * 0.55, "shade": coat * 0.72,
-            "belly": coat + (np.float32(250) - coat) * t.belly, "wing": (coat * 0.35 + mark * 0.65) if t.pattern in ("plain", "mantle") else coat * 0.82,
-            "glass": accent * 0.4 + 138, "horn": np.array([236, 222, 190]), "white": np.array([252, 252, 248]), "black": np.array([28, 24, 26]),
-            "tongue": np.array([214, 60, 70]), "line": np.minimum(coat, accent) * 0.28}
+    wing = coat * 0.35 + mark * 0.65 if t.pattern in ("plain", "mantle") else coat * 0.82
+    fixed = {"horn": (236, 222, 190), "white": (252, 252, 248), "black": (28, 24, 26), "tongue": (214, 60, 70)}
+    return {"coat": coat, "mark": mark, "accent": accent, "accent_dark": accent * 0.55, "shade": coat * 0.72, "wing": wing,
+            "belly": coat + (250 - coat) * t.belly, "glass": accent * 0.4 + 138, "line": np.minimum(coat, accent) * 0.28,
+            **{name: np.array(colour) for name, colour in fixed.items()}}
 
-# %% ../nbs/02_menagerie.ipynb #da8ae9b8
+# %% ../nbs/02_menagerie.ipynb #4f52323d
 def pattern_shapes(
     t: SimpleNamespace,
     rng: np.random.Generator,
@@ -1008,10 +1065,11 @@ def pattern_shapes(
         radius = (0.1 + 0.12 * t.pattern_size) * rng.uniform(0.7, 1.3, (n, 1)) * (1 + 0.25 * rng.normal(size=(n, 8)))
         a = np.linspace(0, 2 * np.pi, 8, endpoint=False)
         at = np.c_[(np.arange(n) + rng.uniform(0, 1, n)) / n, rng.uniform(0, 1, n)][:, None]
-        return [catmull_rom(p, 3) for p in at + radius[..., None] * np.c_[np.cos(a) * min(1, height / width), np.sin(a)]], np.zeros((0, 3))
+        return [catmull_rom(p, 3) for p in at + radius[..., None] * np.c_[np.cos(a) * min(1, height / width),
+                                                                          np.sin(a)]], np.zeros((0, 3))
     return [], spot_grid(t, rng, width, height, pitch * (0.5 if t.pattern == "speckles" else 0.8))
 
-
+# %% ../nbs/02_menagerie.ipynb #80cc07f8
 def spot_grid(t: SimpleNamespace, rng: np.random.Generator, width: float, height: float, pitch: float) -> np.ndarray:
     "Discs on a shaken grid: (n, 3) place in the unit square and radius in the animal's units."
     nx, ny = (int(np.clip(round(side / pitch), 1, 16)) for side in (width, height))
@@ -1022,7 +1080,7 @@ def spot_grid(t: SimpleNamespace, rng: np.random.Generator, width: float, height
     radius = pitch * (0.16 + 0.26 * t.pattern_cover) * np.exp(0.15 * rng.normal(size=len(grid)))
     return np.c_[places, radius]
 
-# %% ../nbs/02_menagerie.ipynb #83c612bd
+# %% ../nbs/02_menagerie.ipynb #142dc489
 def place(sketch: Sketch, scene: Scene, size: int) -> Callable[[np.ndarray], np.ndarray]:
     "The map from the animal's coordinates to pixels: foreshortened, turned, scaled to fill the scene's share, and put in its place."
     points = np.concatenate([part.points for part in sketch.parts])
@@ -1037,7 +1095,7 @@ def place(sketch: Sketch, scene: Scene, size: int) -> Callable[[np.ndarray], np.
     corner = room * (0.5 + 0.4 * np.array([scene.x, scene.y]))
     return lambda p: (p @ turn - low) * scale + corner
 
-
+# %% ../nbs/02_menagerie.ipynb #f0a97aec
 def paint(
     sketch: Sketch,
     colours: dict[str, np.ndarray],
@@ -1071,7 +1129,7 @@ def paint(
     coat.paste(inks["mark"], mask=overlay)
     return coat.reduce(2), silhouette.reduce(2), heights.reduce(2)
 
-
+# %% ../nbs/02_menagerie.ipynb #f8d97d4d
 def draw_pattern(sketch: Sketch, t: SimpleNamespace, to_pixels: Callable, rng: np.random.Generator, big: int) -> Image.Image:
     "The pattern's mask over the whole picture (L, big × big); what lies outside the skin is cut away later."
     mask = Image.new("L", (big, big))
@@ -1093,10 +1151,11 @@ def draw_pattern(sketch: Sketch, t: SimpleNamespace, to_pixels: Callable, rng: n
             r = discs[:, 2:] * unit
             boxes = np.c_[to_pixels(on_body(discs[:, :2]) * mirror) - r, to_pixels(on_body(discs[:, :2]) * mirror) + r]
             for box in boxes.tolist():
-                pen.ellipse(box, fill=0 if t.pattern == "rings" else 235, outline=235, width=max(2, int(0.2 * (box[2] - box[0]))))
+                pen.ellipse(box, fill=0 if t.pattern == "rings" else 235, outline=235,
+                            width=max(2, int(0.2 * (box[2] - box[0]))))
     return mask
 
-# %% ../nbs/02_menagerie.ipynb #c0291c48
+# %% ../nbs/02_menagerie.ipynb #f69fa8a6
 def light_up(
     background: Image.Image,
     coat: Image.Image,
@@ -1118,7 +1177,7 @@ def light_up(
     tint = scene.brightness * (1 + 0.09 * scene.warmth * np.array([1, 0.1, -1], dtype=np.float32))
     return Image.fromarray(np.clip((stage + (lit - stage) * alpha) * tint, 0, 255).astype(np.uint8))
 
-
+# %% ../nbs/02_menagerie.ipynb #285bd208
 def draw_animal(
     species: Species,
     rng: np.random.Generator,  # decides scene and individual, in this order
@@ -1182,7 +1241,7 @@ def draw_branch(ax, name: str, x: float, children: list[float], child_x: float) 
     ax.text(x - 0.95, middle - 0.08, name, va="bottom", fontsize=8)
     return middle
 
-# %% ../nbs/02_menagerie.ipynb #f2f9fba9
+# %% ../nbs/02_menagerie.ipynb #cf7c51c5
 FIRST_PICTURE = {"train": 0, "val": 1_000_000, "test": 2_000_000, "unseen": 0}  # so that splits are disjoint, whatever their sizes
 
 
@@ -1201,7 +1260,7 @@ def draw_class(
         picture.save(target / f"{i:03d}.jpg", quality=90)
     return n
 
-
+# %% ../nbs/02_menagerie.ipynb #a6207e0b
 def leave_with_parent() -> None:
     "For a child process: the parent decides about Ctrl-C, and nobody outlives a parent that was killed."
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -1251,7 +1310,7 @@ def remove_abandoned(folder: Path) -> None:
         if dead or (part.exists() and time.time() - part.stat().st_mtime > 86400):
             shutil.rmtree(part, ignore_errors=True)
 
-# %% ../nbs/02_menagerie.ipynb #195b612b
+# %% ../nbs/02_menagerie.ipynb #a9a7638a
 @contextmanager
 def drawing_aside(folder: Path) -> Iterator[Path]:
     "A new folder beside `folder` that takes its place when the block ends well, and disappears when it does not."
@@ -1275,7 +1334,8 @@ def draw_all(part: Path, jobs: list[tuple], workers: int, progress: bool) -> Non
             for n in run_jobs(jobs, min(workers, len(jobs))):
                 bar.update(n)
         except BrokenProcessPool:
-            warnings.warn("no further process could be started, or one was killed: drawing in this process instead", stacklevel=3)
+            warnings.warn("no further process could be started, or one was killed: drawing in this process instead",
+                          stacklevel=3)
             bar.reset()
             for split in {job[2] for job in jobs}:
                 shutil.rmtree(part / split, ignore_errors=True)
