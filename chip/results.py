@@ -224,51 +224,57 @@ def constant_scores(h: Hierarchy, kin: Mapping[str, Sequence[str]]) -> dict[int,
     matrix = kin_matrix([kin[slug] for slug in sorted(kin)], h.keys)
     return {level: best_constant_placement(matrix, h.membership(level))[1] for level in LEVELS}
 
-# %% ../nbs/40_results.ipynb #2407a024
+# %% ../nbs/40_results.ipynb #09b59127
+def _row(level: int, measure: str, ours: SeedMean, frozen: float = float("nan"), limit: float = float("nan"), limit_is: str = "", **papers: float) -> dict:
+    "A row of Table 1 or 2."
+    return {"level": level, "measure": measure, **papers, "ours": ours.mean, "low": ours.low, "high": ours.high, "n_seeds": ours.n,
+            "frozen": frozen, "limit": limit, "limit_is": limit_is}
+
+
 def table1(
     seen: pd.DataFrame,  # tables/seen.csv, perhaps empty
     margin: float,       # of Phase 2
-) -> pd.DataFrame:       # one row a level
+) -> pd.DataFrame:       # level, measure, paper_table, paper_text, ours, low, high, n_seeds, frozen, limit, limit_is
     "The paper's Table 1 beside ours (method 'paper') and the frozen encoder; NaN where there were no test pictures."
-    rows = []
+    rows, nothing = [], float("nan")
     for level in LEVELS:
-        ours = {c: seed_mean(seen, c, method="paper", level=level) for c in ("contrastive_loss", "cosine", "top1", "chance")}
-        frozen = {c: seed_mean(seen, c, method="frozen", level=level).mean for c in ("contrastive_loss", "cosine", "top1")}
-        row = {"level": level, "paper_loss": reported("seen_loss", level), "paper_cosine": reported("seen_cosine", level),
-               "paper_text_accuracy": reported("seen_accuracy_text", level), "paper_text_cosine": reported("seen_cosine_text", level)}
-        for name, column in (("loss", "contrastive_loss"), ("cosine", "cosine"), ("top1", "top1")):
-            row |= {name: ours[column].mean, f"{name}_low": ours[column].low, f"{name}_high": ours[column].high}
-        rows.append(row | {"chance": ours["chance"].mean, "loss_floor": loss_floor(margin), "frozen_loss": frozen["contrastive_loss"],
-                           "frozen_cosine": frozen["cosine"], "frozen_top1": frozen["top1"], "n_seeds": ours["top1"].n})
+        ours = lambda column, method="paper": seed_mean(seen, column, method=method, level=level)
+        for measure, column, table, text, limit, limit_is in (
+            ("loss", "contrastive_loss", "seen_loss", None, loss_floor(margin), "floor m/2"),
+            ("contrastive accuracy", "contrastive_accuracy", None, "seen_accuracy_text", accuracy_ceiling(margin), "ceiling 1 - m/2"),
+            ("cosine to own target", "cosine", "seen_cosine", "seen_cosine_text", 1.0, "ceiling"),
+            ("nearest target is right", "top1", None, None, ours("chance").mean, "chance"),
+        ):
+            papers = {"paper_table": reported(table, level) if table else nothing, "paper_text": reported(text, level) if text else nothing}
+            rows.append(_row(level, measure, ours(column), ours(column, "frozen").mean, limit, limit_is, **papers))
     return pd.DataFrame(rows)
 
-# %% ../nbs/40_results.ipynb #67b9dd85
+# %% ../nbs/40_results.ipynb #fb207711
 def table2(
     unseen: pd.DataFrame,  # tables/unseen.csv, perhaps empty
     counts: pd.DataFrame,  # from `placement_counts`, perhaps empty
     margin: float,         # of Phase 3
-) -> pd.DataFrame:         # one row a level
+) -> pd.DataFrame:         # level, measure, paper_table, ours, low, high, n_seeds, frozen, limit, limit_is
     "The paper's Table 2 beside ours (method 'paper', after fine-tuning) and the placements; NaN where there are no unseen classes."
-    rows = []
+    rows, nothing = [], float("nan")
     for level in LEVELS:
-        row = {"level": level, "paper_accuracy": reported("unseen_accuracy", level), "paper_cosine": reported("unseen_cosine", level)}
-        for name, column in (("accuracy", "contrastive_accuracy"), ("cosine", "cosine")):
-            after = seed_mean(unseen, column, method="paper", level=level, stage="after")
-            row |= {name: after.mean, f"{name}_low": after.low, f"{name}_high": after.high}
-        row["accuracy_ceiling"] = accuracy_ceiling(margin)
-        for name, column in (("accuracy_before", "contrastive_accuracy"), ("cosine_before", "cosine"), ("pairwise_cosine_after", "mean_pairwise_cosine")):
-            row[name] = seed_mean(unseen, column, method="paper", level=level, stage="after" if name.endswith("after") else "before").mean
-        rows.append(row | _placed(counts, level) | {"n_seeds": after.n})
+        ours = lambda column, stage="after": seed_mean(unseen, column, method="paper", level=level, stage=stage)
+        rows += [
+            _row(level, "contrastive accuracy", ours("contrastive_accuracy"), nothing, accuracy_ceiling(margin), "ceiling 1 - m/2", paper_table=reported("unseen_accuracy", level)),
+            _row(level, "cosine to given target", ours("cosine"), nothing, 1.0, "ceiling", paper_table=reported("unseen_cosine", level)),
+            _row(level, "the same before fine-tuning", ours("cosine", "before"), nothing, 1.0, "ceiling", paper_table=nothing),
+            _row(level, "cosine between pictures", ours("mean_pairwise_cosine"), paper_table=nothing),
+        ]
+        placed, frozen, blind, total = (_placed(counts, level, m, c) for m, c in (("paper", None), ("frozen", "right"), ("paper", "expected"), ("paper", "total")))
+        if not np.isnan(total): rows.append(_row(level, f"classes placed right, of {total:g}", placed, frozen, blind, "blind choice", paper_table=nothing))
     return pd.DataFrame(rows)
 
 
-def _placed(counts: pd.DataFrame, level: int) -> dict[str, float]:
-    "The placement columns of Table 2 for one level."
-    def of(method: str, column: str) -> float:
-        found = counts[(counts["method"] == method) & (counts["level"] == level)][column].tolist() if len(counts) else []
-        return found[0] if found else float("nan")
-    return {"placed_right": of("paper", "right"), "placed_low": of("paper", "low"), "placed_high": of("paper", "high"), "placed_total": of("paper", "total"),
-            "blind_choice": of("paper", "expected"), "best_constant": of("paper", "best_constant"), "frozen_right": of("frozen", "right")}
+def _placed(counts: pd.DataFrame, level: int, method: str, column: str | None) -> SeedMean | float:
+    "A cell of `placement_counts`, or (without a column) the count with its interval over classes."
+    found = counts[(counts["method"] == method) & (counts["level"] == level)] if len(counts) else counts
+    if found.empty: return mean_of([]) if column is None else float("nan")
+    return SeedMean(*found[["right", "low", "high", "n_seeds"]].iloc[0]) if column is None else found[column].iloc[0]
 
 # %% ../nbs/40_results.ipynb #732f2899
 def _public(path: str, instead: str) -> str:
@@ -292,14 +298,15 @@ def command_of(
     if name not in ("", settings.profile): words += ["--name", name]
     return shlex.join(words)
 
-# %% ../nbs/40_results.ipynb #5259340b
+# %% ../nbs/40_results.ipynb #140e2a27
 def _ours(r: Reported, tables: Tables, n_seen: int, n_unseen: int, method: str = "paper") -> SeedMean:
     "This run's value of a reported quantity by one method; NaN where the run or the method has none."
     columns = {"seen_loss": "contrastive_loss", "seen_cosine": "cosine", "seen_accuracy_text": "contrastive_accuracy", "seen_cosine_text": "cosine",
                "unseen_accuracy": "contrastive_accuracy", "unseen_cosine": "cosine"}
     if r.quantity == "placed_both":
         found = both_right(tables.placements, method)
-        return mean_of(found["right"] if len(found) else [])
+        if found.empty: return mean_of([])
+        return SeedMean(float(found["right"].mean()), *wilson_count(found["right"].mean(), int(found["total"].max())), len(found))
     if r.quantity.startswith("seen_"): return seed_mean(tables.seen, columns[r.quantity], method=method, level=r.level)
     if r.quantity.startswith("unseen_"): return seed_mean(tables.unseen, columns[r.quantity], method=method, level=r.level, stage="after")
     nothing = float("nan")
@@ -330,7 +337,7 @@ def _both_remark(tables: Tables, counts: pd.DataFrame) -> str:
     if both.empty or counts.empty: return "no unseen class could be judged"
     alone = [counts[(counts["method"] == "paper") & (counts["level"] == level)].iloc[0] for level in (1, 2)]
     return (f"of {both['total'].iloc[0]} judged by nearest kin (the paper judged by hand); parents alone {alone[0]['right']:g}, super-parents alone {alone[1]['right']:g}; "
-            f"two blind choices {both['expected'].mean():.1f}")
+            f"two blind choices {both['expected'].mean():.1f}; interval over classes")
 
 # %% ../nbs/40_results.ipynb #d183793d
 def paper_beside_ours(
@@ -350,7 +357,7 @@ def paper_beside_ours(
                      "n_seeds": ours.n, "command": command, "remark": _remark(r, tables, counts, settings)})
     return pd.DataFrame(rows)
 
-# %% ../nbs/40_results.ipynb #a0b63b95
+# %% ../nbs/40_results.ipynb #27ddad6c
 def draw_sweep(
     sweep: pd.DataFrame,   # tables/sweep.csv: level, k, inertia, silhouette
     phase1: pd.DataFrame,  # tables/phase1.csv
@@ -362,6 +369,9 @@ def draw_sweep(
     comparable = n_seen == reported("n_seen")
     figure, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
     plot_sweep(rows, int(about["k"]), ax, int(reported("k", level)) if comparable else None)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_zorder(figure.axes[1].get_zorder() + 1)  # the silhouette before the inertia
+    ax.patch.set_visible(False)
     ax.set_title(f"Level {level}: {about['n_points']} {('', 'classes', 'parents')[level]} into {about['k']} {LEVEL_NAMES[level]}s")
     caption = (f"Figure {level + 4}: mean silhouette (higher is better) and inertia for {rows['k'].min()} to {rows['k'].max()} {LEVEL_NAMES[level]}s; "
                f"{about['k']} were taken (chosen by {about['chosen_by']}), the paper took {reported('k', level):g}. "
@@ -402,7 +412,7 @@ def mark_value(
     ax.set_ylim(min(low, value - room), max(high, value + room))
     return ax
 
-# %% ../nbs/40_results.ipynb #4617e449
+# %% ../nbs/40_results.ipynb #7cb95b86
 def draw_curves(
     curves: pd.DataFrame,                           # one method: seed, level, epoch, split, and the measures
     measures: Mapping[str, str],                    # column → label
@@ -414,7 +424,7 @@ def draw_curves(
     for row, (column, label) in zip(axes, measures.items(), strict=True):
         for level, ax in zip(LEVELS, row, strict=True):
             plot_measure(curves[curves["level"] == level], column, ax, LEVEL_COLOURS[level])
-            for value, text, ls in marks.get((column, level), ()): mark_value(ax, value, text, ls)
+            for i, (value, text, ls) in enumerate(marks.get((column, level), ())): mark_value(ax, value, text, ls, below=column == "accuracy" and i > 0)
         row[0].set_ylabel(label, fontsize=11)
     for level, ax in zip(LEVELS, axes[0], strict=True): ax.set_title(f"level {level}: {LEVEL_NAMES[level]}", color=LEVEL_COLOURS[level], fontweight="bold")
     for ax in axes[-1]: ax.set_xlabel("epoch (0: before training)")
@@ -431,11 +441,11 @@ def _over_seeds(curves: pd.DataFrame) -> str:
 def draw_figure7(curves: pd.DataFrame, margin: float) -> tuple[Figure, str]:
     "Phase 2: contrastive accuracy and cosine similarity over epochs, and the caption."
     rows, ceiling = curves[curves["method"] == "paper"], accuracy_ceiling(margin)
-    marks = {("accuracy", level): [(ceiling, f"ceiling 1 - m/2 = {ceiling:g}", "-"), (reported("seen_accuracy_text", level), "", ":")] for level in LEVELS}
+    marks = {("accuracy", level): [(ceiling, f"ceiling 1 - m/2 = {ceiling:g}", "-"), (reported("seen_accuracy_text", level), "paper, text", ":")] for level in LEVELS}
     marks |= {("cosine", level): [(reported("seen_cosine_text", level), "paper, text", ":"), (reported("seen_cosine", level), "paper, Table 1", "--")] for level in LEVELS}
     figure = draw_curves(rows, {"accuracy": "contrastive accuracy", "cosine": "cosine to own target"}, marks)
     return figure, (f"Figure 7: Phase 2 epoch by epoch. Contrastive accuracy is 1 - loss and cannot exceed {ceiling:g}, whatever an encoder learns; "
-                    f"the dotted line just below is the paper's 'around 94%'. The paper reports the cosine similarity twice, and differently.{_over_seeds(rows)}")
+                    f"the dotted line is the paper's 'around 94%'. The paper reports the cosine similarity twice, and differently.{_over_seeds(rows)}")
 
 # %% ../nbs/40_results.ipynb #44f23c7f
 def draw_figure8(unseen_curves: pd.DataFrame, margin: float) -> tuple[Figure, str]:
@@ -447,7 +457,7 @@ def draw_figure8(unseen_curves: pd.DataFrame, margin: float) -> tuple[Figure, st
     return figure, (f"Figure 8: Phase 3 epoch by epoch, on the unseen classes' own pictures, towards the targets that the encoders gave them. "
                     f"The loss cannot fall below {floor:g}.{_over_seeds(rows)}")
 
-# %% ../nbs/40_results.ipynb #9b03f2cb
+# %% ../nbs/40_results.ipynb #82b0f739
 def _bars(ax: Axes, groups: Sequence[int], methods: Mapping[str, str], of: Mapping[tuple[str, int], tuple[float, float, float]]) -> dict[tuple[str, int], float]:
     "Grouped bars, one group a level and one bar a method, with intervals where there are any. Returns the bars' places."
     width, places = 0.8 / len(methods), {}
@@ -463,6 +473,12 @@ def _bars(ax: Axes, groups: Sequence[int], methods: Mapping[str, str], of: Mappi
     return places
 
 
+def _write_in(ax: Axes, x: float, text: str) -> None:
+    "A number at the foot of a bar, where no interval is in its way."
+    ax.annotate(text, (x, 0), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=10, color="white", fontweight="bold",
+                bbox=dict(boxstyle="round,pad=0.15", fc=(0, 0, 0, 0.6), ec="none"))
+
+
 def plot_placements(
     counts: pd.DataFrame,      # from `placement_counts`
     placements: pd.DataFrame,  # tables/placements.csv, for the single seeds
@@ -475,16 +491,15 @@ def plot_placements(
     for r in counts.itertuples():
         x = places[r.method, r.level]
         ax.plot([x - half, x + half], [r.expected] * 2, color="black", lw=2.2, label="blind choice" if r.Index == counts.index[0] else None)
-        ax.annotate(f"{r.right:.3g}", (x, 0), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=10, color="white", fontweight="bold",
-                    bbox=dict(boxstyle="round,pad=0.15", fc=(0, 0, 0, 0.55), ec="none"))
+        _write_in(ax, x, f"{r.right:.3g}")
         if r.n_seeds > 1: ax.plot(np.linspace(x - half / 2, x + half / 2, r.n_seeds), seeds[r.method, r.level], "o", ms=3.5, mfc="white", mec="black", mew=0.8)
     for level, best in counts.groupby("level")["best_constant"].first().dropna().items():
         ax.plot([level - 0.45, level + 0.45], [best] * 2, color="black", ls=":", lw=1.6, label="best single answer for all" if level == 0 else None)
-    ax.set(ylim=(0, total * 1.02), ylabel=f"unseen classes placed right, of {total}")
+    ax.set(ylim=(0, total * 1.04), ylabel=f"unseen classes placed right, of {total}")
     ax.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
-# %% ../nbs/40_results.ipynb #1da8f9fb
+# %% ../nbs/40_results.ipynb #59fb0374
 def plot_seen(
     seen: pd.DataFrame,  # tables/seen.csv
     ax: Axes,            # where to draw
@@ -497,7 +512,7 @@ def plot_seen(
         rows = seen[(seen["method"] == method) & (seen["level"] == level)]
         half, chance = 0.4 / len(methods), rows["chance"].mean()
         ax.plot([x - half, x + half], [chance] * 2, color="black", lw=2.2, label="chance" if x == min(places.values()) else None)
-        ax.annotate(f"{cells[method, level][0]:.0%}", (x, cells[method, level][0]), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=10)
+        _write_in(ax, x, f"{cells[method, level][0]:.0%}")
         if len(rows) > 1: ax.plot(np.linspace(x - half / 2, x + half / 2, len(rows)), rows["top1"], "o", ms=3.5, mfc="white", mec="black", mew=0.8)
     ax.set(ylim=(0, 1.05), ylabel="nearest target is the right one")
     ax.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
@@ -563,7 +578,7 @@ def typical_members(
     order = sorted(range(len(members)), key=lambda i: (members[i] not in kin, -near[i], members[i]))
     return [members[i] for i in order[:n]]
 
-# %% ../nbs/40_results.ipynb #7a760469
+# %% ../nbs/40_results.ipynb #b3323a82
 CARD = (6.5, 2.0)   # inches
 PER_PAGE = 21       # cards on one figure, three columns
 _MARKS = {1: ("✓", RIGHT, "right"), 0: ("✗", WRONG, "wrong"), None: ("?", UNKNOWN, "not judged")}
@@ -579,6 +594,10 @@ class Sheet:
         ax = self.figure.add_axes((left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height))
         ax.axis("off")
         return ax
+
+    def panel(self, left: float, top: float, width: float, height: float) -> None:
+        self.figure.add_artist(FancyBboxPatch((left / self.width, 1 - (top + height) / self.height), width / self.width, height / self.height,
+                                              boxstyle="square,pad=0", transform=self.figure.transFigure, fc="#F7F7F5", ec="0.85", lw=0.8, zorder=-1))
 
     def text(self, left: float, top: float, text: str, **style) -> None:
         self.figure.text(left / self.width, 1 - top / self.height, text, **{"va": "top", "ha": "left", "fontsize": 11, "linespacing": 1.05} | style)
@@ -597,7 +616,7 @@ def names_strip(names: Sequence[str], colours: Sequence[str | None], ax: Axes) -
     ax.set(xlim=(0, 3), ylim=(0, 1))
     return ax
 
-# %% ../nbs/40_results.ipynb #09ffbcdc
+# %% ../nbs/40_results.ipynb #e70807fc
 @dataclass(frozen=True, eq=False)
 class Gallery:
     "What the cards of Figure 9 are made from."
@@ -608,6 +627,7 @@ class Gallery:
 
     def card(self, sheet: Sheet, left: float, top: float, row: Mapping) -> None:
         "One unseen class: itself, its parent, its super-parent."
+        sheet.panel(left - 0.1, top - 0.07, CARD[0] + 0.15, CARD[1] - 0.06)
         sheet.text(left, top, wrap(row["name"], 1.5, 13), fontsize=13, fontweight="bold")
         ax = sheet.axes(left, top + 0.45, 1.4, 1.4)
         found = first_pictures(self.study, row["slug"], "unseen", 1) if self.pictures else []
@@ -625,6 +645,7 @@ class Gallery:
         right, kin = row[f"right_{level}"], self.kin.get(row["slug"], ())
         mark, colour, word = _MARKS[None if pd.isna(right) else int(right)]
         sheet.text(left, top, f"{mark} {LEVEL_NAMES[level]}: {word}", fontsize=11, fontweight="bold", color=colour)
+        if pd.notna(row[f"chance_{level}"]): sheet.text(left + 2.35, top + 0.03, f"blind {row[f'chance_{level}']:.0%}", fontsize=8, ha="right", color="0.45")
         sheet.text(left, top + 0.2, wrap(row[f"chosen_{level}"], 2.35, 11), fontsize=11)
         keys = typical_members(self.h, level, int(row[f"target_{level}"]), kin)
         names, colours = [self.study.name(k) for k in keys], [RIGHT if k in kin else None for k in keys]
@@ -635,20 +656,20 @@ class Gallery:
         blank = 3 - len(keys)
         contact_sheet(tiles + [None] * blank, names + [""] * blank, 3, colours + [None] * blank, sheet.axes(left, top + 0.66, 2.35, 1.12), fontsize=8)
 
-# %% ../nbs/40_results.ipynb #748e5059
+# %% ../nbs/40_results.ipynb #2e078238
 def draw_figure9(
     rows: pd.DataFrame,      # of one method, at most PER_PAGE, from `figure9_table`
     gallery: Gallery,        # pictures and names
     title: str,              # above the cards
 ) -> Figure:
     "Cards of unseen classes with the parent and super-parent that they were given (Figure 9)."
-    columns = min(3, len(rows))
+    columns = min(3 if len(rows) > 4 else 2, len(rows))
     lines = -(-len(rows) // columns)
-    head = 0.45 + 0.3 * (columns < 3)
+    head = 0.45 + 0.25 * (columns < 2)
     sheet = Sheet(columns * (CARD[0] + 0.25) + 0.25, lines * CARD[1] + head + 0.1)
     sheet.text(0.25, 0.1, wrap(title, sheet.width - 0.5, 15), fontsize=15)
     for i, row in enumerate(rows.to_dict("records")):
-        left, top = 0.25 + (i % columns) * (CARD[0] + 0.25), head + 0.1 + (i // columns) * CARD[1]
+        left, top = 0.25 + (i % columns) * (CARD[0] + 0.25), head + 0.15 + (i // columns) * CARD[1]
         gallery.card(sheet, left, top, row)
     return sheet.figure
 
@@ -708,7 +729,7 @@ def blank(ax: Axes, height: float, title: str) -> Axes:
     ax.set_title(title, fontsize=14, loc="left", fontweight="bold")
     return ax
 
-# %% ../nbs/40_results.ipynb #bbb60c0c
+# %% ../nbs/40_results.ipynb #bf545ddb
 def draw_figure1(ax: Axes) -> Axes:
     "The aim: an unseen animal, and the branch of the tree that it belongs to."
     blank(ax, 44, "The aim: say what kind of animal it is, though its class was never seen")
@@ -724,11 +745,12 @@ def draw_figure1(ax: Axes) -> Axes:
     for text, (x, y, level) in tree.items():
         on = text in chosen
         box(ax, x, y, 10, 5, text, "#FFFFFF" if not on else "#E2F3EF" if level == 1 else "#F8E4EC", LEVEL_COLOURS[level] if on else "0.45")
-    arrow(ax, (39.7, 24), (64.6, 38), "super-parent", LEVEL_COLOURS[2], -0.2)
+    arrow(ax, (39.7, 24), (64.6, 38), "", LEVEL_COLOURS[2], -0.2)
+    ax.text(47, 38, "super-parent", ha="center", fontsize=9, color=LEVEL_COLOURS[2])
     arrow(ax, (39.7, 22), (50.6, 23.6), "parent", LEVEL_COLOURS[1])
     arrow(ax, (39.7, 20), (44, 10), "", LEVEL_COLOURS[0], 0.15, ls="--")
     ax.text(37, 10.5, "class: the nearest\none it can name", ha="center", fontsize=9, color=LEVEL_COLOURS[0])
-    for y, text in ((38, "level 2: super-parents"), (24, "level 1: parents"), (8, "level 0: seen classes")): ax.text(100, y + (4 if y < 38 else 0), text, ha="right", va="center", fontsize=9, color="0.45")
+    for y, text in ((38, "level 2: super-parents"), (28.5, "level 1: parents"), (2.5, "level 0: seen classes")): ax.text(100, y, text, ha="right", va="center", fontsize=9, color="0.45")
     return ax
 
 # %% ../nbs/40_results.ipynb #65008a55
