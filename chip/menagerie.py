@@ -1329,7 +1329,7 @@ def draw_all(part: Path, jobs: list[tuple], workers: int, progress: bool) -> Non
     "Draw all classes of `jobs` into `part`, here when processes cannot be had."
     total = sum(job[-1] for job in jobs)
     jobs = [(settings, leaf, split, n, str(part / split)) for settings, leaf, split, n in jobs]
-    with tqdm(total=total, desc="drawing the menagerie", unit=" pictures", disable=not progress) as bar:
+    with tqdm(total=total, desc="drawing the menagerie", unit=" pictures", mininterval=1, disable=not progress) as bar:
         try:
             for n in run_jobs(jobs, min(workers, len(jobs))):
                 bar.update(n)
