@@ -12,8 +12,9 @@ __all__ = ['PAPER', 'METHOD_COLOURS', 'METHOD_LABELS', 'LEVEL_COLOURS', 'RIGHT',
            'names_strip', 'Gallery', 'draw_figure9', 'figure9_names', 'figure9_pages', 'figure9_title', 'box', 'arrow',
            'pile', 'blank', 'draw_figure1', 'draw_figure2', 'draw_figure3', 'draw_figure4', 'clear_results']
 
-# %% ../nbs/40_results.ipynb #b3cdd9c6
+# %% ../nbs/40_results.ipynb #3ec6fe89
 import os
+import re
 import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ from .images import UnreadableImage, contact_sheet, open_image
 from .metrics import accuracy_ceiling, best_constant_placement, cosine_similarity_matrix, kin_matrix, loss_floor, t_interval, wilson_interval
 from .settings import PROFILES, Run, Settings, read_table, save_figure, save_table, start_run
 from .study import Study, kin_of, load_study
-from .taxonomy import home
+from .taxonomy import home, pretty
 
 # %% ../nbs/40_results.ipynb #ac1c4007
 class Reported(NamedTuple):
@@ -412,7 +413,7 @@ def mark_value(
     ax.set_ylim(min(low, value - room), max(high, value + room))
     return ax
 
-# %% ../nbs/40_results.ipynb #7cb95b86
+# %% ../nbs/40_results.ipynb #9069f380
 def draw_curves(
     curves: pd.DataFrame,                           # one method: seed, level, epoch, split, and the measures
     measures: Mapping[str, str],                    # column → label
@@ -428,7 +429,7 @@ def draw_curves(
         row[0].set_ylabel(label, fontsize=11)
     for level, ax in zip(LEVELS, axes[0], strict=True): ax.set_title(f"level {level}: {LEVEL_NAMES[level]}", color=LEVEL_COLOURS[level], fontweight="bold")
     for ax in axes[-1]: ax.set_xlabel("epoch (0: before training)")
-    if curves["split"].nunique() > 1: axes[0, 0].legend(frameon=False, fontsize=9, loc="best")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
@@ -457,7 +458,7 @@ def draw_figure8(unseen_curves: pd.DataFrame, margin: float) -> tuple[Figure, st
     return figure, (f"Figure 8: Phase 3 epoch by epoch, on the unseen classes' own pictures, towards the targets that the encoders gave them. "
                     f"The loss cannot fall below {floor:g}.{_over_seeds(rows)}")
 
-# %% ../nbs/40_results.ipynb #82b0f739
+# %% ../nbs/40_results.ipynb #abb1b3bb
 def _bars(ax: Axes, groups: Sequence[int], methods: Mapping[str, str], of: Mapping[tuple[str, int], tuple[float, float, float]]) -> dict[tuple[str, int], float]:
     "Grouped bars, one group a level and one bar a method, with intervals where there are any. Returns the bars' places."
     width, places = 0.8 / len(methods), {}
@@ -495,6 +496,7 @@ def plot_placements(
         if r.n_seeds > 1: ax.plot(np.linspace(x - half / 2, x + half / 2, r.n_seeds), seeds[r.method, r.level], "o", ms=3.5, mfc="white", mec="black", mew=0.8)
     for level, best in counts.groupby("level")["best_constant"].first().dropna().items():
         ax.plot([level - 0.45, level + 0.45], [best] * 2, color="black", ls=":", lw=1.6, label="best single answer for all" if level == 0 else None)
+    ax.yaxis.get_major_locator().set_params(integer=True)
     ax.set(ylim=(0, total * 1.04), ylabel=f"unseen classes placed right, of {total}")
     ax.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     return ax
@@ -518,7 +520,7 @@ def plot_seen(
     ax.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
-# %% ../nbs/40_results.ipynb #bd0deea1
+# %% ../nbs/40_results.ipynb #e8008c84
 def _some(names: Sequence[str], most: int = 12) -> str:
     "Names in a row, at most so many."
     return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")
@@ -542,10 +544,10 @@ def figure9_table(
     for method in methods:
         of = placements[(placements["method"] == method) & (placements["seed"] == first)]
         for slug, group in of.groupby("slug", sort=True):
-            row = {"method": method, "slug": slug, "name": study.name(slug), "kin": _some([study.name(k) for k in kin.get(slug, ())]), "n_images": int(group["n_images"].iloc[0])}
+            row = {"method": method, "slug": slug, "name": pretty(study.name(slug)), "kin": _some([pretty(study.name(k)) for k in kin.get(slug, ())]), "n_images": int(group["n_images"].iloc[0])}
             for r in group.sort_values("level").itertuples():
                 target = target_index(h, r.level, r.chosen)
-                row |= {f"chosen_{r.level}": h.target_name(r.level, target), f"target_{r.level}": target, f"right_{r.level}": r.right, f"chance_{r.level}": r.chance}
+                row |= {f"chosen_{r.level}": pretty(h.target_name(r.level, target)), f"target_{r.level}": target, f"right_{r.level}": r.right, f"chance_{r.level}": r.chance}
             rows.append(row)
     return pd.DataFrame(rows).astype({f"right_{level}": "Int64" for level in LEVELS}) if rows else pd.DataFrame()
 
@@ -578,7 +580,7 @@ def typical_members(
     order = sorted(range(len(members)), key=lambda i: (members[i] not in kin, -near[i], members[i]))
     return [members[i] for i in order[:n]]
 
-# %% ../nbs/40_results.ipynb #b3323a82
+# %% ../nbs/40_results.ipynb #994ac8ac
 CARD = (6.5, 2.0)   # inches
 PER_PAGE = 21       # cards on one figure, three columns
 _MARKS = {1: ("✓", RIGHT, "right"), 0: ("✗", WRONG, "wrong"), None: ("?", UNKNOWN, "not judged")}
@@ -604,7 +606,8 @@ class Sheet:
 
 
 def wrap(text: str, inches: float, fontsize: float, lines: int = 2) -> str:
-    "Text broken to a width; what does not fit ends in '…'. A letter is taken as 0.55 of its height wide."
+    "Text broken to a width, but not within '(3 of 4)'; what does not fit ends in '…'. A letter is taken as 0.55 of its height wide."
+    text = re.sub(r"\((\d+) of (\d+)\)", "(\\1\u00a0of\u00a0\\2)", text)
     return "\n".join(textwrap.wrap(text, max(int(72 * inches / (0.55 * fontsize)), 4), max_lines=lines, placeholder=" …"))
 
 
@@ -612,11 +615,11 @@ def names_strip(names: Sequence[str], colours: Sequence[str | None], ax: Axes) -
     "Tiles that hold names where there are to be no pictures."
     for i, (text, colour) in enumerate(zip(names, colours, strict=True)):
         ax.add_patch(FancyBboxPatch((i + 0.06, 0.06), 0.88, 0.88, boxstyle="round,pad=0,rounding_size=0.08", fc="#E3F1E6" if colour else "#F1F1F1", ec=colour or "0.8", lw=1.5))
-        ax.text(i + 0.5, 0.5, wrap(text, 0.7, 8.5, 4), ha="center", va="center", fontsize=8.5)
+        ax.text(i + 0.5, 0.5, wrap(text, 0.69, 8, 4), ha="center", va="center", fontsize=8)
     ax.set(xlim=(0, 3), ylim=(0, 1))
     return ax
 
-# %% ../nbs/40_results.ipynb #e70807fc
+# %% ../nbs/40_results.ipynb #f7bb1eb5
 @dataclass(frozen=True, eq=False)
 class Gallery:
     "What the cards of Figure 9 are made from."
@@ -628,7 +631,7 @@ class Gallery:
     def card(self, sheet: Sheet, left: float, top: float, row: Mapping) -> None:
         "One unseen class: itself, its parent, its super-parent."
         sheet.panel(left - 0.1, top - 0.07, CARD[0] + 0.15, CARD[1] - 0.06)
-        sheet.text(left, top, wrap(row["name"], 1.5, 13), fontsize=13, fontweight="bold")
+        sheet.text(left, top, wrap(row["name"], 1.3, 13), fontsize=13, fontweight="bold")
         ax = sheet.axes(left, top + 0.45, 1.4, 1.4)
         found = first_pictures(self.study, row["slug"], "unseen", 1) if self.pictures else []
         if found: ax.imshow(np.asarray(found[0]))
@@ -636,7 +639,7 @@ class Gallery:
         for level in (1, 2): self._group(sheet, left + 1.58 + 2.46 * (level - 1), top, level, row)
 
     def _kin_text(self, sheet: Sheet, left: float, top: float, slug: str) -> None:
-        names = [self.study.name(k) for k in self.kin.get(slug, ())]
+        names = [pretty(self.study.name(k)) for k in self.kin.get(slug, ())]
         text = "nearest kin: " + _some(names, 4) if names else "stands in no tree"
         sheet.text(left, top, wrap(text, 1.4, 9, 7), fontsize=9, color="0.35")
 
@@ -644,11 +647,11 @@ class Gallery:
         "The cluster of one level: mark, name, members."
         right, kin = row[f"right_{level}"], self.kin.get(row["slug"], ())
         mark, colour, word = _MARKS[None if pd.isna(right) else int(right)]
-        sheet.text(left, top, f"{mark} {LEVEL_NAMES[level]}: {word}", fontsize=11, fontweight="bold", color=colour)
+        sheet.text(left, top, f"{mark} {LEVEL_NAMES[level]}: {word}", fontsize=10, fontweight="bold", color=colour)
         if pd.notna(row[f"chance_{level}"]): sheet.text(left + 2.35, top + 0.03, f"blind {row[f'chance_{level}']:.0%}", fontsize=8, ha="right", color="0.45")
         sheet.text(left, top + 0.2, wrap(row[f"chosen_{level}"], 2.35, 11), fontsize=11)
         keys = typical_members(self.h, level, int(row[f"target_{level}"]), kin)
-        names, colours = [self.study.name(k) for k in keys], [RIGHT if k in kin else None for k in keys]
+        names, colours = [pretty(self.study.name(k)) for k in keys], [RIGHT if k in kin else None for k in keys]
         if not self.pictures:
             names_strip(names, colours, sheet.axes(left, top + 0.72, 2.35, 0.78))
             return
@@ -656,7 +659,7 @@ class Gallery:
         blank = 3 - len(keys)
         contact_sheet(tiles + [None] * blank, names + [""] * blank, 3, colours + [None] * blank, sheet.axes(left, top + 0.66, 2.35, 1.12), fontsize=8)
 
-# %% ../nbs/40_results.ipynb #2e078238
+# %% ../nbs/40_results.ipynb #8338f156
 def draw_figure9(
     rows: pd.DataFrame,      # of one method, at most PER_PAGE, from `figure9_table`
     gallery: Gallery,        # pictures and names
@@ -665,9 +668,11 @@ def draw_figure9(
     "Cards of unseen classes with the parent and super-parent that they were given (Figure 9)."
     columns = min(3 if len(rows) > 4 else 2, len(rows))
     lines = -(-len(rows) // columns)
-    head = 0.45 + 0.25 * (columns < 2)
+    head = 0.65 + 0.25 * (columns < 2)
     sheet = Sheet(columns * (CARD[0] + 0.25) + 0.25, lines * CARD[1] + head + 0.1)
-    sheet.text(0.25, 0.1, wrap(title, sheet.width - 0.5, 15), fontsize=15)
+    sheet.text(0.25, 0.08, wrap(title, sheet.width - 0.5, 15), fontsize=15)
+    legend = "✓ ✗ by nearest kin, which are framed in green. blind: how often a choice without looking would be right."
+    sheet.text(0.25, head - 0.22, wrap(legend, sheet.width - 0.5, 10, 1), fontsize=10, color="0.35")
     for i, row in enumerate(rows.to_dict("records")):
         left, top = 0.25 + (i % columns) * (CARD[0] + 0.25), head + 0.15 + (i // columns) * CARD[1]
         gallery.card(sheet, left, top, row)
