@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import re
@@ -419,6 +420,9 @@ def _end(processes: list[psutil.Process]) -> None:
         except (ProcessLookupError, PermissionError, psutil.NoSuchProcess): continue
 
 # %% ../nbs/90_runs.ipynb #ea41d142
+logging.getLogger("papermill").addHandler(logging.NullHandler())  # what it has to say ends in the error that it raises
+
+
 def execute(
     source: Path,                   # a phase's notebook
     target: Path,                   # where it goes, executed
@@ -461,7 +465,7 @@ def run_phase(
     settings: Settings,
     inputs: Mapping[str, Any],  # what it depends on
     notebooks: Path,            # folder of the notebooks
-    owned: Iterable[str],       # files of the phases before it
+    owned: Mapping[str, list],  # files of the phases before it, as files_of gives them
     lock: int | None = None,
 ) -> dict[str, Any]:            # its record, as kept in <phase>.done.json
     "Execute a phase, check what it leaves, and remember it. Raises PhaseFailed."
@@ -473,7 +477,9 @@ def run_phase(
     try: memory = execute(source, executed, taken, lock)
     except Exception as error: raise _failure(phase, error, executed) from error
     check_made(run, phase)
-    outputs = {name: state for name, state in files_of(run).items() if name not in owned}
+    outputs = {name: state for name, state in files_of(run).items() if owned.get(name) != state}
+    if others := sorted(set(outputs) & set(owned)):
+        raise PhaseFailed(f"{phase.notebook} has changed {', '.join(others)}, which an earlier phase made: it has to write a file of its own")
     record = {"inputs": dict(inputs), "fingerprint": digest(inputs), "outputs": outputs, "seconds": round(time.monotonic() - begin, 2),
               "peak_memory": memory, **circumstances()}
     write_marker(run, phase, "done", record)
@@ -593,13 +599,13 @@ def run_phases(
     "Run the phases that have to be run, in order. Raises PhaseFailed."
     if fresh: forget(run)
     outcomes: list[Outcome] = []
-    upstream, again = "", False
+    upstream, before = "", [read_marker(run, phase) for phase in phases]
     for i, phase in enumerate(phases):
         inputs = inputs_of(phase, settings, notebooks, upstream)
-        upstream, reason = digest(inputs), why_run(run, phase, inputs) or ("an earlier phase was run" if again else "")
+        upstream, reason = digest(inputs), why_run(run, phase, inputs)
+        if reason == "not run yet" and before[i]: reason = "an earlier phase was run again"
         head = f"[{i + 1}/{len(phases)}] {phase.notebook}: {phase.title}"
         if reason:
-            again = True
             say(f"{head} ({reason})")
             record = _run_next(run, phases, i, settings, inputs, notebooks, lock)
             say(f"      {duration(record['seconds'])}, at most {record['peak_memory'] / 2**20:,.0f} MB")
@@ -614,5 +620,5 @@ def _run_next(run: Run, phases: tuple[Phase, ...], i: int, settings: Settings, i
     clear_from(run, phases[:i], bool(started) and started["fingerprint"] == digest(inputs), phases[i:])
     for phase in phases[i:]: marker_path(run, phase, "started").unlink(missing_ok=True)
     save_settings(run, settings)
-    owned = {name for phase in phases[:i] for name in read_marker(run, phase)["outputs"]}
+    owned = {name: state for phase in phases[:i] for name, state in read_marker(run, phase)["outputs"].items()}
     return run_phase(run, phases[i], settings, inputs, notebooks, owned, lock)

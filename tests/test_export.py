@@ -1,0 +1,57 @@
+"The package is what the notebooks export, and the notebooks are committed clean."
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BY_HAND = {"__init__.py", "__main__.py"}  # the version, which nbdev keeps, and the door for `python -m chip`
+
+
+def copy_source(to: Path) -> Path:
+    "The notebooks and what nbdev must know, in a folder of their own."
+    shutil.copytree(ROOT / "nbs", to / "nbs", ignore=shutil.ignore_patterns(".ipynb_checkpoints", ".*"))
+    shutil.copy(ROOT / "settings.ini", to)
+    (to / "chip").mkdir()
+    for name in BY_HAND: shutil.copy(ROOT / "chip" / name, to / "chip")
+    return to
+
+
+def nbdev(command: str, module: str, folder: Path) -> None:
+    "Run one of nbdev's commands in a folder."
+    code = f"from nbdev.{module} import {command}; {command}()"
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = copy_source(tmp_path_factory.mktemp("export"))
+    nbdev("nbdev_export", "doclinks", folder)
+    return folder / "chip"
+
+
+def modules(folder: Path) -> set[str]: return {path.name for path in folder.rglob("*.py")} - {"_modidx.py"}
+
+
+def test_no_module_is_missing_or_left_over(exported: Path): assert modules(ROOT / "chip") == modules(exported)
+
+
+@pytest.mark.parametrize("name", sorted(modules(ROOT / "chip")))
+def test_module_is_a_fresh_export(exported: Path, name: str):
+    assert (exported / name).is_file(), f"chip/{name} has no notebook"
+    assert (ROOT / "chip" / name).read_text() == (exported / name).read_text(), f"chip/{name} differs from its notebook: nbdev_export"
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
+def test_modules_are_committed():
+    tracked = subprocess.run(["git", "ls-files", "chip"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    assert {f"chip/{name}" for name in modules(ROOT / "chip")} <= set(tracked)
+
+
+def test_notebooks_are_clean(tmp_path: Path):
+    folder = copy_source(tmp_path)
+    nbdev("nbdev_clean", "clean", folder)
+    dirty = [path.name for path in sorted((folder / "nbs").glob("*.ipynb")) if path.read_bytes() != (ROOT / "nbs" / path.name).read_bytes()]
+    assert not dirty, f"{', '.join(dirty)}: nbdev_clean"

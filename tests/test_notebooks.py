@@ -1,0 +1,26 @@
+"The tests inside every notebook, in the order of the chapters: a phase reads what the phases before it have left."
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    "A project's folder of its own, so that nobody's runs are touched."
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "data").mkdir()
+    (folder / "data" / "taxonomy").symlink_to(ROOT / "data" / "taxonomy")
+    return folder
+
+
+@pytest.mark.parametrize("notebook", sorted(path.name for path in (ROOT / "nbs").glob("[!.]*.ipynb")))
+def test_notebook(home: Path, notebook: str):
+    code = f"from nbdev.test import nbdev_test; nbdev_test(path='nbs/{notebook}', n_workers=0)"
+    environment = {**os.environ, "CHIP_HOME": str(home), "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
