@@ -68,14 +68,17 @@ class Settings:
     workers: int = _setting(-1, "encoder", "processes that decode pictures (-1: chosen by itself)", -1, 256)
     # Phase 1
     prototype: str = _setting("images", "hierarchy", "level-0 target of a class: mean of its images' embeddings, or its row in the classifier", choices=("images", "classifier"))
+    pooling: str = _setting("mean", "hierarchy", "what is clustered into parents: class means, single images (majority), or means of a few images in succession", choices=("mean", "majority", "successive"))
+    pool_group: int = _setting(10, "hierarchy", "images in succession that pooling=successive averages (paper: 10)", 1, 100_000)
+    clusterer: str = _setting("kmeans", "hierarchy", "how points are grouped; kmeans_plain is the paper's, without Ward's start", choices=("kmeans", "kmeans_plain", "pca_kmeans", "ward", "average", "spherical", "gmm", "dbscan", "hdbscan"))
     k1_min: int = _setting(50, "hierarchy", "smallest number of parents tried (paper: 50)", 2)
     k1_max: int = _setting(200, "hierarchy", "largest number of parents tried (paper: 200)", 2)
     k2_min: int = _setting(7, "hierarchy", "smallest number of super-parents tried (paper: 7)", 2)
     k2_max: int = _setting(20, "hierarchy", "largest number of super-parents tried (paper: 20)", 2)
     k1: int = _setting(0, "hierarchy", "number of parents (0: the silhouette's choice; paper: 88)", 0)
     k2: int = _setting(0, "hierarchy", "number of super-parents (0: the silhouette's choice; paper: 8)", 0)
-    restarts: int = _setting(10, "hierarchy", "k-means restarts for each k of the sweep", 1, 100_000)
-    final_restarts: int = _setting(100, "hierarchy", "k-means restarts for the chosen k (authors: 2,000 and 5,000)", 1, 100_000)
+    restarts: int = _setting(2, "hierarchy", "k-means++ restarts for each k of the sweep, beside the start from Ward's tree", 1, 100_000)
+    final_restarts: int = _setting(20, "hierarchy", "k-means++ restarts for the chosen k, beside the start from Ward's tree (authors: 2,000 and 5,000 restarts alone)", 1, 100_000)
     hierarchy: str = _setting("", "hierarchy", "CSV file (wnid, parent, super_parent) that replaces the clustering")
     # Phase 2
     n_shot: int = _setting(1, "oneshot", "training pictures a class (paper: 1)", 1, 100_000)
@@ -144,9 +147,9 @@ PROFILES: dict[str, dict[str, Any]] = {
     "smoke": dict(m_species=16, m_unseen=4, m_families=8, m_plans=4, m_train=6, m_unseen_pictures=3, m_size=64, size=64,
                   n_val=1, n_test=2, k1_min=4, k1_max=8, k2_min=2, k2_max=3, restarts=3, final_restarts=5, epochs=2, unseen_epochs=1),
     "demo": {},
-    "photos": dict(size=0, n_val=5, prototype="classifier", final_restarts=1000),
+    "photos": dict(size=0, n_val=5, prototype="classifier", final_restarts=100),
     "paper": dict(encoder="resnet152", size=0, n_val=5, paper_classes=True, draw_val_test=True, batch_size=256, epochs=21,
-                  restarts=10, final_restarts=2000),
+                  restarts=10, final_restarts=100),
 }
 
 
