@@ -181,7 +181,7 @@ def tables_of(
         columns = [(str(c), pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool) for c in table.columns]
         rows = [[_cell(v) for v in row] for row in table.head(LONG).astype(object).itertuples(index=False)]
         found.append({"name": path.stem, "title": title_of(path.stem), "caption": _caption(path), "columns": columns, "rows": rows,
-                      "n": len(table), "open": path.stem in FIRST_TABLES and len(table) <= SHORT})
+                      "markdown": path.with_suffix(".md").is_file(), "n": len(table), "open": path.stem in FIRST_TABLES and len(table) <= SHORT})
     return found
 
 # %% ../nbs/91_report.ipynb #bf51566e
