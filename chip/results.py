@@ -379,7 +379,7 @@ def draw_sweep(
                f"The silhouette runs from {rows['silhouette'].min():.3f} to {rows['silhouette'].max():.3f} over the whole sweep.")
     return figure, caption
 
-# %% ../nbs/40_results.ipynb #6b0a7c03
+# %% ../nbs/40_results.ipynb #efcbb141
 def plot_measure(
     curves: pd.DataFrame,          # of one method and level: seed, epoch, split and the column
     column: str,                   # loss, accuracy or cosine
@@ -404,13 +404,11 @@ def mark_value(
     ls: str = "-",        # of the line
     below: bool = False,  # the text below the line instead of above
 ) -> Axes:
-    "A grey horizontal line with its meaning written on it; the axis is stretched to hold it."
+    "A grey horizontal line with its meaning written on it."
     ax.axhline(value, color="0.45", lw=1, ls=ls, zorder=0)
     ax.annotate(text, (0.99, value), xycoords=("axes fraction", "data"), xytext=(0, -3 if below else 3), textcoords="offset points",
-                ha="right", va="top" if below else "bottom", fontsize=8, color="0.35")
-    low, high = ax.get_ylim()
-    room = 0.08 * (max(high, value) - min(low, value))
-    ax.set_ylim(min(low, value - room), max(high, value + room))
+                ha="right", va="top" if below else "bottom", fontsize=8, color="0.35",
+                bbox=dict(fc="white", ec="none", alpha=0.7, pad=0.5))
     return ax
 
 # %% ../nbs/40_results.ipynb #9069f380
@@ -520,7 +518,7 @@ def plot_seen(
     ax.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
-# %% ../nbs/40_results.ipynb #e8008c84
+# %% ../nbs/40_results.ipynb #b979c716
 def _some(names: Sequence[str], most: int = 12) -> str:
     "Names in a row, at most so many."
     return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")
@@ -549,7 +547,7 @@ def figure9_table(
                 target = target_index(h, r.level, r.chosen)
                 row |= {f"chosen_{r.level}": pretty(h.target_name(r.level, target)), f"target_{r.level}": target, f"right_{r.level}": r.right, f"chance_{r.level}": r.chance}
             rows.append(row)
-    return pd.DataFrame(rows).astype({f"right_{level}": "Int64" for level in LEVELS}) if rows else pd.DataFrame()
+    return pd.DataFrame(rows)
 
 # %% ../nbs/40_results.ipynb #5ff81de8
 def tile(
@@ -580,7 +578,7 @@ def typical_members(
     order = sorted(range(len(members)), key=lambda i: (members[i] not in kin, -near[i], members[i]))
     return [members[i] for i in order[:n]]
 
-# %% ../nbs/40_results.ipynb #994ac8ac
+# %% ../nbs/40_results.ipynb #2f3db29f
 CARD = (6.5, 2.0)   # inches
 PER_PAGE = 21       # cards on one figure, three columns
 _MARKS = {1: ("✓", RIGHT, "right"), 0: ("✗", WRONG, "wrong"), None: ("?", UNKNOWN, "not judged")}
@@ -602,7 +600,7 @@ class Sheet:
                                               boxstyle="square,pad=0", transform=self.figure.transFigure, fc="#F7F7F5", ec="0.85", lw=0.8, zorder=-1))
 
     def text(self, left: float, top: float, text: str, **style) -> None:
-        self.figure.text(left / self.width, 1 - top / self.height, text, **{"va": "top", "ha": "left", "fontsize": 11, "linespacing": 1.05} | style)
+        self.figure.text(left / self.width, 1 - top / self.height, text, **{"va": "top", "ha": "left", "fontsize": 11, "linespacing": 1.05, "parse_math": False} | style)
 
 
 def wrap(text: str, inches: float, fontsize: float, lines: int = 2) -> str:
@@ -615,11 +613,11 @@ def names_strip(names: Sequence[str], colours: Sequence[str | None], ax: Axes) -
     "Tiles that hold names where there are to be no pictures."
     for i, (text, colour) in enumerate(zip(names, colours, strict=True)):
         ax.add_patch(FancyBboxPatch((i + 0.06, 0.06), 0.88, 0.88, boxstyle="round,pad=0,rounding_size=0.08", fc="#E3F1E6" if colour else "#F1F1F1", ec=colour or "0.8", lw=1.5))
-        ax.text(i + 0.5, 0.5, wrap(text, 0.69, 8, 4), ha="center", va="center", fontsize=8)
+        ax.text(i + 0.5, 0.5, wrap(text, 0.69, 8, 4), ha="center", va="center", fontsize=8, parse_math=False)
     ax.set(xlim=(0, 3), ylim=(0, 1))
     return ax
 
-# %% ../nbs/40_results.ipynb #f7bb1eb5
+# %% ../nbs/40_results.ipynb #8995e007
 @dataclass(frozen=True, eq=False)
 class Gallery:
     "What the cards of Figure 9 are made from."
@@ -657,7 +655,8 @@ class Gallery:
             return
         tiles = [next(iter(first_pictures(self.study, k, "train", 1)), None) for k in keys]
         blank = 3 - len(keys)
-        contact_sheet(tiles + [None] * blank, names + [""] * blank, 3, colours + [None] * blank, sheet.axes(left, top + 0.66, 2.35, 1.12), fontsize=8)
+        titles = [n.replace("$", r"\$") for n in names]  # a dollar sign starts no formula
+        contact_sheet(tiles + [None] * blank, titles + [""] * blank, 3, colours + [None] * blank, sheet.axes(left, top + 0.66, 2.35, 1.12), fontsize=8)
 
 # %% ../nbs/40_results.ipynb #8338f156
 def draw_figure9(
