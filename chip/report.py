@@ -23,6 +23,7 @@ import jinja2
 import nbconvert
 import nbformat
 import pandas as pd
+from markupsafe import Markup, escape
 from pandas.errors import EmptyDataError
 from pygments.formatters import HtmlFormatter
 
@@ -143,25 +144,30 @@ def title_of(
 
 
 def _place(name: str) -> tuple:
-    "Sorts figures and tables: the paper's by number, then the well-known ones, then by name."
-    numbered = re.fullmatch(r"figure_?(\d+)(.*)", name)
-    if numbered: return (0, int(numbered[1]), numbered[2])
-    return (1, FIRST_TABLES.index(name), "") if name in FIRST_TABLES else (2, 0, name)
+    "Sorts figures and tables: well-known tables, then what is numbered, then all else by name."
+    numbered = re.fullmatch(r"[a-z]+_?(\d+)(.*)", name)
+    if name in FIRST_TABLES: return (0, FIRST_TABLES.index(name), "")
+    return (1, int(numbered[1]), numbered[2]) if numbered else (2, 0, name)
 
 
-def _caption(path: Path) -> str:
-    "The sentence that reads a figure or table."
+def _caption(path: Path) -> Markup:
+    "The sentence that reads a figure or table, escaped, with `code` marked; without the title, if it repeats that."
     beside = path.with_suffix(".txt")
-    return beside.read_text(encoding="utf-8").strip() if beside.is_file() else ""
+    said = beside.read_text(encoding="utf-8").strip() if beside.is_file() else ""
+    said = re.sub(rf"^{re.escape(title_of(path.stem))}[:.] *(\w?)", lambda m: m[1].upper(), said)
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(said))))
 
 
 def figures_of(
     folder: Path,  # holds figures/
 ) -> list[dict[str, Any]]:
     "The figures in a folder, in order, as data: URIs."
-    paths = sorted((folder / "figures").glob("*.png"), key=lambda p: _place(p.stem))
+    paths = sorted((folder / "figures").glob("[!.]*.png"), key=lambda p: _place(p.stem))
+    names = {p.stem for p in paths}
+    shown = [p for p in paths if p.stem.removesuffix("_names") not in names - {p.stem}]  # figure9_names: figure9 without pictures
     return [{"name": p.stem, "title": title_of(p.stem), "caption": _caption(p), "svg": p.with_suffix(".svg").is_file(),
-             "source": "data:image/png;base64," + base64.b64encode(p.read_bytes()).decode()} for p in paths if not p.name.startswith(".")]
+             "plain": f"{p.stem}_names" if f"{p.stem}_names" in names else "",
+             "source": "data:image/png;base64," + base64.b64encode(p.read_bytes()).decode()} for p in shown]
 
 # %% ../nbs/91_report.ipynb #649d3a92
 def _cell(value: Any) -> str:
