@@ -379,7 +379,7 @@ def draw_sweep(
                f"The silhouette runs from {rows['silhouette'].min():.3f} to {rows['silhouette'].max():.3f} over the whole sweep.")
     return figure, caption
 
-# %% ../nbs/40_results.ipynb #efcbb141
+# %% ../nbs/40_results.ipynb #187249a7
 def plot_measure(
     curves: pd.DataFrame,          # of one method and level: seed, epoch, split and the column
     column: str,                   # loss, accuracy or cosine
@@ -408,7 +408,7 @@ def mark_value(
     ax.axhline(value, color="0.45", lw=1, ls=ls, zorder=0)
     ax.annotate(text, (0.99, value), xycoords=("axes fraction", "data"), xytext=(0, -3 if below else 3), textcoords="offset points",
                 ha="right", va="top" if below else "bottom", fontsize=8, color="0.35",
-                bbox=dict(fc="white", ec="none", alpha=0.7, pad=0.5))
+                bbox=dict(fc="white", ec="none", pad=0.5), zorder=1)
     return ax
 
 # %% ../nbs/40_results.ipynb #9069f380
@@ -456,7 +456,7 @@ def draw_figure8(unseen_curves: pd.DataFrame, margin: float) -> tuple[Figure, st
     return figure, (f"Figure 8: Phase 3 epoch by epoch, on the unseen classes' own pictures, towards the targets that the encoders gave them. "
                     f"The loss cannot fall below {floor:g}.{_over_seeds(rows)}")
 
-# %% ../nbs/40_results.ipynb #abb1b3bb
+# %% ../nbs/40_results.ipynb #0ba90c72
 def _bars(ax: Axes, groups: Sequence[int], methods: Mapping[str, str], of: Mapping[tuple[str, int], tuple[float, float, float]]) -> dict[tuple[str, int], float]:
     "Grouped bars, one group a level and one bar a method, with intervals where there are any. Returns the bars' places."
     width, places = 0.8 / len(methods), {}
@@ -471,7 +471,7 @@ def _bars(ax: Axes, groups: Sequence[int], methods: Mapping[str, str], of: Mappi
     ax.spines[["top", "right"]].set_visible(False)
     return places
 
-
+# %% ../nbs/40_results.ipynb #10d7a708
 def _write_in(ax: Axes, x: float, text: str) -> None:
     "A number at the foot of a bar, where no interval is in its way."
     ax.annotate(text, (x, 0), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=10, color="white", fontweight="bold",
@@ -733,7 +733,7 @@ def blank(ax: Axes, height: float, title: str) -> Axes:
     ax.set_title(title, fontsize=14, loc="left", fontweight="bold")
     return ax
 
-# %% ../nbs/40_results.ipynb #bf545ddb
+# %% ../nbs/40_results.ipynb #d88b0ff7
 def draw_figure1(ax: Axes) -> Axes:
     "The aim: an unseen animal, and the branch of the tree that it belongs to."
     blank(ax, 44, "The aim: say what kind of animal it is, though its class was never seen")
@@ -753,7 +753,7 @@ def draw_figure1(ax: Axes) -> Axes:
     ax.text(47, 38, "super-parent", ha="center", fontsize=9, color=LEVEL_COLOURS[2])
     arrow(ax, (39.7, 22), (50.6, 23.6), "parent", LEVEL_COLOURS[1])
     arrow(ax, (39.7, 20), (44, 10), "", LEVEL_COLOURS[0], 0.15, ls="--")
-    ax.text(37, 10.5, "class: the nearest\none it can name", ha="center", fontsize=9, color=LEVEL_COLOURS[0])
+    ax.text(35, 9, "class: the nearest\none it can name", ha="center", fontsize=9, color=LEVEL_COLOURS[0])
     for y, text in ((38, "level 2: super-parents"), (28.5, "level 1: parents"), (2.5, "level 0: seen classes")): ax.text(100, y, text, ha="right", va="center", fontsize=9, color="0.45")
     return ax
 
