@@ -20,6 +20,7 @@ import numpy as np
 from scipy.cluster.hierarchy import linkage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import squareform
 from sklearn.cluster import DBSCAN, HDBSCAN, AgglomerativeClustering, KMeans, MiniBatchKMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances
@@ -75,13 +76,16 @@ def centroids(
     membership: np.ndarray,  # (n,) cluster of each, 0 … k-1
 ) -> np.ndarray:             # (k, d)
     "The mean of each cluster's points: k-means' centroid, also for a clustering that came from elsewhere."
-    one_hot = coo_matrix((np.ones(len(points)), (membership, np.arange(len(points))))).tocsr()
+    points = np.asarray(points)
+    one_hot = coo_matrix((np.ones(len(points), points.dtype if points.dtype.kind == "f" else float), (membership, np.arange(len(points))))).tocsr()
     return one_hot @ points / np.bincount(membership)[:, None]
 
 
 def inertia(points: np.ndarray, labels: np.ndarray) -> float:
     "Sum of squared distances to the centroids of the clusters: what k-means minimises."
-    return float(((points - centroids(points, labels)[labels])**2).sum())
+    centres, n = centroids(points, labels), len(points)
+    spans = (slice(i, i + 10_000) for i in range(0, n, 10_000))
+    return float(sum(((points[s] - centres[labels[s]])**2).sum(dtype=np.float64) for s in spans))
 
 # %% ../nbs/09_clusterers.ipynb #bdc6beee
 def rotate(
@@ -137,7 +141,8 @@ def ward_tree(
     "Ward's tree of the points, or of a sample of them."
     if len(points) > LINKAGE_SAMPLE:
         points = points[np.sort(np.random.default_rng(seed).choice(len(points), LINKAGE_SAMPLE, replace=False))]
-    return points, linkage(points, "ward")
+    apart = pairwise_distances(points, metric="euclidean")
+    return points, linkage(squareform(apart, checks=False), "ward")
 
 # %% ../nbs/09_clusterers.ipynb #d165200e
 FULL = 20_000  # points up to which k-means uses all of them at each step

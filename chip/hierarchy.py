@@ -163,11 +163,13 @@ def sweep_k(
     jobs: int = 0,           # threads; 0: one a core
     keep: Path | None = None,# file for the finished k's
     names: Sequence[str] | None = None,  # (n,) what the points are called, for messages
+    ks: Sequence[int] | None = None,     # only these of the range; None: all
 ) -> pd.DataFrame:           # level, k, inertia, silhouette
     "Algorithm 1's optimalKforCluster: a clustering and its mean silhouette for every k. Raises ValueError before it starts."
     check_points(points, k_min, k_max, f"k{level}", names)
     kept = KeptSweep(keep, points, method, restarts, seed)
-    todo = [k for k in range(k_min, k_max + 1) if k not in kept.rows]
+    ks = list(range(k_min, k_max + 1)) if ks is None else [k for k in ks if k_min <= k <= k_max]
+    todo = [k for k in ks if k not in kept.rows]
     bar = tqdm(total=len(todo), desc=f"level {level}: {method}", unit="k", disable=not progress, delay=3)
     try:
         for k, result in _measured(points, todo, method, restarts, seed, jobs):
@@ -176,7 +178,7 @@ def sweep_k(
     finally:
         kept.write()
         bar.close()
-    return pd.DataFrame([(level, k, *kept.rows[k]) for k in range(k_min, k_max + 1)], columns=["level", "k", "inertia", "silhouette"])
+    return pd.DataFrame([(level, k, *kept.rows[k]) for k in ks], columns=["level", "k", "inertia", "silhouette"])
 
 
 def _measured(points: np.ndarray, ks: Sequence[int], method: str, restarts: int, seed: int, jobs: int) -> Iterable[tuple]:
@@ -323,10 +325,11 @@ def hierarchy_text(
     lines = []
     for s in range(len(h.targets[2])):
         parents = h.children(2, s)
-        lines.append(f"{h.target_name(2, s)}: {len(h.members(2, s))} classes in {len(parents)} parents")
+        n = len(h.members(2, s))
+        lines.append(f"{h.target_name(2, s)}: {n} class{'es' * (n > 1)} in {len(parents)} parent{'s' * (len(parents) > 1)}")
         shown = parents[:most_parents]
         for p in shown:
-            classes = [h.names[c] for c in h.children(1, p)]
+            classes = [h.names[c].replace("_", " ") for c in h.children(1, p)]
             turn = "└── " if p == shown[-1] and len(shown) == len(parents) else "├── "
             lines.append(turn + f"{h.target_name(1, p)}: {', '.join(classes[:most_classes])}" + (" …" if len(classes) > most_classes else ""))
         if len(shown) < len(parents): lines.append(f"└── … {len(parents) - len(shown)} more")
@@ -407,6 +410,13 @@ def describe_levels(
     return pd.DataFrame(rows, columns=["level", "n_points", "k", "chosen_by", "silhouette", "inertia", "smallest", "largest", "elbow"])
 
 # %% ../nbs/10_hierarchy.ipynb #a36946c3
+def _mark(ax: Axes, k: int, text: str, colour: str, style: str, height: float, va: str, ks: pd.Series) -> None:
+    "A vertical line with its text on the side where there is room."
+    left = k > (ks.min() + ks.max()) / 2
+    ax.axvline(k, color=colour, ls=style, lw=1)
+    ax.annotate(text, (k, height), xycoords=("data", "axes fraction"), xytext=(-4 if left else 4, 0), textcoords="offset points", ha="right" if left else "left", va=va, color=colour, fontsize=8)
+
+
 def plot_sweep(
     sweep: pd.DataFrame,  # rows of one level: k, inertia, silhouette
     chosen: int,          # the k that was taken
@@ -418,11 +428,9 @@ def plot_sweep(
     ax.plot(sweep["k"], sweep["silhouette"], "o-", ms=3, color="tab:blue")
     ax.set(xlabel="number of clusters k", ylabel="mean silhouette")
     ax.yaxis.label.set_color("tab:blue")
-    ax.axvline(chosen, color="tab:blue", ls="--", lw=1)
-    ax.annotate(f"chosen: {chosen}", (chosen, ax.get_ylim()[1]), xytext=(3, -10), textcoords="offset points", color="tab:blue", fontsize=8)
-    if paper_k and sweep["k"].min() <= paper_k <= sweep["k"].max():
-        ax.axvline(paper_k, color="0.5", ls=":", lw=1)
-        ax.annotate(f"paper: {paper_k}", (paper_k, ax.get_ylim()[0]), xytext=(3, 4), textcoords="offset points", color="0.4", fontsize=8)
+    ax.margins(y=0.14)
+    _mark(ax, chosen, f"chosen: {chosen}", "tab:blue", "--", 0.97, "top", sweep["k"])
+    if paper_k and sweep["k"].min() <= paper_k <= sweep["k"].max(): _mark(ax, paper_k, f"paper: {paper_k}", "0.4", ":", 0.03, "bottom", sweep["k"])
     right = ax.twinx()
     right.plot(sweep["k"], sweep["inertia"], color="tab:orange", lw=1.5)
     if elbow_k:
