@@ -406,8 +406,8 @@ def mark_value(
 ) -> Axes:
     "A grey horizontal line with its meaning written on it."
     ax.axhline(value, color="0.45", lw=1, ls=ls, zorder=0)
-    ax.annotate(text, (0.99, value), xycoords=("axes fraction", "data"), xytext=(0, -3 if below else 3), textcoords="offset points",
-                ha="right", va="top" if below else "bottom", fontsize=8, color="0.35",
+    ax.annotate(text, (0.5, value), xycoords=("axes fraction", "data"), xytext=(0, -3 if below else 3), textcoords="offset points",
+                ha="center", va="top" if below else "bottom", fontsize=8, color="0.35",
                 bbox=dict(fc="white", ec="none", pad=0.5), zorder=1)
     return ax
 
