@@ -1,10 +1,15 @@
 "The package is what the notebooks export, and the notebooks are committed clean."
+import configparser
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+
+from chip.runs import PHASES
 
 ROOT = Path(__file__).resolve().parent.parent
 BY_HAND = {"__init__.py", "__main__.py"}  # the version, which nbdev keeps, and the door for `python -m chip`
@@ -55,3 +60,15 @@ def test_notebooks_are_clean(tmp_path: Path):
     nbdev("nbdev_clean", "clean", folder)
     dirty = [path.name for path in sorted((folder / "nbs").glob("*.ipynb")) if path.read_bytes() != (ROOT / "nbs" / path.name).read_bytes()]
     assert not dirty, f"{', '.join(dirty)}: nbdev_clean"
+
+
+@pytest.mark.parametrize("phase", [phase.notebook for phase in PHASES])
+def test_a_run_needs_nothing_that_only_development_has(phase: str):
+    "papermill executes the tests in a phase's notebook too, and `pip install -e .` has to be enough for `chip run`."
+    config = configparser.ConfigParser(delimiters=["="], interpolation=None)
+    config.read(ROOT / "settings.ini", encoding="utf-8")
+    needed, extra = (set(re.findall(r"(?:^| )([A-Za-z0-9_-]+)", config["DEFAULT"][key])) for key in ("requirements", "dev_requirements"))
+    cells = nbformat.read(ROOT / "nbs" / f"{phase}.ipynb", as_version=4).cells
+    source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    imported = set(re.findall(r"^\s*(?:import|from)\s+(\w+)", source, re.MULTILINE))
+    assert not imported & (extra - needed), "add it to requirements in settings.ini"
