@@ -91,7 +91,7 @@ def settings_of(
     run = Run(check_run_name(arguments.profile if arguments.name is None else arguments.name))
     return make_settings(arguments.profile, **make_absolute(values)), run
 
-
+# %% ../nbs/92_cli.ipynb #4be88646
 def report_summary(run: Run, outcomes: Sequence[Outcome], seconds: float, page: Path) -> str:
     "What a finished run says at its end."
     skipped = [outcome.phase.notebook for outcome in outcomes if not outcome.reason]
@@ -200,7 +200,7 @@ def _fail(message: object, status: int) -> int:
     print("chip: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
     return status
 
-
+# %% ../nbs/92_cli.ipynb #36435d33
 def main(
     words: Sequence[str] | None = None,    # the command's arguments; None: the process's own
     notebooks: Path | None = None,         # folder of the notebooks; None: the study's

@@ -165,7 +165,7 @@ def versions(
         except importlib.metadata.PackageNotFoundError: continue
     return found
 
-
+# %% ../nbs/90_runs.ipynb #d1bb8fde
 def inputs_of(
     phase: Phase,
     settings: Settings,
@@ -458,7 +458,7 @@ def check_made(
         if path.suffix == ".csv" and len(path.read_text(encoding="utf-8").splitlines()) < 2:
             raise PhaseFailed(f"{phase.notebook} has written {name} without rows: it is not to be trusted")
 
-
+# %% ../nbs/90_runs.ipynb #c166c419
 def run_phase(
     run: Run,
     phase: Phase,
@@ -548,7 +548,7 @@ def check_images(
     if not any(c.split == "train" for c in candidates):
         raise Refused(f"image folder '{images}' has no picture in train/: expected train/<class>/<picture>")
 
-
+# %% ../nbs/90_runs.ipynb #f18e261e
 def changed_settings(
     settings: Settings,
 ) -> dict[str, Any]:
@@ -586,7 +586,7 @@ def duration(seconds: float) -> str:
     if seconds < 60: return f"{seconds:.1f} s"
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
-
+# %% ../nbs/90_runs.ipynb #3e954f36
 def run_phases(
     settings: Settings,
     run: Run,
