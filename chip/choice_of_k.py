@@ -130,9 +130,7 @@ def plot_restarts(restarts: pd.DataFrame, k: int, authors: float | None, ax: Axe
     "Inertia at one k by number of restarts, with Ward's start and, if known, the authors' fit."
     rows = restarts[restarts["k"] == k]
     ax.plot(rows["restarts"], rows["inertia"], "o-", color="tab:blue", label="k-means++ (mean over answers)")
-    ax.plot(rows["restarts"], rows["inertia_best"], "o:", color="tab:blue", ms=3, label="their best")
     ax.axhline(rows["inertia_ward"].iloc[0], color="tab:red", label="from Ward's tree")
     if authors: ax.axhline(authors, color="0.4", ls="--", label="authors' fit")
     ax.set(xscale="log", xlabel="restarts", ylabel="inertia", title=f"k = {k}")
-    ax.legend(fontsize=8)
     return ax

@@ -78,7 +78,7 @@ class Settings:
     k1: int = _setting(0, "hierarchy", "number of parents (0: the silhouette's choice; paper: 88)", 0)
     k2: int = _setting(0, "hierarchy", "number of super-parents (0: the silhouette's choice; paper: 8)", 0)
     restarts: int = _setting(2, "hierarchy", "k-means++ restarts for each k of the sweep, beside the start from Ward's tree", 1, 100_000)
-    final_restarts: int = _setting(20, "hierarchy", "k-means++ restarts for the chosen k, beside the start from Ward's tree (authors: 2,000 and 5,000 restarts alone)", 1, 100_000)
+    final_restarts: int = _setting(100, "hierarchy", "k-means++ restarts for the chosen k, beside the start from Ward's tree (authors: 2,000 and 5,000 restarts alone)", 1, 100_000)
     hierarchy: str = _setting("", "hierarchy", "CSV file (wnid, parent, super_parent) that replaces the clustering")
     # Phase 2
     n_shot: int = _setting(1, "oneshot", "training pictures a class (paper: 1)", 1, 100_000)
@@ -147,9 +147,9 @@ PROFILES: dict[str, dict[str, Any]] = {
     "smoke": dict(m_species=16, m_unseen=4, m_families=8, m_plans=4, m_train=6, m_unseen_pictures=3, m_size=64, size=64,
                   n_val=1, n_test=2, k1_min=4, k1_max=8, k2_min=2, k2_max=3, restarts=3, final_restarts=5, epochs=2, unseen_epochs=1),
     "demo": {},
-    "photos": dict(size=0, n_val=5, prototype="classifier", final_restarts=100),
+    "photos": dict(size=0, n_val=5, prototype="classifier", final_restarts=1000),
     "paper": dict(encoder="resnet152", size=0, n_val=5, paper_classes=True, draw_val_test=True, batch_size=256, epochs=21,
-                  restarts=10, final_restarts=100),
+                  restarts=10, final_restarts=2000),
 }
 
 

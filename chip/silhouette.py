@@ -115,13 +115,13 @@ def silhouettes(
 ) -> np.ndarray:               # (n,) float64
     "Exact silhouettes of any number of points; memory grows with n·(d + k), not with n². Raises ValueError as `check_labels`, or for points that are not finite."
     counts = check_labels(labels, len(points))
-    x = torch.as_tensor(points, dtype=getattr(torch, dtype), device=device)
+    x = torch.as_tensor(np.require(points, requirements="W"), dtype=getattr(torch, dtype), device=device)
     x = x - x.mean(dim=0)
     if not torch.isfinite(x.sum()):
         bad = np.argwhere(~np.isfinite(points))
         raise ValueError(f"row {bad[0][0]}, column {bad[0][1]} of the points is {points[tuple(bad[0])]}: expected finite numbers")
     membership = torch.zeros((len(x), len(counts)), dtype=x.dtype, device=device)
-    membership[torch.arange(len(x)), torch.as_tensor(labels, dtype=torch.long)] = 1
+    membership[torch.arange(len(x)), torch.tensor(labels, dtype=torch.long)] = 1
     return silhouettes_from_sums(cluster_sums(x, membership, tile, progress).cpu().numpy(), np.asarray(labels), counts)
 
 
