@@ -56,9 +56,13 @@ def plot_judges(judged: pd.DataFrame, ax: Axes) -> Axes:
     "Silhouette against agreement with WordNet, a point a method."
     for colour, (source, rows) in zip(("tab:blue", "tab:orange"), judged[judged["method"] != ""].groupby("source")):
         ax.scatter(rows["silhouette"], rows["parent_ami"], s=24, color=colour, label=source)
-        for i, r in enumerate(rows.sort_values("silhouette").itertuples()):
-            ax.annotate(r.method, (r.silhouette, r.parent_ami), xytext=(3, 4 if i % 2 else -10), textcoords="offset points", fontsize=7, color=colour)
+        groups: list[list] = []
+        for r in rows.sort_values("silhouette", ascending=False).itertuples():  # methods that nearly agree share a label
+            near = [g for g in groups if abs(g[0].silhouette - r.silhouette) < 0.015 and abs(g[0].parent_ami - r.parent_ami) < 0.006]
+            near[0].append(r) if near else groups.append([r])
+        for g in groups:
+            ax.annotate(", ".join(r.method for r in g), (g[0].silhouette, g[0].parent_ami), xytext=(4, -2), textcoords="offset points", fontsize=7, color=colour)
     ax.set(xlabel="silhouette of the parents", ylabel="AMI with WordNet, cut")
-    ax.margins(0.12)
-    ax.legend(fontsize=8)
+    ax.margins(0.22, 0.1)
+    ax.legend(fontsize=8, loc="upper right")
     return ax
