@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .encoders import Encoder, autocast, crop_for, pick_device
 from .images import image_loader

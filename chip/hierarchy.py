@@ -23,7 +23,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .clusterers import KNOWN, centroids, check_points, cluster, find_clusterer, in_threads, inertia, renumbered
 from .encoders import Encoder

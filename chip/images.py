@@ -403,7 +403,7 @@ def inspect_files(
 ) -> Iterator[tuple[Candidate, str, str]]:  # each candidate with its SHA-256 and reason, in order
     "Open files in parallel threads."
     Image.init()  # once, before there are threads: plugins register themselves on import
-    bar = tqdm(total=len(candidates), desc="checking images", unit=" images", delay=3, disable=None if progress else True)
+    bar = tqdm(total=len(candidates), desc="checking images", unit=" images", delay=3, disable=not progress)
     with ThreadPoolExecutor(workers or usable_cores()) as pool, bar:
         for start in range(0, len(candidates), 1024):  # in pieces, so that Ctrl-C need not wait for the rest
             piece = candidates[start : start + 1024]
@@ -605,7 +605,7 @@ def scan_images(
     root: str | Path,                 # DIR of the layout
     workers: int | None = None,       # threads; None: one a usable core
     cache: str | Path | None = None,  # parquet file that remembers good files; None: open every file
-    progress: bool = True,            # a bar, if stderr is a terminal and it takes over three seconds
+    progress: bool = True,            # a bar, if it takes over three seconds
     classes: Iterable[str] | None = None,  # take these seen classes only, such as 366 of ImageNet's 1,000; None: all
 ) -> ImageFolder:
     """

@@ -23,7 +23,7 @@ import safetensors.torch
 import torch
 from matplotlib.axes import Axes
 from torch.nn import functional as F
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .embeddings import encode, load_pictures, pick_workers
 from .encoders import Encoder, autocast, pick_device

@@ -306,9 +306,8 @@ def kernel_environment(
     "Environment variables of a phase's kernel."
     root = str(Path(chip.__file__).resolve().parent.parent)
     path = os.pathsep.join(dict.fromkeys([root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]))
-    # tqdm.auto warns where ipywidgets is missing; its bars go to the terminal here, and need no widgets
-    quiet = ",".join(filter(None, ["ignore:IProgress not found", os.environ.get("PYTHONWARNINGS", "")]))
-    return {"PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONWARNINGS": quiet, "COLUMNS": str(columns)}
+    keep = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**30), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30), "MALLOC_TOP_PAD_": str(64 * 2**20)}
+    return {"PYTHONPATH": path, "PYTHONHASHSEED": "0", "COLUMNS": str(columns), **keep}
 
 
 def kernel_manager(

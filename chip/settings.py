@@ -49,13 +49,14 @@ class Settings:
     max_per_class: int = _setting(0, "data", "use at most so many training pictures a class for level 0 (0: all)", 0)
     n_val: int = _setting(2, "data", "validation pictures a class, where they are drawn from train (paper: 5)", 0, 1000)
     n_test: int = _setting(5, "data", "test pictures a class, where they are drawn from train (paper: 5)", 0, 1000)
+    n_shot: int = _setting(1, "data", "training pictures a class (paper: 1)", 1, 100_000)
     # menagerie
     m_species: int = _setting(366, "menagerie", "seen species to draw", 2, 5000)
     m_unseen: int = _setting(20, "menagerie", "unseen species to draw", 0, 1000)
     m_families: int = _setting(88, "menagerie", "families in the tree", 2, 2000)
     m_plans: int = _setting(8, "menagerie", "body plans in the tree", 1, 8)
-    m_train: int = _setting(19, "menagerie", "pictures of each seen species", 1, 100_000)
-    m_unseen_pictures: int = _setting(10, "menagerie", "pictures of each unseen species", 1, 100_000)
+    m_train: int = _setting(17, "menagerie", "pictures of each seen species", 1, 100_000)
+    m_unseen_pictures: int = _setting(6, "menagerie", "pictures of each unseen species", 1, 100_000)
     m_size: int = _setting(112, "menagerie", "side of a drawn picture, pixels", 32, 1024)
     m_divergence: float = _setting(1.0, "menagerie", "how far apart species look (1: as tuned; 0: all alike)", 0, 10)
     # encoder
@@ -81,7 +82,6 @@ class Settings:
     final_restarts: int = _setting(100, "hierarchy", "k-means++ restarts for the chosen k, beside the start from Ward's tree (authors: 2,000 and 5,000 restarts alone)", 1, 100_000)
     hierarchy: str = _setting("", "hierarchy", "CSV file (wnid, parent, super_parent) that replaces the clustering")
     # Phase 2
-    n_shot: int = _setting(1, "oneshot", "training pictures a class (paper: 1)", 1, 100_000)
     epochs: int = _setting(5, "oneshot", "passes over the drawn pictures (authors: 21)", 1, 10_000)
     lr: float = _setting(0.01, "oneshot", "Adam's learning rate (authors: 0.01)", 1e-8, 10)
     margin: float = _setting(0.1, "oneshot", "margin m of the contrastive loss (authors: 0.1)", 0, 2)
@@ -149,7 +149,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     "demo": {},
     "photos": dict(size=0, n_val=5, prototype="classifier", final_restarts=1000),
     "paper": dict(encoder="resnet152", size=0, n_val=5, paper_classes=True, draw_val_test=True, batch_size=256, epochs=21,
-                  restarts=10, final_restarts=2000),
+                  clusterer="kmeans_plain", restarts=10, final_restarts=2000),
 }
 
 

@@ -8,7 +8,7 @@ __all__ = ['silhouettes_from_sums', 'check_labels', 'distances_to', 'Distances',
 # %% ../nbs/08_silhouette.ipynb #a2097a08
 import numpy as np
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 # %% ../nbs/08_silhouette.ipynb #f87e3a84
 def silhouettes_from_sums(
