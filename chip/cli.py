@@ -123,7 +123,7 @@ def report_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple
     if not run.folder.is_dir():
         known = sorted(path.name for path in run.folder.parent.glob("[!.]*") if path.is_dir())
         raise Refused(f"there is no run '{run.name}'{nearest(run.name, known)}" + (f"; there are {', '.join(known)}" if known else "; chip run makes one"))
-    with locked(run): _say(f"report: {shown(build_report(run, phases))}")
+    with locked(run): _say(f"report: {shown(build_report(run, phases, arguments.light))}")
 
 
 def profile_lines(
@@ -164,6 +164,7 @@ def make_parser() -> Parser:
     run.set_defaults(call=run_command, parser=run)
     report = commands.add_parser("report", help="build the page of a finished run again")
     report.add_argument("name", metavar="NAME", help="name of the run")
+    report.add_argument("--light", action="store_true", help="small enough to keep: no photographs, no executed notebooks")
     report.set_defaults(call=report_command, parser=report)
     profiles = commands.add_parser("profiles", help="every setting, its type, value, range and meaning")
     profiles.set_defaults(call=profiles_command, parser=profiles)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LEVELS', 'REPORTED_PLACED', 'FIRST_TABLES', 'SHORT', 'LONG', 'seen_summary', 'placed_summary', 'read_summary',
            'summary_lines', 'answers', 'title_of', 'figures_of', 'tables_of', 'shown_settings', 'scrub', 'run_record',
-           'settings_rows', 'notebook_page', 'page', 'recover', 'swap_in', 'build_report']
+           'settings_rows', 'notebook_page', 'page', 'lighten', 'recover', 'swap_in', 'build_report']
 
 # %% ../nbs/91_report.ipynb #6aa2873b
 import base64
@@ -25,6 +25,7 @@ import nbformat
 import pandas as pd
 from markupsafe import Markup, escape
 from pandas.errors import EmptyDataError
+from PIL import Image
 from pygments.formatters import HtmlFormatter
 
 import chip
@@ -283,6 +284,19 @@ def _copy(run: Run, kind: str, suffixes: tuple[str, ...], to: Path, images: str)
         else: (to / kind / path.name).write_text(scrub(path.read_text(encoding="utf-8"), images), encoding="utf-8")
 
 
+def lighten(
+    folder: Path,  # holds figures/ and notebooks/ of a report
+) -> None:
+    "Take out what a light report does without."
+    shutil.rmtree(folder / "notebooks")
+    names = {path.stem for path in (folder / "figures").glob("*.png")}
+    for path in sorted((folder / "figures").iterdir()):
+        if path.suffix == ".svg" or f"{path.stem}_names" in names: path.unlink()
+        elif path.suffix == ".png":
+            with Image.open(path) as picture: small = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+            small.save(path, optimize=True)
+
+
 def recover(
     target: Path,  # reports/<name>
 ) -> None:
@@ -306,7 +320,8 @@ def swap_in(
 def build_report(
     run: Run,
     phases: tuple[Phase, ...] = PHASES,
-) -> Path:  # the page
+    light: bool = False,  # without photographs and executed notebooks
+) -> Path:                # the page
     "Write reports/<name>/ from what a finished run has left. The old report stays until the new one is complete."
     target = home() / "reports" / run.name
     record, images = run_record(run, phases), json.loads((run.folder / "settings.json").read_text())["images"]
@@ -317,6 +332,7 @@ def build_report(
     for phase in phases:
         executed = new / "notebooks" / f"{phase.notebook}.ipynb"
         if executed.is_file(): executed.with_suffix(".html").write_text(notebook_page(executed, phase.title), encoding="utf-8")
+    if light: lighten(new)
     (new / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (new / "index.html").write_text(page(new, record, answers(run)), encoding="utf-8")
     swap_in(new, target)
