@@ -315,7 +315,7 @@ def cluster(
 ) -> np.ndarray:           # (n,) clusters 0 …
     "One clustering. Raises ValueError for points or a k that cannot be."
     check_points(points, k, k)
-    with threadpool_limits(1): return find_clusterer(method).prepare(points, restarts, seed)(k)
+    with threadpool_limits(1 if len(points) <= KNOWN else None): return find_clusterer(method).prepare(points, restarts, seed)(k)
 
 # %% ../nbs/09_clusterers.ipynb #75e7f52f
 def usable_cores() -> int:

@@ -23,7 +23,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
-from tqdm import tqdm
+from threadpoolctl import threadpool_limits
+from tqdm.auto import tqdm
 
 from .clusterers import KNOWN, centroids, check_points, cluster, find_clusterer, in_threads, inertia, renumbered
 from .encoders import Encoder
@@ -184,11 +185,12 @@ def sweep_k(
 def _measured(points: np.ndarray, ks: Sequence[int], method: str, restarts: int, seed: int, jobs: int) -> Iterable[tuple]:
     "(k, (inertia, silhouette)) as they are finished; a clustering without a silhouette (a single cluster) has NaN."
     if not len(ks): return ()
-    fit, apart = find_clusterer(method).prepare(points, restarts, seed), Distances(points, seed=seed)
+    small = len(points) <= KNOWN  # threads over k for small fits, inside the fit for large ones
+    with threadpool_limits(1 if small else None): fit, apart = find_clusterer(method).prepare(points, restarts, seed), Distances(points, seed=seed)
     def one(k: int) -> tuple[float, float]:
         labels = fit(k)
         return inertia(points, labels), apart.silhouette(labels) if 0 < labels.max() < len(labels) - 1 else float("nan")
-    return in_threads(one, ks, jobs) if len(points) <= KNOWN else ((k, one(k)) for k in ks)
+    return in_threads(one, ks, jobs) if small else ((k, one(k)) for k in ks)
 
 # %% ../nbs/10_hierarchy.ipynb #32d57b01
 def elbow(
