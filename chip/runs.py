@@ -307,7 +307,9 @@ def kernel_environment(
     root = str(Path(chip.__file__).resolve().parent.parent)
     path = os.pathsep.join(dict.fromkeys([root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]))
     keep = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**30), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30), "MALLOC_TOP_PAD_": str(64 * 2**20)}
-    return {"PYTHONPATH": path, "PYTHONHASHSEED": "0", "COLUMNS": str(columns), **keep}
+    # libraries that timm brings import tqdm.auto, which warns where ipywidgets is missing; no bar here needs a widget
+    quiet = ",".join(filter(None, ["ignore:IProgress not found", os.environ.get("PYTHONWARNINGS", "")]))
+    return {"PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONWARNINGS": quiet, "COLUMNS": str(columns), **keep}
 
 
 def kernel_manager(
