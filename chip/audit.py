@@ -5,20 +5,21 @@
 # %% auto #0
 __all__ = ['VERDICTS', 'REPRODUCED', 'PARTLY', 'NOT', 'CONTRADICTS', 'CANNOT', 'NAN', 'NOTHING', 'FLAT', 'NO_FILES', 'IMAGENET',
            'PAPER_PRINTS', 'DATA_CLAIMS', 'PHASE1_CLAIMS', 'PHASE2_CLAIMS', 'MEASURE_CLAIMS', 'PHASE3_CLAIMS',
-           'PLACEMENT_CLAIMS', 'FILE_CLAIMS', 'CLAIMS', 'SOURCES', 'MOST_PICTURES', 'HEADLINES', 'EASY', 'HARD',
-           'LIMITATIONS', 'ERRATA', 'OWN', 'Evidence', 'Finding', 'cannot', 'listed', 'of_mean', 'near', 'judge_seen',
-           'judge_unseen', 'judge_columns', 'judge_text_cosine', 'judge_text_accuracy', 'judge_text_levels',
-           'judge_text_unseen', 'taxonomy_facts', 'judge_all_animals', 'judge_per_class', 'judge_unseen_classes',
-           'judge_k', 'judge_released_k', 'kinship', 'tree_table', 'judge_kinds', 'judge_poolings', 'judge_cheapest',
-           'judge_pull', 'judge_drop', 'judge_shots', 'judge_apart', 'judge_classifier', 'judge_measure',
-           'judge_constant', 'judge_other_measures', 'right_by_class', 'judge_better', 'judge_chance', 'judge_fourteen',
-           'judge_drop_unseen', 'level_targets', 'target_findings', 'unseen_findings', 'first_met', 'frame_findings',
-           'fit_once', 'sweep_findings', 'turned', 'cluster_findings', 'released_findings', 'judge_released_table2',
-           'judge_released_alike', 'judge_released_levels', 'judge_released_fourteen', 'judge_released_nearest',
-           'judge_released_labels', 'judge_released_shapes', 'judge_released_space', 'Claim', 'per_level',
-           'source_command', 'ledger', 'verdict_counts', 'spread_rows', 'measured_rows', 'run_spectra', 'read_studies',
-           'setting_of', 'gather', 'facts_of', 'overview', 'observations', 'ledger_sections', 'summary_sections',
-           'short_form', 'clear_audit', 'draw_measure', 'plot_table2']
+           'PLACEMENT_CLAIMS', 'FILE_CLAIMS', 'CLAIMS', 'SOURCES', 'COUNTED', 'COUNTS', 'MOST_PICTURES', 'HEADLINES',
+           'EASY', 'HARD', 'LIMITATIONS', 'ERRATA', 'OWN', 'Evidence', 'Finding', 'cannot', 'listed', 'some', 'of_mean',
+           'near', 'judge_seen', 'judge_unseen', 'judge_columns', 'judge_text_cosine', 'judge_text_accuracy',
+           'judge_text_levels', 'judge_text_unseen', 'taxonomy_facts', 'judge_all_animals', 'judge_per_class',
+           'judge_unseen_classes', 'judge_k', 'judge_released_k', 'kinship', 'tree_table', 'judge_kinds',
+           'judge_poolings', 'judge_cheapest', 'judge_pull', 'judge_drop', 'judge_shots', 'judge_apart',
+           'judge_classifier', 'judge_measure', 'judge_constant', 'judge_other_measures', 'right_by_class',
+           'judge_better', 'judge_chance', 'judge_fourteen', 'judge_drop_unseen', 'level_targets', 'target_findings',
+           'unseen_findings', 'first_met', 'frame_findings', 'fit_once', 'sweep_findings', 'turned', 'cluster_findings',
+           'released_findings', 'judge_released_table2', 'judge_released_alike', 'judge_released_levels',
+           'judge_released_fourteen', 'judge_released_nearest', 'judge_released_labels', 'judge_released_shapes',
+           'judge_released_space', 'Claim', 'per_level', 'source_command', 'ledger', 'verdict_counts', 'spread_rows',
+           'measured_rows', 'run_spectra', 'read_studies', 'setting_of', 'gather', 'facts_of', 'overview',
+           'observations', 'with_interval', 'ledger_sections', 'summary_sections', 'short_form', 'clear_audit',
+           'draw_measure', 'plot_table2']
 
 # %% ../nbs/50_audit.ipynb #a50d119b
 import json
@@ -100,6 +101,9 @@ def cannot(why: str) -> Finding: return Finding(CANNOT, why)
 def listed(values: Sequence[float], form: str = ".3f") -> str: return ", ".join(format(v, form) for v in values)
 
 
+def some(n: float, noun: str) -> str: return f"{n:,g} {noun}{'' if n == 1 else 's'}"
+
+
 def of_mean(verdict: str, found: str, mean: SeedMean) -> Finding: return Finding(verdict, found, *mean)
 
 # %% ../nbs/50_audit.ipynb #51381769
@@ -120,7 +124,7 @@ def judge_seen(e: Evidence, quantity: str, level: int, column: str, tolerance: f
     ours = seed_mean(e.tables.seen, column, method="paper", level=level)
     if ours.mean != ours.mean: return cannot("This run had no test pictures of seen classes.")
     frozen, paper = seed_mean(e.tables.seen, column, method="frozen", level=level).mean, e.says(quantity, level)
-    found = f"Paper {paper:.4g}, ours {ours.mean:.4g} after training, {frozen:.4g} without (tolerance {tolerance:g}; n counts seeds)."
+    found = f"Paper {paper:.4g}, ours {ours.mean:.4g} after training, {frozen:.4g} without (tolerance {tolerance:g})."
     if column == "contrastive_loss" and paper < loss_floor(e.settings.margin):
         found += f" As written, with margin {e.settings.margin:g}, no loss is below {loss_floor(e.settings.margin):g}."
     return of_mean(near(paper, ours, tolerance), found, ours)
@@ -131,7 +135,7 @@ def judge_unseen(e: Evidence, quantity: str, level: int, column: str, tolerance:
     ours = seed_mean(e.tables.unseen, column, method="paper", level=level, stage="after")
     if ours.mean != ours.mean: return cannot("This run had no unseen classes.")
     before, paper = seed_mean(e.tables.unseen, column, method="paper", level=level, stage="before").mean, e.says(quantity, level)
-    found = f"Paper {paper:.4g}, ours {ours.mean:.4g} after fine-tuning and {before:.4g} before (tolerance {tolerance:g}; n counts seeds)."
+    found = f"Paper {paper:.4g}, ours {ours.mean:.4g} after fine-tuning and {before:.4g} before (tolerance {tolerance:g})."
     if column == "contrastive_accuracy": found += f" With margin {e.settings.unseen_margin:g} nothing scores above {accuracy_ceiling(e.settings.unseen_margin):g}."
     return of_mean(near(paper, ours, tolerance), found, ours)
 
@@ -197,7 +201,7 @@ def judge_all_animals(e: Evidence) -> Finding:
 def judge_per_class(e: Evidence) -> Finding:
     "1,300 images in each class."
     low, high = e.per_class
-    if not e.imagenet or high < 500: return cannot(f"This run had {low if low == high else f'{low} to {high}'} training picture(s) a class.")
+    if not e.imagenet or high < 500: return cannot(f"This run had {low if low == high else f'{low} to {high}'} training pictures a class.")
     return Finding(REPRODUCED if low == high == 1300 else PARTLY if high == 1300 else NOT, f"{low:,} to {high:,} training pictures a class.", (low + high) / 2, low, high, e.n_seen)
 
 
@@ -222,7 +226,7 @@ def judge_k(e: Evidence, level: int) -> Finding:
     good = sweep.loc[sweep["silhouette"] >= best["silhouette"] - FLAT, "k"]
     verdict = REPRODUCED if best["k"] == paper else PARTLY if good.min() <= paper <= good.max() else NOT
     found = (f"The highest silhouette, {best['silhouette']:.3f}, is at k = {best['k']:g}; {len(good)} of {len(sweep)} values of k come within {FLAT:g} of it (the interval), "
-             f"and the whole sweep runs from {sweep['silhouette'].min():.3f}. n counts values of k.")
+             f"and the whole sweep runs from {sweep['silhouette'].min():.3f}.")
     return Finding(verdict, found, float(best["k"]), float(good.min()), float(good.max()), len(sweep))
 
 
@@ -233,7 +237,7 @@ def judge_released_k(e: Evidence, level: int) -> Finding:
     if share != share: return cannot("The authors' files are not at hand: chip fetch authors.")
     sweeps = e.shows("sweeps", level)
     found = (f"On the authors' own points, {share:.0%} of {sweeps:g} sweeps (k-means with one restart each, other seeds) choose {e.says('k', level):g}; most often chosen: {best:g}. "
-             f"Their own fit has a silhouette of {e.shows('silhouette of their fit', level):.3f}, the best of these sweeps {e.shows('highest silhouette of the sweeps', level):.3f}. n counts sweeps.")
+             f"Their own fit has a silhouette of {e.shows('silhouette of their fit', level):.3f}, the best of these sweeps {e.shows('highest silhouette of the sweeps', level):.3f}.")
     searched = e.shows("silhouette of their fit", level) >= e.shows("highest silhouette of the sweeps", level)
     if searched: found += " Their longer search found a better clustering there; what it finds at other k is not published."
     return Finding(REPRODUCED if share > 0.5 else PARTLY if share > 0 or searched else NOT, found, best, n=sweeps)
@@ -247,7 +251,7 @@ def _studied_k(e: Evidence, level: int, study: pd.DataFrame) -> Finding:
     words = "; ".join(f"{r['start']}: {r['chose_paper_k']:g} of {r['sweeps']:g}, median {r['median_k']:g}" for _, r in t.iterrows())
     best = t.loc[t["silhouette"].idxmax()]
     found = (f"On the authors' own points, sweeps that choose {e.says('k', level):g}: {words}. Highest silhouette: {best['silhouette']:.3f} ({best['start']}, k = {best['median_k']:g}), "
-             f"there {best['silhouette_at_paper_k']:.3f} at the paper's k. Ours and interval: the share of sweeps; n counts them.")
+             f"there {best['silhouette_at_paper_k']:.3f} at the paper's k. Ours and interval: the share of sweeps.")
     return Finding(REPRODUCED if chose > sweeps / 2 else PARTLY if chose else NOT, found, chose / sweeps, low, high, sweeps)
 
 # %% ../nbs/50_audit.ipynb #d7cbee65
@@ -282,7 +286,7 @@ def judge_kinds(e: Evidence, source: str) -> Finding:
     if not rows: return cannot("The classes of this run stand in no tree." if source == "run" else "The authors' files are not at hand: chip fetch authors.")
     close = sum(p < 0.05 for _, _, p, _ in rows)
     words = "; ".join(f"{name}s: {within:.2f} against {lot:.2f} by lot" for name, (within, lot, _, _) in zip(LEVEL_NAMES[1:], rows))
-    return Finding(REPRODUCED if close == 2 else PARTLY if close else NOT, f"Two members of a cluster meet so high in the tree, on average: {words}. n counts classes.", rows[0][0], n=rows[0][3])
+    return Finding(REPRODUCED if close == 2 else PARTLY if close else NOT, f"Two members of a cluster meet so high in the tree, on average: {words}.", rows[0][0], n=rows[0][3])
 
 
 def judge_poolings(e: Evidence) -> Finding:
@@ -292,7 +296,7 @@ def judge_poolings(e: Evidence) -> Finding:
     name, t = max(tables.items(), key=lambda item: item[1].get("points", pd.Series([0])).max())
     best = t.groupby("pooling", sort=False)["silhouette"].max()
     apart = round(float(best.max() - best.min()), 6)
-    found = f"Study {name}: highest silhouettes {', '.join(f'{p} {v:.3f}' for p, v in best.items())}; comparable means at most 0.02 apart. n counts poolings."
+    found = f"Study {name}: highest silhouettes {', '.join(f'{p} {v:.3f}' for p, v in best.items())}; comparable means at most 0.02 apart."
     return Finding(REPRODUCED if apart <= 0.02 else PARTLY if apart <= 0.05 else NOT, found, apart, n=len(best))
 
 
@@ -314,7 +318,7 @@ def judge_pull(e: Evidence, table: str) -> Finding:
     before = t[t["epoch"] == 0].set_index(["seed", "level"])["accuracy"]
     gain = (t[t["epoch"] > 0].groupby(["seed", "level"])["accuracy"].max() - before).groupby("level").mean()
     up = int((gain > 0).sum())
-    found = f"Contrastive accuracy changes by {', '.join(f'{g:+.3f}' for g in gain)} at levels 0, 1, 2, from before training to the best epoch; n counts seeds."
+    found = f"Contrastive accuracy changes by {', '.join(f'{g:+.3f}' for g in gain)} at levels 0, 1, 2, from before training to the best epoch."
     return Finding(REPRODUCED if up == len(gain) else PARTLY if up else NOT, found, float(gain.mean()), n=t["seed"].nunique())
 
 
@@ -335,7 +339,7 @@ def judge_shots(e: Evidence) -> Finding:
     t = pd.concat(tables)
     means = t.groupby(["level", "n_shot"])["top1"].mean().unstack()
     best = int((means.idxmax(axis=1) == 1).sum())
-    found = f"Top-1 by shots, level 0: {', '.join(f'{n:g}: {v:.3f}' for n, v in means.iloc[0].items())}. One shot is best at {best} of {len(means)} levels; n counts seeds."
+    found = f"Top-1 by shots, level 0: {', '.join(f'{n:g}: {v:.3f}' for n, v in means.iloc[0].items())}. One shot is best at {best} of {len(means)} levels."
     return Finding(REPRODUCED if best == len(means) else PARTLY if best else NOT, found, float(means.iloc[0].get(1, NAN)), n=t["seed"].nunique())
 
 # %% ../nbs/50_audit.ipynb #9f5fb5eb
@@ -348,7 +352,7 @@ def judge_apart(e: Evidence) -> Finding:
     if not change: return cannot("This run had no test pictures of seen classes.")
     apart = sum(c < 0 for c in change.values())
     found = (f"The mean cosine between two pictures changes by {', '.join(f'{c:+.3f}' for c in change.values())} at levels {', '.join(map(str, change))}: "
-             "up means that all pictures become alike. No other class enters the loss. n counts seeds.")
+             "up means that all pictures become alike. No other class enters the loss.")
     return Finding(REPRODUCED if apart == len(change) else PARTLY if apart else NOT, found, float(np.mean(list(change.values()))), n=e.settings.n_seeds)
 
 
@@ -360,7 +364,7 @@ def judge_classifier(e: Evidence) -> Finding:
         if ours.mean == ours.mean and frozen.mean == frozen.mean: gaps[level] = (ours.mean, frozen.mean, seed_mean(e.tables.seen, "chance", method="paper", level=level).mean)
     if not gaps: return cannot("This run had no test pictures of seen classes.")
     better, above = sum(o >= f for o, f, _ in gaps.values()), sum(o > 2 * c for o, _, c in gaps.values())
-    found = "Top-1 after training, without, by chance: " + "; ".join(f"level {level}: {o:.3f}, {f:.3f}, {c:.3f}" for level, (o, f, c) in gaps.items()) + ". n counts seeds."
+    found = "Top-1 after training, without, by chance: " + "; ".join(f"level {level}: {o:.3f}, {f:.3f}, {c:.3f}" for level, (o, f, c) in gaps.items()) + "."
     verdict = REPRODUCED if better == len(gaps) else PARTLY if above == len(gaps) else NOT
     return of_mean(verdict, found, seed_mean(e.tables.seen, "top1", method="paper", level=0))
 
@@ -370,7 +374,7 @@ def judge_measure(e: Evidence) -> Finding:
     if e.spectra.empty: return cannot("This run had no pictures of seen classes to measure.")
     each = [agreement(t["top1"].to_numpy(), t["contrastive_accuracy"].to_numpy()) for _, t in e.spectra.groupby("level")]
     share, pairs = float(np.average([a.share for a in each], weights=[a.pairs for a in each])), sum(a.pairs for a in each)
-    found = f"Of {pairs:,} pairs of models made from this run's pictures that top-1 tells apart, contrastive accuracy agrees on {share:.0%}; a coin would on 50 %. n counts pairs."
+    found = f"Of {pairs:,} pairs of models made from this run's pictures that top-1 tells apart, contrastive accuracy agrees on {share:.0%}; a coin would on 50 %."
     return Finding(REPRODUCED if share >= 0.9 else PARTLY if share >= 0.7 else NOT, found, share, n=pairs)
 
 
@@ -414,7 +418,7 @@ def judge_better(e: Evidence, a: str, b: str, levels: Sequence[int], more: tuple
     found = "; ".join(f"{LEVEL_NAMES[level]}s right: {x.sum():.3g} ({a}), {y.sum():.3g} ({b}) of {n}" for level, (x, y) in pairs.items())
     if more: found += "; " + "; ".join(f"{LEVEL_NAMES[level]}s {right_by_class(e.tables.placements, more[0], level).sum():.3g} ({more[0]}), {right_by_class(e.tables.placements, more[1], level).sum():.3g} ({more[1]})" for level in levels)
     verdict = REPRODUCED if low > 0 else PARTLY if ours > 0 else NOT
-    return Finding(verdict, found + f". Difference in classes, interval over classes; {e.settings.n_seeds} seed(s).", ours, low, high, n)
+    return Finding(verdict, found + f". Difference in classes, interval over classes; {some(e.settings.n_seeds, 'seed')}.", ours, low, high, n)
 
 # %% ../nbs/50_audit.ipynb #42006f94
 def judge_chance(e: Evidence) -> Finding:
@@ -428,7 +432,7 @@ def judge_chance(e: Evidence) -> Finding:
     beats = sum(s.p_chance < 0.05 for s in each.values())
     found = "; ".join(f"{LEVEL_NAMES[level]}s right: {s.right} of {s.total}, {s.expected:.2f} by blind choice, which does as well with p = {s.p_chance:.2g}" for level, s in each.items())
     top = each[max(each)]
-    return Finding(REPRODUCED if beats == len(each) else PARTLY if beats else NOT, found + ". First seed; n counts classes.", top.right, top.low * top.total, top.high * top.total, top.total)
+    return Finding(REPRODUCED if beats == len(each) else PARTLY if beats else NOT, found + ". First seed.", top.right, top.low * top.total, top.high * top.total, top.total)
 
 
 def judge_fourteen(e: Evidence) -> Finding:
@@ -439,7 +443,7 @@ def judge_fourteen(e: Evidence) -> Finding:
     frozen = both_right(e.tables.placements, "frozen")
     right, total = float(both["right"].mean()), int(both["total"].iloc[0])
     low, high = wilson_count(right, total)
-    found = f"Parent and super-parent right, by nearest kin: {right:.3g} of {total} after training, {NAN if frozen.empty else frozen['right'].mean():.3g} without any, {both['expected'].mean():.2g} by two blind choices. Interval over classes; n counts classes."
+    found = f"Parent and super-parent right, by nearest kin: {right:.3g} of {total} after training, {NAN if frozen.empty else frozen['right'].mean():.3g} without any, {both['expected'].mean():.2g} by two blind choices. Interval over classes."
     return Finding(near(e.says("placed_both"), SeedMean(right, NAN, NAN, 1), 1), found, right, low, high, total)
 
 
@@ -577,7 +581,7 @@ def judge_released_table2(e: Evidence, level: int) -> Finding:
     if written != written: return cannot(NO_FILES)
     paper = e.says("unseen_accuracy", level)
     found = (f"With margin 0.1 and the nearest target, the published embeddings score {written:.4f} by the loss as written and {single:.4f} with a distance for each number ({e.shows('accuracy number by number, margin 0.07', level):.4f} with margin 0.07); Table 2 says {paper:.4f}. "
-             f"All of them are nearest to {e.shows('nearest targets in use', level):g} target(s).")
+             f"All of them are nearest to {some(e.shows('nearest targets in use', level), 'target')}.")
     return Finding(REPRODUCED if abs(written - paper) <= 0.005 else NOT if abs(single - paper) <= 0.005 else PARTLY, found, written, n=20)
 
 
@@ -604,8 +608,8 @@ def judge_released_fourteen(e: Evidence, frame: str) -> Finding:
     if both != both: return cannot(NO_FILES)
     low, high = wilson_count(both, int(n))
     alone = "; ".join(f"{LEVEL_NAMES[level]}s {e.shows('placed right', level, frame):g}, by blind choice {e.shows('placed right by blind choice', level, frame):.2f}, which does as well with p = {e.shows('chance of doing as well', level, frame):.2f}, "
-                      f"in {e.shows('clusters in use', level, frame):g} cluster(s)" for level in (1, 2))
-    return Finding(near(e.says("placed_both"), SeedMean(both, NAN, NAN, 1), 1), f"Both right by nearest kin: {both:g} of {n:g}; {alone}. The frame may not be the one behind Figure 9. n counts classes.", both, low, high, n)
+                      f"in {some(e.shows('clusters in use', level, frame), 'cluster')}" for level in (1, 2))
+    return Finding(near(e.says("placed_both"), SeedMean(both, NAN, NAN, 1), 1), f"Both right by nearest kin: {both:g} of {n:g}; {alone}. The frame may not be the one behind Figure 9.", both, low, high, n)
 
 
 def judge_released_nearest(e: Evidence) -> Finding:
@@ -743,6 +747,14 @@ CLAIMS = (*DATA_CLAIMS, *PHASE1_CLAIMS, *PHASE2_CLAIMS, *MEASURE_CLAIMS, *PHASE3
 SOURCES = {"paper": "the paper's own numbers", "files": "the authors' published files", "study": "the studies in reports/studies"}
 
 
+# what the number of observations, n, counts
+COUNTED = {
+    "classes": "D2 D3 H5 H6 U4.0 U4.1 U4.2 P1 P2 P3 P4 P5 P6 P7 F1 F2 F3", "values of k": "H1 H2", "sweeps": "H3 H4", "poolings": "H7 H8", "levels": "H9 M4 M5 M6 F5", "labels": "F4",
+    "pairs of models": "M3", "seeds": "S1.0 S1.1 S1.2 S2.0 S2.1 S2.2 S4.0 S4.1 S4.2 S7 S8 S9 M1 M2 U1.0 U1.1 U1.2 U2.0 U2.1 U2.2 U7 U9",
+}
+COUNTS = {claim: unit for unit, ids in COUNTED.items() for claim in ids.split()}
+
+
 def source_command(source: str, command: str) -> str:
     "How a claim's verdict is computed again."
     return {"run": command, "paper": "chip run smoke", "files": f"chip fetch authors && {command}", "study": f"papermill nbs/61_poolings.ipynb study.ipynb && {command}"}[source]
@@ -751,12 +763,12 @@ def source_command(source: str, command: str) -> str:
 def ledger(
     e: Evidence,
     claims: Sequence[Claim] = CLAIMS,
-) -> pd.DataFrame:  # id, part, where, claim, test, verdict, ours, low, high, n, found, setting, command, needs
+) -> pd.DataFrame:  # id, part, where, claim, test, verdict, ours, low, high, n, n_counts, found, setting, command, needs
     "The verdict on every claim."
     rows = []
     for c in claims:
         f = c.judge(e)
-        rows.append({"id": c.id, "part": c.part, "where": c.where, "claim": c.says, "test": c.test, "verdict": f.verdict, "ours": f.ours, "low": f.low, "high": f.high, "n": f.n, "found": f.found,
+        rows.append({"id": c.id, "part": c.part, "where": c.where, "claim": c.says, "test": c.test, "verdict": f.verdict, "ours": f.ours, "low": f.low, "high": f.high, "n": f.n, "n_counts": COUNTS.get(c.id, "") if f.n == f.n else "", "found": f.found,
                      "setting": e.setting if c.source == "run" else SOURCES[c.source], "command": c.command or source_command(c.source, e.command), "needs": "" if f.verdict == REPRODUCED else c.needs})
     return pd.DataFrame(rows)
 
@@ -812,7 +824,7 @@ def setting_of(settings: Settings, study: Study, per_class: tuple[int, int], ima
     kind = "ImageNet's animals" if imagenet else "the user's own pictures" if settings.images else "drawn animals"
     low, high = per_class
     pictures = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-    return f"{settings.encoder}, {len(study.seen)} classes ({kind}), {pictures} training pictures a class, {settings.epochs} epochs, {settings.n_seeds} seed(s)"
+    return f"{settings.encoder}, {len(study.seen)} classes ({kind}), {pictures} training picture{'' if pictures == '1' else 's'} a class, {some(settings.epochs, 'epoch')}, {some(settings.n_seeds, 'seed')}"
 
 
 def gather(run: Run, settings: Settings, released: pd.DataFrame) -> Evidence:
@@ -827,7 +839,7 @@ def gather(run: Run, settings: Settings, released: pd.DataFrame) -> Evidence:
                     released, taxonomy_facts(), read_studies())
 
 # %% ../nbs/50_audit.ipynb #a38b98f1
-HEADLINES = ("S3.0", "U3.2", "M5", "U4.0", "M3", "M1", "M2", "P5", "P1", "P2", "F4")
+HEADLINES = ("S3.1", "U3.2", "M5", "M3", "U4.0", "F1", "M2", "M1", "P1", "P5", "P6", "P2", "F4", "H1", "H3", "H5")
 EASY = (
     "Algorithms 1 to 3 fit on a page each, and the encoder, its weights and the class lists are public.",
     "The authors published many intermediate arrays, so that several questions can be answered without training anything.",
@@ -860,7 +872,7 @@ def facts_of(run: Run, e: Evidence, cost: Cost) -> dict[str, str]:
     many = e.settings.n_seeds > 1
     intervals = ("Means over seeds with 95 % t intervals; placements with Wilson's interval over classes." if many
                  else "One seed, so no interval over seeds (-p n_seeds=5 gives one); placements have Wilson's interval over classes.")
-    return {"pictures": str(about["summary"]), "rejected": str(about["n_rejected"]), "command": e.command, "n_seeds": str(e.settings.n_seeds), "seeds": ", ".join(map(str, seeds)),
+    return {"pictures": str(about["summary"]), "rejected": str(about["n_rejected"]), "command": e.command, "n_seeds": some(e.settings.n_seeds, "seed"), "seeds": ", ".join(map(str, seeds)),
             "spread": "yes" if many else "partly", "intervals": intervals, "cost": cost.sentence(), "device": cost.device, "code": f"Commit {cost.commit}", "encoder": e.settings.encoder}
 
 # %% ../nbs/50_audit.ipynb #d404d25c
@@ -869,7 +881,7 @@ def overview(claims: pd.DataFrame, e: Evidence) -> list[Section]:
     counts = claims["verdict"].value_counts()
     said = "; ".join(f"{counts.get(v, 0)} {v}" for v in VERDICTS)
     lines = claims.set_index("id")
-    points = [f"{lines.loc[i, 'claim']} ({lines.loc[i, 'where']}) {lines.loc[i, 'verdict'][0].upper()}{lines.loc[i, 'verdict'][1:]}. {lines.loc[i, 'found']}" for i in HEADLINES if i in lines.index and lines.loc[i, "verdict"] != CANNOT]
+    points = [f"{r['verdict'][0].upper()}{r['verdict'][1:]}: {r['claim']} ({r['where']}) {r['found']}" for i in HEADLINES for r in [lines.loc[i]] if r["verdict"] != CANNOT]
     how = pd.DataFrame([{"based on": e.setting if s == "run" else SOURCES[s], "computed by": source_command(s, e.command)} for s in ("run", *SOURCES)])
     return [
         Section("Scope", [f"CHIP: Contrastive Hierarchical Image Pretraining (Mittal, Jhaveri, Mallick, Ajmera; arXiv 2310.08304): {len(claims)} factual claims of the paper, each tested as far as this run allows. This run: {e.setting}."]),
@@ -896,10 +908,18 @@ def observations(e: Evidence) -> list[str]:
     ]
 
 
+def with_interval(f: Mapping) -> str:
+    "Our value of a claim with its interval and what it is over, as text."
+    if f["ours"] != f["ours"]: return ""
+    return f"{f['ours']:.4g}" + (f" ({f['low']:.4g} to {f['high']:.4g})" if f["low"] == f["low"] else "") + (f", {f['n']:g} {f['n_counts']}" if f["n_counts"] else "")
+
+
 def ledger_sections(claims: pd.DataFrame) -> list[Section]:
-    "The ledger, a table for each part of the paper."
-    columns = ["id", "where", "claim", "verdict", "ours", "low", "high", "n", "found"]
-    return [Section(f"Claims: {part}", table=rows[columns]) for part, rows in claims.groupby("part", sort=False)]
+    "The ledger for readers, a table for each part of the paper."
+    rows = claims.to_dict("records")
+    shown = pd.DataFrame({"id": claims["id"], "claim": [f"{r['where']}: {r['claim']}" for r in rows], "verdict": claims["verdict"], "ours": [with_interval(r) for r in rows],
+                          "what was found": claims["found"], "to settle it": [r["needs"] if r["verdict"] == CANNOT else "" for r in rows]})
+    return [Section(f"Claims: {part}", table=shown.loc[index]) for part, index in claims.groupby("part", sort=False).groups.items()]
 
 # %% ../nbs/50_audit.ipynb #9ff62d69
 def summary_sections(run: Run, e: Evidence, claims: pd.DataFrame, cost: Cost) -> list[Section]:

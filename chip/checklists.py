@@ -9,6 +9,7 @@ __all__ = ['ANSWERS', 'ML_CHECKLIST', 'REFORMS', 'WATTS_PER_CORE', 'WATTS_PER_GP
 # %% ../nbs/47_checklists.ipynb #92245fb6
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -65,7 +66,7 @@ _DATA_AND_CODE = (
 # %% ../nbs/47_checklists.ipynb #9ed0c2ff
 _RESULTS = (
     Item("16", "Hyper-parameters: values, ranges, how they were chosen", "yes", "Every setting is listed with the report and by chip profiles, with its range; values of the paper or its authors are marked as theirs. None was chosen by a look at test pictures or unseen classes."),
-    Item("17", "Number of training and evaluation runs", "yes", "{n_seeds} seed(s) of Phases 2 and 3 ({seeds}), each with one encoder a level, evaluated once."),
+    Item("17", "Number of training and evaluation runs", "yes", "{n_seeds} for Phases 2 and 3 ({seeds}), each with one encoder a level, evaluated once."),
     Item("18", "The measures are defined", "yes", "05_metrics, each with a naive version, its chance level and its limits."),
     Item("19", "Central value and spread", "{spread}", "{intervals}"),
     Item("20", "Run time or energy", "yes", "{cost}"),
@@ -196,11 +197,18 @@ def to_markdown(
     return "\n\n".join(parts) + "\n"
 
 # %% ../nbs/47_checklists.ipynb #ef22cd72
+def _cell_class(column: str, value: object, numeric: bool) -> str:
+    "Marks numbers, and verdicts by their words."
+    if numeric: return ' class="number"'
+    return f' class="verdict {re.sub(r"[^a-z]+", "-", str(value).lower())}"' if column in ("verdict", "answer") else ""
+
+
 def _html_rows(table: pd.DataFrame) -> str:
-    "The rows of a table, numbers marked as such."
-    marks = [' class="number"' if pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool else "" for c in table.columns]
+    "The rows of a table."
+    numeric = [pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool for c in table.columns]
+    def cell(column: str, value: object, number: bool) -> str: return f"<td{_cell_class(column, value, number)}>{html.escape(cell_text(value))}</td>"
     rows = table.astype(object).itertuples(index=False)
-    return "".join("<tr>" + "".join(f"<td{mark}>{html.escape(cell_text(value))}</td>" for value, mark in zip(row, marks, strict=True)) + "</tr>\n" for row in rows)
+    return "".join("<tr>" + "".join(map(cell, table.columns, row, numeric)) + "</tr>\n" for row in rows)
 
 
 def _html_table(table: pd.DataFrame, title: str) -> str:
