@@ -131,7 +131,7 @@ def answers(
     return found
 
 # %% ../nbs/91_report.ipynb #fb974ef5
-FIRST_TABLES = ("table1", "table2", "paper_beside_ours", "seen", "placements", "phase1", "unseen", "hierarchy")
+FIRST_TABLES = ("table1", "table2", "paper_beside_ours", "seen", "placements", "phase1", "unseen", "claims", "hierarchy")
 SHORT, LONG = 14, 500  # rows up to which a table stands open; rows of which the page shows no more
 
 
@@ -264,15 +264,15 @@ def notebook_page(
 
 
 def page(
-    folder: Path,            # holds figures/, tables/ and notebooks/ of the report
+    folder: Path,            # holds figures/, tables/, notebooks/ and audit/ of the report
     record: dict[str, Any],  # as run_record gives it
     found: list[dict],       # as answers gives them
 ) -> str:                    # HTML
     "The report's page."
-    pages = {path.stem for path in (folder / "notebooks").glob("*.html")}
+    pages, audit = {path.stem for path in (folder / "notebooks").glob("*.html")}, folder / "audit" / "summary.html"
     return _templates().get_template("report.html.j2").render(
         run=record, answers=found, figures=figures_of(folder), tables=tables_of(folder), settings=settings_rows(record["settings"]),
-        pages=pages, profiles=list(PROFILES), version=chip.__version__, long=LONG)
+        audit=audit.read_text(encoding="utf-8") if audit.is_file() else "", pages=pages, profiles=list(PROFILES), version=chip.__version__, long=LONG)
 
 # %% ../nbs/91_report.ipynb #ddb051cc
 def _copy(run: Run, kind: str, suffixes: tuple[str, ...], to: Path, images: str) -> None:
@@ -327,7 +327,7 @@ def build_report(
     record, images = run_record(run, phases), json.loads((run.folder / "settings.json").read_text())["images"]
     recover(target)
     new = target.with_name(f".{run.name}.new")
-    for kind, suffixes in [("figures", (".png", ".svg", ".txt")), ("tables", (".csv", ".md", ".txt")), ("notebooks", (".ipynb",))]:
+    for kind, suffixes in [("figures", (".png", ".svg", ".txt")), ("tables", (".csv", ".md", ".txt")), ("notebooks", (".ipynb",)), ("audit", (".html", ".md"))]:
         _copy(run, kind, suffixes, new, images)
     for phase in phases:
         executed = new / "notebooks" / f"{phase.notebook}.ipynb"

@@ -53,6 +53,7 @@ class Phase:
     notebook: str                # its name without suffix
     title: str                   # for people
     makes: tuple[str, ...] = ()  # files in the run's folder that must be there, and hold rows, when it has ended
+    reads: tuple[str, ...] = ()  # files of the project, as patterns, that it reads beside the run's
 
 
 PHASES = (
@@ -60,6 +61,7 @@ PHASES = (
     Phase("20_oneshot", "one-shot hierarchical learning", ("tables/curves.csv",)),
     Phase("30_unseen", "unseen classes"),
     Phase("40_results", "tables and figures"),
+    Phase("50_audit", "the audit, claim by claim", ("tables/claims.csv", "audit/summary.html"), ("data/authors/**/*.pth", "reports/studies/*.csv")),
 )
 
 
@@ -178,6 +180,7 @@ def inputs_of(
     taken = {name: values[name] for name in parameters_of(path) if name in values}
     files = {name: file_identity(str(taken[name])) for name in ("hierarchy", "weights") if name in taken}
     facts = {p.name: file_identity(str(p)) for p in sorted((home() / "data" / "taxonomy").glob("*.csv"))}
+    files |= {p.relative_to(home()).as_posix(): file_identity(str(p)) for pattern in phase.reads for p in sorted(home().glob(pattern))}
     return {"notebook": digest(source), "code": modules_used(source), "settings": taken, "files": files | facts,
             "pictures": picture_identity(settings.images) if "images" in taken else "", "packages": versions(), "earlier phase": upstream}
 
