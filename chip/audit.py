@@ -252,7 +252,7 @@ def _studied_k(e: Evidence, level: int, study: pd.DataFrame) -> Finding:
     best = t.loc[t["silhouette"].idxmax()]
     found = (f"On the authors' own points, sweeps that choose {e.says('k', level):g}: {words}. Highest silhouette: {best['silhouette']:.3f} ({best['start']}, k = {best['median_k']:g}), "
              f"there {best['silhouette_at_paper_k']:.3f} at the paper's k. Ours and interval: the share of sweeps.")
-    return Finding(REPRODUCED if chose > sweeps / 2 else PARTLY if chose else NOT, found, chose / sweeps, low, high, sweeps)
+    return Finding(REPRODUCED if chose > sweeps / 2 else PARTLY if chose >= sweeps / 10 else NOT, found, chose / sweeps, low, high, sweeps)
 
 # %% ../nbs/50_audit.ipynb #d7cbee65
 def kinship(
@@ -908,17 +908,20 @@ def observations(e: Evidence) -> list[str]:
     ]
 
 
+def _over(n: float, unit: str) -> str: return "" if not unit else ", 1 seed" if (n, unit) == (1, "seeds") else f", {n:,.0f} {unit}"
+
+
 def with_interval(f: Mapping) -> str:
     "Our value of a claim with its interval and what it is over, as text."
     if f["ours"] != f["ours"]: return ""
-    return f"{f['ours']:.4g}" + (f" ({f['low']:.4g} to {f['high']:.4g})" if f["low"] == f["low"] else "") + (f", {f['n']:g} {f['n_counts']}" if f["n_counts"] else "")
+    return f"{f['ours']:.4g}" + (f" ({f['low']:.4g} to {f['high']:.4g})" if f["low"] == f["low"] else "") + _over(f["n"], f["n_counts"])
 
 
 def ledger_sections(claims: pd.DataFrame) -> list[Section]:
     "The ledger for readers, a table for each part of the paper."
     rows = claims.to_dict("records")
     shown = pd.DataFrame({"id": claims["id"], "claim": [f"{r['where']}: {r['claim']}" for r in rows], "verdict": claims["verdict"], "ours": [with_interval(r) for r in rows],
-                          "what was found": claims["found"], "to settle it": [r["needs"] if r["verdict"] == CANNOT else "" for r in rows]})
+                          "what was found": [r["found"] + (f" To settle it: {r['needs']}." if r["verdict"] == CANNOT and r["needs"] else "") for r in rows]})
     return [Section(f"Claims: {part}", table=shown.loc[index]) for part, index in claims.groupby("part", sort=False).groups.items()]
 
 # %% ../nbs/50_audit.ipynb #9ff62d69
