@@ -695,7 +695,7 @@ PHASE2_CLAIMS = [
     *per_level(lambda l: Claim(f"S4.{l}", "Phase 2", f"§5 and Figure 7, level {l}", f"Accuracy is {PAPER_PRINTS['seen_accuracy_text', l]} on seen classes.", "test pictures of this run", "run", partial(judge_seen, quantity="seen_accuracy_text", level=l, column="contrastive_accuracy", tolerance=0.01), IMAGENET)),
     *per_level(lambda l: Claim(f"S5.{l}", "Phase 2", f"§5 and Table 1, level {l}", f"Cosine similarity is {PAPER_PRINTS['seen_cosine_text', l]}, says the text on Table 1.", "the text beside the table", "paper", partial(judge_text_cosine, level=l))),
     Claim("S6", "Phase 2", "§5 and Table 1", "Accuracy, one minus the loss, is around 94 % at each level.", "the text beside the table", "paper", judge_text_accuracy),
-    Claim("S7", "Phase 2", "§5", "One-shot training performs much better than few-shot and whole-data training.", "a study of the number of shots", "study", judge_shots, "several pictures a class and 5 seeds", "chip sweep photos --images DIR -p n_shot=1,5,20 -p n_seeds=5"),
+    Claim("S7", "Phase 2", "§5", "One-shot training performs much better than few-shot and whole-data training.", "a study of the number of shots", "study", judge_shots, "several pictures a class and 5 seeds", "for n in 1 5 20; do chip run photos --images DIR -p n_shot=$n -p n_seeds=5 --name shots-$n; done"),
     Claim("S8", "Phase 2", "§5", "Cosine drops at level 2, because it classifies more general features.", "the drop after training and without any", "run", judge_drop, IMAGENET),
     Claim("S9", "Phase 2", "§4.2, Figure 7", "Training brings images nearer to their targets.", "curves of this run, best epoch against none", "run", partial(judge_pull, table="curves"), IMAGENET),
 ]

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['FETCHES', 'COMMANDS', 'nearest', 'Parser', 'parse_parameters', 'make_absolute', 'settings_of', 'report_summary',
-           'run_command', 'report_command', 'profile_lines', 'profiles_command', 'fetch_command', 'make_parser', 'main']
+           'run_command', 'report_command', 'profile_lines', 'profiles_command', 'fetch_command', 'bench_command',
+           'make_parser', 'main']
 
 # %% ../nbs/92_cli.ipynb #92809bb0
 import argparse
@@ -22,6 +23,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from . import __version__
+from .bench import BENCHMARKS, run_bench
 from .released import fetch_authors
 from .report import build_report, recover, summary_lines
 from .runs import PHASES, Outcome, Phase, PhaseFailed, Refused, duration, shown, check_run, check_writable, locked, notebooks_folder, run_phases
@@ -161,6 +163,15 @@ def fetch_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[
     folder, new = FETCHES[arguments.name]()
     _say(f"{shown(folder)}: {new} files fetched, the others were there" if new else f"{shown(folder)}: all files were there already")
 
+
+def bench_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
+    "chip bench"
+    if arguments.name not in BENCHMARKS:
+        raise Refused(f"there is no benchmark '{arguments.name}'{nearest(arguments.name, list(BENCHMARKS))}; there is {', '.join(BENCHMARKS)}")
+    if arguments.json and not Path(arguments.json).resolve().parent.is_dir():
+        raise Refused(f"--json {arguments.json}: there is no folder {shown(Path(arguments.json).resolve().parent)}")
+    run_bench(arguments.name, arguments.json)
+
 # %% ../nbs/92_cli.ipynb #f2a57e46
 def make_parser() -> Parser:
     "The command line, as --help shows it."
@@ -184,10 +195,14 @@ def make_parser() -> Parser:
     fetch = commands.add_parser("fetch", help="download public files, checked by SHA-256, resumable")
     fetch.add_argument("name", metavar="NAME", help=f"{', '.join(FETCHES)}: the authors' published files")
     fetch.set_defaults(call=fetch_command, parser=fetch)
+    bench = commands.add_parser("bench", help="speed as a ratio against the plain way, both measured in the same run")
+    bench.add_argument("name", metavar="NAME", help=", ".join(BENCHMARKS))
+    bench.add_argument("--json", metavar="FILE", help="write the result there as well")
+    bench.set_defaults(call=bench_command, parser=bench)
     return parser
 
 # %% ../nbs/92_cli.ipynb #550ad9e8
-COMMANDS = ("run", "report", "profiles", "fetch")
+COMMANDS = ("run", "report", "profiles", "fetch", "bench")
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
