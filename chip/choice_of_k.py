@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .bench import synthetic_means
 from .clusterers import KMeansStarts, centroids, in_threads, inertia, plusplus, renumbered, rotate

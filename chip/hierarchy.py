@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['LEVELS', 'LEVEL_NAMES', 'unit_rows', 'class_means', 'classifier_prototypes', 'level0_targets', 'successive_means',
            'majority', 'points_to_cluster', 'KeptSweep', 'sweep_k', 'elbow', 'Hierarchy', 'build_hierarchy',
-           'save_hierarchy', 'load_hierarchy', 'check_frame', 'hierarchy_text', 'read_hierarchy', 'cluster_level',
-           'run_phase1', 'describe_levels', 'plot_sweep']
+           'hierarchy_frame', 'save_hierarchy', 'load_hierarchy', 'check_frame', 'hierarchy_text', 'read_hierarchy',
+           'cluster_level', 'run_phase1', 'describe_levels', 'plot_sweep']
 
 # %% ../nbs/10_hierarchy.ipynb #97477692
 import hashlib
@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .clusterers import KNOWN, centroids, check_points, cluster, find_clusterer, in_threads, inertia, renumbered
 from .encoders import Encoder
@@ -207,7 +207,7 @@ def elbow(
 LEVELS = (0, 1, 2)
 LEVEL_NAMES = ("class", "parent", "super-parent")
 
-
+# %% ../nbs/10_hierarchy.ipynb #87952f5a
 @dataclass(frozen=True, eq=False)
 class Hierarchy:
     "D: classes, parents and super-parents with their target embeddings."
@@ -238,10 +238,6 @@ class Hierarchy:
     def parent_of(self, level: int, target: int) -> int:
         "The target one level above: a class's parent, a parent's super-parent."
         return int((self.parent, self.super_of)[level][target])
-
-    def frame(self) -> pd.DataFrame:
-        "D in full: the columns of `table` and each class's target embedding at the three levels."
-        return self.table().assign(**{f"target_{level}": list(self.targets[level][self.membership(level)].astype(np.float64)) for level in LEVELS})
 
     def table(self) -> pd.DataFrame:
         "One row a class: wnid, name, parent, parent_name, super_parent, super_parent_name."
@@ -274,9 +270,14 @@ def _names_of(study: Study, membership: np.ndarray, n: int) -> list[str]:
     return [", ".join(study.name(k) for k in g[:3]) + (" …" if len(g) > 3 else "") for g in groups]
 
 # %% ../nbs/10_hierarchy.ipynb #4f903d9b
+def hierarchy_frame(h: Hierarchy) -> pd.DataFrame:
+    "D in full, one row a class: the columns of `Hierarchy.table` and the target embedding at each level."
+    return h.table().assign(**{f"target_{level}": list(h.targets[level][h.membership(level)].astype(np.float64)) for level in LEVELS})
+
+
 def save_hierarchy(h: Hierarchy, path: Path) -> None:
     "Writes D as parquet, one row a class, with `about` in the file's metadata."
-    frame = pa.Table.from_pandas(h.frame(), preserve_index=False)
+    frame = pa.Table.from_pandas(hierarchy_frame(h), preserve_index=False)
     with written_aside(Path(path)) as aside:
         pq.write_table(frame.replace_schema_metadata({"chip": json.dumps(h.about)}), aside)
 
