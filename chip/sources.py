@@ -49,7 +49,7 @@ def classifier_points(
     keys: Sequence[str] | None = None,   # ImageNet animals; None: the paper's 366
     encoder: str = "efficientnet_lite0", # in the registry, with an ImageNet classifier
 ) -> np.ndarray:                         # (n, width) unit rows
-    "Prototypes without images: the classifier's rows (DESIGN §2; compare NBDT, Wan et al. 2021)."
+    "Prototypes without images: the classifier's rows (compare NBDT's induced hierarchies, Wan et al. 2021)."
     return classifier_prototypes(load_encoder(encoder), animals().keys if keys is None else keys)
 
 # %% ../nbs/60_sources.ipynb #c6c19611

@@ -87,7 +87,7 @@ class Study:
 def kin_of(
     study: Study,             # with its tree
 ) -> dict[str, list[str]]:    # unseen class → its nearest kin among the seen classes
-    "Nearest kin by the tree (DESIGN: the classes that share the deepest ancestor); unseen classes outside the tree are left out."
+    "Nearest kin by the tree (the seen classes that share the deepest ancestor); unseen classes outside the tree are left out."
     if study.taxonomy is None: return {}
     among = [key for key in study.seen if key in study.taxonomy.paths]
     return {u: study.taxonomy.kin(u, among) for u in study.unseen if among and u in study.taxonomy.paths}
