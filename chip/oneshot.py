@@ -115,7 +115,7 @@ def signature(encoder: Encoder, pictures: torch.Tensor, targets: torch.Tensor, h
     for tensor in (pictures, targets, *held_out): digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
 
-
+# %% ../nbs/20_oneshot.ipynb #8c562a3a
 class Checkpoints:
     "The files of one training: epoch<e>.safetensors and state.pt while it runs, best.safetensors and history.json when it is done."
 
@@ -200,7 +200,7 @@ def train_level(
     keep.finish(model, history, best_epoch(history))
     return model.eval(), pd.DataFrame(history)
 
-
+# %% ../nbs/20_oneshot.ipynb #7798e54f
 def _before(model: Encoder, pictures: torch.Tensor, targets: torch.Tensor, held_out: tuple, how: TrainSettings) -> list[dict]:
     "Epoch 0: what the pretrained weights score."
     model.eval()

@@ -57,7 +57,7 @@ class UnseenPictures:
         "The mean embedding of each class (§4.3, step 1)."
         return class_means(embeddings, self.classes, len(self.slugs))
 
-
+# %% ../nbs/30_unseen.ipynb #8523c243
 def placement_rows(
     method: str, seed: int,
     embeddings: Sequence[np.ndarray],  # for each level (n_pictures, d)
