@@ -884,7 +884,7 @@ def overview(claims: pd.DataFrame, e: Evidence) -> list[Section]:
     points = [f"{r['verdict'][0].upper()}{r['verdict'][1:]}: {r['claim']} ({r['where']}) {r['found']}" for i in HEADLINES for r in [lines.loc[i]] if r["verdict"] != CANNOT]
     how = pd.DataFrame([{"based on": e.setting if s == "run" else SOURCES[s], "computed by": source_command(s, e.command)} for s in ("run", *SOURCES)])
     return [
-        Section("Scope", [f"CHIP: Contrastive Hierarchical Image Pretraining (Mittal, Jhaveri, Mallick, Ajmera; arXiv 2310.08304): {len(claims)} factual claims of the paper, each tested as far as this run allows. This run: {e.setting}."]),
+        Section("Scope", [f"CHIP: Contrastive Hierarchical Image Pretraining (Mittal, Jhaveri, Mallick, Ajmera; arXiv 2310.08304): {len(claims)} factual claims of the paper, each tested as far as this run allows. This run: {e.setting}.", *_caution(e)]),
         Section("Method", ["The three phases are built as the paper describes them; every verdict is computed from the paper's own numbers, from its authors' published files, or from this run's tables, by a function that tests try on changed evidence."], table=how),
         Section("Results", [f"Of {len(claims)} claims: {said}."], points),
         Section("Verdicts by part", table=verdict_counts(claims)),
@@ -923,6 +923,13 @@ def ledger_sections(claims: pd.DataFrame) -> list[Section]:
     shown = pd.DataFrame({"id": claims["id"], "claim": [f"{r['where']}: {r['claim']}" for r in rows], "verdict": claims["verdict"], "ours": [with_interval(r) for r in rows],
                           "what was found": [r["found"] + (f" To settle it: {r['needs']}." if r["verdict"] == CANNOT and r["needs"] else "") for r in rows]})
     return [Section(f"Claims: {part}", table=shown.loc[index]) for part, index in claims.groupby("part", sort=False).groups.items()]
+
+# %% ../nbs/50_audit.ipynb #81f17aec
+def _caution(e: Evidence) -> list[str]:
+    "What a reader must know before the verdicts on numbers, unless the run is in the paper's own setting."
+    if e.imagenet and e.settings.encoder == "resnet152" and e.settings.weights == "pretrained": return []
+    return ["This is not the paper's setting, ResNet-152 on all pictures of ILSVRC-12's animals. Where one of its numbers is not reproduced here, "
+            "it may be under that setting; verdicts that rest on arithmetic or on the published files do not depend on it."]
 
 # %% ../nbs/50_audit.ipynb #9ff62d69
 def summary_sections(run: Run, e: Evidence, claims: pd.DataFrame, cost: Cost) -> list[Section]:
