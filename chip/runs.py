@@ -340,13 +340,24 @@ def kernel_manager(
 # %% ../nbs/90_runs.ipynb #9e354058
 def memory_of(
     process: psutil.Process,
-) -> int:  # bytes
-    "Memory of a process and all below it; 0 if it has ended."
+    above: int = 0,  # an answer below this is of no interest
+) -> int:            # bytes
+    "Memory of a process and all below it; 0 if it has ended, or if it cannot be above what is of interest."
     total = 0
     try: family = [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess: return 0
+    if above and _resident(family) <= above: return 0  # the exact count walks through all pages, and holds the process up
     for one in family:
         try: total += getattr(one.memory_full_info(), "pss", 0) or one.memory_info().rss
+        except (psutil.NoSuchProcess, psutil.AccessDenied): continue
+    return total
+
+
+def _resident(family: list[psutil.Process]) -> int:
+    "The sum of what processes hold, with what they share counted again each time: an upper bound that costs nothing."
+    total = 0
+    for one in family:
+        try: total += one.memory_info().rss
         except (psutil.NoSuchProcess, psutil.AccessDenied): continue
     return total
 
@@ -359,7 +370,7 @@ class PeakMemory:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self) -> None:
-        while not self._end.wait(self.every): self.bytes = max(self.bytes, sum(map(memory_of, self.processes)))
+        while not self._end.wait(self.every): self.bytes = max(self.bytes, sum(memory_of(p, int(1.05 * self.bytes)) for p in self.processes))
 
     def __enter__(self) -> "PeakMemory":
         self._thread.start()
