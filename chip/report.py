@@ -277,6 +277,7 @@ def page(
 # %% ../nbs/91_report.ipynb #ddb051cc
 def _copy(run: Run, kind: str, suffixes: tuple[str, ...], to: Path, images: str) -> None:
     "Copy a run's figures, tables or notebooks; text without this machine's folders."
+    if kind == "audit" and not (run.folder / kind).is_dir(): return  # not every run has one
     (to / kind).mkdir(parents=True)
     for path in sorted((run.folder / kind).glob("*")):
         if path.name.startswith(".") or path.suffix not in suffixes: continue
