@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LOSSES', 'unit_rows', 'attract_within', 'paper_loss', 'released_loss', 'softmax_contrast', 'true_contrast',
-           'contrast_at_lead', 'check_settings', 'check_batch', 'Loss']
+           'contrast_at_lead', 'check_settings', 'check_batch', 'Loss', 'slope_and_value', 'contrast_of_distance',
+           'plot_losses']
 
 # %% ../nbs/15_losses.ipynb #8b491bd4
 import math
@@ -168,11 +169,15 @@ class Loss:
         if n_targets < 2: raise ValueError(f"n_targets={n_targets}: a contrast needs at least two targets")
         return 0.0 if temperature is None else contrast_at_lead(2, margin, temperature, n_targets)
 
-# %% ../nbs/15_losses.ipynb #b46ca09b
-def _paper(embeddings, targets, own, margin, temperature): return paper_loss(embeddings, targets[own], margin)
+# %% ../nbs/15_losses.ipynb #68de7206
+def _paper(embeddings: torch.Tensor, targets: torch.Tensor, own: torch.Tensor, margin: float, temperature: float) -> torch.Tensor:
+    "`paper_loss` with the arguments of every loss."
+    return paper_loss(embeddings, targets[own], margin)
 
 
-def _released(embeddings, targets, own, margin, temperature): return released_loss(embeddings, targets[own], margin)
+def _released(embeddings: torch.Tensor, targets: torch.Tensor, own: torch.Tensor, margin: float, temperature: float) -> torch.Tensor:
+    "`released_loss` with the arguments of every loss."
+    return released_loss(embeddings, targets[own], margin)
 
 
 LOSSES = {loss.name: loss for loss in (
@@ -180,3 +185,52 @@ LOSSES = {loss.name: loss for loss in (
     Loss("released", False, "#CC79A7", _released),
     Loss("contrastive", True, "#009E73", true_contrast),
 )}
+
+# %% ../nbs/15_losses.ipynb #d5553ec8
+def slope_and_value(
+    loss: Callable[[torch.Tensor], torch.Tensor],  # of one distance, a scalar, to a scalar
+    distances: torch.Tensor,                       # (k,)
+) -> tuple[np.ndarray, np.ndarray]:                # (k,) its derivative at each, (k,) the loss itself
+    "A loss along a line of distances, differentiated automatically."
+    slope, value = torch.func.vmap(torch.func.grad_and_value(loss))(distances)
+    return slope.numpy(), value.numpy()
+
+
+def contrast_of_distance(
+    rivals: float,       # cosine distance to each rival
+    margin: float,       # m
+    temperature: float,  # T
+    n_targets: int,      # of the level, the own one included
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    "The contrastive loss of one image as a function of its distance to the own target, all rivals at one other distance."
+    def loss(own: torch.Tensor) -> torch.Tensor:
+        cosines = torch.cat([1 - own[None], own.new_full((n_targets - 1,), 1 - rivals)])
+        return softmax_contrast(cosines[None], torch.zeros(1, dtype=torch.int64), margin, temperature)[0]
+    return loss
+
+# %% ../nbs/15_losses.ipynb #d0fedec7
+def plot_losses(
+    axes: np.ndarray,             # (2, 3) of matplotlib's Axes: losses above, slopes below
+    margin: float = 0.1,          # m
+    temperature: float = 0.1,     # T
+    rivals: tuple[float, ...] = (0.5, 1.0, 1.5),  # cosine distances of the rivals, one curve each
+    n_targets: int = 88,          # of the level
+) -> np.ndarray:                  # the same axes
+    "Loss and its slope against the distance to the own target, for all three losses."
+    grid, attract = torch.linspace(0, 2, 1002, dtype=torch.float64), lambda d: attract_within(d, margin)
+    curves = {"paper": {"": attract}, "released": {"": attract},
+              "contrastive": {f"rivals at {r:g}": contrast_of_distance(r, margin, temperature, n_targets) for r in rivals}}
+    where = {"paper": "cosine distance to the own target", "released": "difference of one number, |x − t|", "contrastive": "cosine distance to the own target"}
+    for (name, drawn), (above, below) in zip(curves.items(), axes.T, strict=True):
+        for (label, loss), style in zip(drawn.items(), ("-", "--", ":", "-.") * len(drawn)):
+            for ax, y in zip((below, above), slope_and_value(loss, grid), strict=True):
+                ax.plot(grid, y, style, color=LOSSES[name].colour, lw=2, label=label, clip_on=False)
+        above.axhline(LOSSES[name].floor(margin, temperature, n_targets), color="0.6", lw=0.8, zorder=0)
+        if name != "contrastive": above.annotate("floor m/2", (2, margin / 2), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8, color="0.4")
+        else: above.legend(frameon=False, fontsize=8)
+        above.set(title=name, ylim=(0, None))
+        below.set(xlabel=where[name], ylim=(0, None))
+    axes[0, 0].set_ylabel("loss")
+    axes[1, 0].set_ylabel("slope: the pull")
+    for ax in axes.flat: ax.spines[["top", "right"]].set_visible(False)
+    return axes
