@@ -61,7 +61,7 @@ class Settings:
     m_train: int = _setting(17, "menagerie", "pictures of each seen species", 1, 100_000)
     m_unseen_pictures: int = _setting(6, "menagerie", "pictures of each unseen species", 1, 100_000)
     m_size: int = _setting(112, "menagerie", "side of a drawn picture, pixels", 32, 1024)
-    m_divergence: float = _setting(1.0, "menagerie", "how far apart species look (1: as tuned; 0: all alike)", 0, 10)
+    m_divergence: float = _setting(1.0, "menagerie", "how far apart species look (1: as tuned; 0: all alike)", 0, 5)
     # encoder
     encoder: str = _setting("efficientnet_lite0", "encoder", "name in the registry of encoders, or timm:<name>")
     weights: str = _setting("pretrained", "encoder", "pretrained, random, a torchvision weights' member, or a file")
@@ -190,9 +190,21 @@ def _consistent(s: Settings) -> Settings:
         raise SettingError(f"images={s.images}: there is no such folder")
     if s.hierarchy and not Path(s.hierarchy).is_file():
         raise SettingError(f"hierarchy={s.hierarchy}: there is no such file (a CSV with columns wnid, parent, super_parent)")
-    if not s.images and s.m_families > s.m_species:
-        raise SettingError(f"m_families={s.m_families} families need at least as many species, m_species={s.m_species}")
+    if not s.images: _consistent_menagerie(s)
     return s
+
+
+def _consistent_menagerie(s: Settings) -> None:
+    "Raises SettingError for what no drawn animal kingdom can be."
+    if s.m_families > s.m_species:
+        raise SettingError(f"m_families={s.m_families} families need at least as many species, m_species={s.m_species}")
+    if s.m_plans > s.m_families:
+        raise SettingError(f"m_plans={s.m_plans} body plans need at least as many families, m_families={s.m_families}")
+    if s.n_shot > s.m_train:
+        raise SettingError(f"n_shot={s.n_shot} training pictures a class, but m_train={s.m_train} pictures of each species are drawn: raise m_train")
+    if s.paper_classes or s.prototype == "classifier":
+        what = "paper_classes=true keeps" if s.paper_classes else "prototype=classifier needs"
+        raise SettingError(f"{what} ImageNet's classes, of which the menagerie has none: give pictures of them, --images DIR")
 
 # %% ../nbs/06_settings.ipynb #f4f0e3a5
 def profiles_table() -> pd.DataFrame:  # one row a setting: group, type, its value in each profile, range, meaning
