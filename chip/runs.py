@@ -8,7 +8,8 @@ __all__ = ['PHASES', 'COMPUTING', 'LOCK_WAIT', 'Phase', 'notebooks_folder', 'Ref
            'what_changed', 'marker_path', 'read_marker', 'write_marker', 'files_of', 'why_run', 'clear_from', 'forget',
            'locked', 'kernel_environment', 'kernel_manager', 'memory_of', 'PeakMemory', 'Relay', 'drop_debris',
            'PhaseFailed', 'shown', 'execute', 'check_made', 'run_phase', 'git_state', 'circumstances', 'check_writable',
-           'check_images', 'changed_settings', 'check_run', 'Outcome', 'duration', 'run_phases']
+           'check_images', 'changed_settings', 'check_run', 'Outcome', 'duration', 'run_phases', 'make_room',
+           'run_next']
 
 # %% ../nbs/90_runs.ipynb #1d1deca1
 import fcntl
@@ -173,6 +174,7 @@ def inputs_of(
     settings: Settings,
     notebooks: Path,  # folder of the notebooks
     upstream: str,    # fingerprint of the phase before, '' for the first
+    identify: Callable[[str], str] = picture_identity,  # of an image folder; whoever asks for many runs remembers its answers
 ) -> dict[str, Any]:
     "Everything that a phase depends on, by content."
     path = notebook_path(phase, notebooks)
@@ -182,7 +184,7 @@ def inputs_of(
     facts = {p.name: file_identity(str(p)) for p in sorted((home() / "data" / "taxonomy").glob("*.csv"))}
     files |= {p.relative_to(home()).as_posix(): file_identity(str(p)) for pattern in phase.reads for p in sorted(home().glob(pattern))}
     return {"notebook": digest(source), "code": modules_used(source), "settings": taken, "files": files | facts,
-            "pictures": picture_identity(settings.images) if "images" in taken else "", "packages": versions(), "earlier phase": upstream}
+            "pictures": identify(settings.images) if "images" in taken else "", "packages": versions(), "earlier phase": upstream}
 
 
 def what_changed(
@@ -622,18 +624,37 @@ def run_phases(
         head = f"[{i + 1}/{len(phases)}] {phase.notebook}: {phase.title}"
         if reason:
             say(f"{head} ({reason})")
-            record = _run_next(run, phases, i, settings, inputs, notebooks, lock)
+            record = run_next(run, phases, i, settings, inputs, notebooks, lock)
             say(f"      {duration(record['seconds'])}, at most {record['peak_memory'] / 2**20:,.0f} MB")
         else: say(f"{head}: unchanged, not run again")
         outcomes.append(Outcome(phase, reason, read_marker(run, phase)))
     return outcomes
 
 
-def _run_next(run: Run, phases: tuple[Phase, ...], i: int, settings: Settings, inputs: dict, notebooks: Path, lock: int | None) -> dict:
-    "Make room for phase i and run it."
-    started = read_marker(run, phases[i], "started")
-    clear_from(run, phases[:i], bool(started) and started["fingerprint"] == digest(inputs), phases[i:])
+def make_room(
+    run: Run,
+    phases: tuple[Phase, ...],
+    i: int,                # the phase that is to have its place
+    settings: Settings,
+    keep_partial: bool,    # whether what that phase left unfinished is kept
+) -> None:
+    "Remove what phase i and those after it have left, and record what the run is set to."
+    clear_from(run, phases[:i], keep_partial, phases[i:])
     for phase in phases[i:]: marker_path(run, phase, "started").unlink(missing_ok=True)
     save_settings(run, settings)
+
+
+def run_next(
+    run: Run,
+    phases: tuple[Phase, ...],
+    i: int,                     # the phase to run; those before it have been
+    settings: Settings,
+    inputs: Mapping[str, Any],  # what it depends on
+    notebooks: Path,
+    lock: int | None = None,    # descriptor of the run's lock
+) -> dict[str, Any]:            # its record
+    "Make room for phase i and run it. Raises PhaseFailed."
+    started = read_marker(run, phases[i], "started")
+    make_room(run, phases, i, settings, bool(started) and started["fingerprint"] == digest(inputs))
     owned = {name: state for phase in phases[:i] for name, state in read_marker(run, phase)["outputs"].items()}
     return run_phase(run, phases[i], settings, inputs, notebooks, owned, lock)
