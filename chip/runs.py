@@ -44,7 +44,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets import Float
 
 import chip
-from .settings import PROFILES, Run, Settings, save_settings, written_aside
+from .settings import Run, Settings, profile_values, save_settings, written_aside
 from .taxonomy import home
 
 # %% ../nbs/90_runs.ipynb #b3b977fb
@@ -570,7 +570,7 @@ def changed_settings(
     settings: Settings,
 ) -> dict[str, Any]:
     "The settings that differ from their profile's."
-    usual = asdict(Settings(**{**PROFILES[settings.profile], "profile": settings.profile}))
+    usual = profile_values(settings.profile)
     return {name: value for name, value in asdict(settings).items() if value != usual[name]}
 
 
