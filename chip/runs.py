@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['PHASES', 'COMPUTING', 'LOCK_WAIT', 'Phase', 'notebooks_folder', 'Refused', 'notebook_path', 'parameters_of',
            'code_of', 'digest', 'modules_used', 'picture_identity', 'file_identity', 'versions', 'inputs_of',
-           'what_changed', 'marker_path', 'read_marker', 'write_marker', 'files_of', 'why_run', 'clear_from', 'forget',
-           'locked', 'kernel_environment', 'kernel_manager', 'memory_of', 'PeakMemory', 'Relay', 'drop_debris',
-           'PhaseFailed', 'shown', 'execute', 'check_made', 'run_phase', 'git_state', 'circumstances', 'check_writable',
-           'check_images', 'changed_settings', 'check_run', 'Outcome', 'duration', 'run_phases', 'make_room',
-           'run_next']
+           'what_changed', 'marker_path', 'read_marker', 'write_marker', 'files_of', 'why_run', 'reason_to_run',
+           'settings_changed', 'clear_from', 'forget', 'locked', 'kernel_environment', 'kernel_manager', 'memory_of',
+           'PeakMemory', 'Relay', 'drop_debris', 'PhaseFailed', 'shown', 'failed_cell', 'last_lines', 'resume_command',
+           'failure_summary', 'execute', 'files_to_make', 'check_made', 'run_phase', 'git_state', 'circumstances',
+           'check_writable', 'check_images', 'changed_settings', 'check_encoder', 'check_classes', 'check_asked',
+           'check_run', 'Outcome', 'duration', 'run_phases', 'make_room', 'run_next', 'explain']
 
 # %% ../nbs/90_runs.ipynb #1d1deca1
 import fcntl
@@ -20,6 +21,7 @@ import logging
 import os
 import platform
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -27,24 +29,19 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-import nbformat
-import papermill
 import psutil
-from jupyter_client import AsyncKernelManager
-from jupyter_client.kernelspec import KernelSpec
-from nbclient.exceptions import DeadKernelError
-from papermill.exceptions import PapermillExecutionError
-from traitlets import Float
+from pyarrow import parquet
 
 import chip
-from .settings import Run, Settings, profile_values, save_settings, written_aside
+from .settings import Run, Settings, find_setting, profile_values, save_settings, written_aside
 from .taxonomy import home
 
 # %% ../nbs/90_runs.ipynb #b3b977fb
@@ -53,15 +50,17 @@ class Phase:
     "A notebook that a run executes."
     notebook: str                # its name without suffix
     title: str                   # for people
-    makes: tuple[str, ...] = ()  # files in the run's folder that must be there, and hold rows, when it has ended
+    makes: tuple[str, ...] = ()  # files in the run's folder, as patterns, that must be there, and hold rows, when it has ended
     reads: tuple[str, ...] = ()  # files of the project, as patterns, that it reads beside the run's
+    makes_of: tuple[tuple[str, str], ...] = ()  # (split, file): made only where two pictures or more of that split exist
 
 
 PHASES = (
     Phase("10_hierarchy", "target embeddings and hierarchy", ("pictures.parquet", "hierarchy.parquet", "study.json", "tables/hierarchy.csv")),
-    Phase("20_oneshot", "one-shot hierarchical learning", ("tables/curves.csv",)),
-    Phase("30_unseen", "unseen classes"),
-    Phase("40_results", "tables and figures"),
+    Phase("20_oneshot", "one-shot hierarchical learning", ("oneshot/**/*.safetensors", "tables/curves.csv"), makes_of=(("test", "tables/seen.csv"),)),
+    Phase("30_unseen", "unseen classes", makes_of=tuple(("unseen", f) for f in ("placements.parquet", "tables/placements.csv", "tables/unseen.csv", "tables/unseen_curves.csv"))),
+    Phase("40_results", "tables and figures", (*(f"figures/figure{i}.png" for i in (1, 2, 3, 4, 7)), *(f"tables/{name}.csv" for name in ("table1", "table2", "paper_against_itself", "paper_beside_ours"))),
+          makes_of=(("test", "figures/seen.png"), ("unseen", "figures/figure8.png"), ("unseen", "figures/figure9.png"), ("unseen", "tables/figure9.csv"))),
     Phase("50_audit", "the audit, claim by claim", ("tables/claims.csv", "audit/summary.html"), ("data/authors/**/*.pth", "reports/studies/*.csv")),
 )
 
@@ -90,6 +89,7 @@ def parameters_of(
     path: Path,  # a notebook
 ) -> list[str]:
     "The names in a notebook's parameters cell, in order."
+    import papermill
     return list(papermill.inspect_notebook(str(path)))
 
 
@@ -97,6 +97,7 @@ def code_of(
     path: Path,  # a notebook
 ) -> str:
     "The source of a notebook's code cells: what of it can change a result."
+    import nbformat
     cells = nbformat.read(path, as_version=4).cells
     return "\n\n".join(cell.source for cell in cells if cell.cell_type == "code")
 
@@ -247,6 +248,29 @@ def why_run(
         if now[name] != state: return f"{name} was changed by something else"
     return ""
 
+# %% ../nbs/90_runs.ipynb #17a875a7
+def reason_to_run(
+    run: Run,
+    phase: Phase,
+    inputs: Mapping[str, Any],  # what it depends on now
+    before: Mapping | None,     # its record, as it was before anything was run
+    follows: bool,              # whether a phase before it is run
+) -> str:                       # '' where it has not to be run
+    "The reason why a phase of a run has to be run, in words."
+    if not follows: return why_run(run, phase, inputs)
+    if not before: return "not run yet"
+    own = what_changed(before["inputs"], {**inputs, "earlier phase": before["inputs"].get("earlier phase")})
+    return (f"changed: {own}; " if own else "") + "an earlier phase is run again"
+
+
+def settings_changed(
+    before: Mapping | None,     # a phase's record
+    inputs: Mapping[str, Any],  # what it depends on now
+) -> list[str]:                 # such as 'epochs: 5 → 7'
+    "The settings that are not what a phase was run with."
+    old, new = before["inputs"]["settings"] if before else {}, inputs["settings"]
+    return [f"{name}: {old.get(name, 'unset')!r} → {value!r}" for name, value in new.items() if before and old.get(name, "unset") != value]
+
 # %% ../nbs/90_runs.ipynb #71440913
 def clear_from(
     run: Run,
@@ -262,7 +286,7 @@ def clear_from(
         if name not in kept and not (keep_partial and name not in finished): (run.folder / name).unlink()
     for phase in later:
         marker_path(run, phase, "done").unlink(missing_ok=True)
-        (run.folder / "notebooks" / f"{phase.notebook}.ipynb").unlink(missing_ok=True)
+        for left in (run.folder / "notebooks").glob(f"{phase.notebook}.*"): left.unlink()  # the executed notebook, the summary of a failure
 
 
 def forget(
@@ -324,6 +348,10 @@ def kernel_manager(
     lock: int | None = None,         # descriptor that the kernel shall hold as well
 ) -> type:
     "A class of kernel managers that start kernels as a phase needs them."
+    from jupyter_client import AsyncKernelManager
+    from jupyter_client.kernelspec import KernelSpec
+    from traitlets import Float
+
     class PhaseKernel(AsyncKernelManager):
         shutdown_wait_time = Float(2.0)
         kernel_spec = KernelSpec(argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], language="python")
@@ -363,7 +391,7 @@ def _resident(family: list[psutil.Process]) -> int:
         except (psutil.NoSuchProcess, psutil.AccessDenied): continue
     return total
 
-
+# %% ../nbs/90_runs.ipynb #15924195
 class PeakMemory:
     "Watches processes while a block runs; `bytes` is the most they held together."
     def __init__(self, processes: list[psutil.Process], every: float = 0.5):
@@ -401,6 +429,7 @@ def drop_debris(
     path: Path,  # an executed notebook
 ) -> None:
     "Remove what progress bars left in a notebook's outputs."
+    import nbformat
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -410,7 +439,8 @@ def drop_debris(
 
 # %% ../nbs/90_runs.ipynb #05c8231f
 class PhaseFailed(RuntimeError):
-    "A phase has ended badly; the message is one line."
+    "A phase has ended badly; the message is one line, `summary` a screenful."
+    summary = ""
 
 
 def shown(path: Path) -> str:
@@ -420,6 +450,9 @@ def shown(path: Path) -> str:
 
 def _failure(phase: Phase, error: Exception, executed: Path) -> PhaseFailed:
     "An error of papermill's in one line."
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
     where = f"the notebook as far as it came: {shown(executed)}"
     if isinstance(error, PapermillExecutionError):
         said = (error.evalue.strip().splitlines() or [""])[0]
@@ -428,7 +461,75 @@ def _failure(phase: Phase, error: Exception, executed: Path) -> PhaseFailed:
         return PhaseFailed(f"{phase.notebook} failed: its process was killed, often because memory ran out; try a smaller batch_size or workers ({where})")
     return PhaseFailed(f"{phase.notebook} failed: {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''} ({where})")
 
+# %% ../nbs/90_runs.ipynb #51466d35
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
+
+def failed_cell(
+    executed: Path,  # a notebook as far as it came
+) -> dict | None:    # number, heading, traceback, printed; None where no cell has failed
+    "Which cell of an executed notebook failed, and its last words."
+    import nbformat
+
+    heading, number = "", 0
+    try: cells = nbformat.read(executed, as_version=4).cells
+    except (OSError, ValueError): return None  # none was written, or the disk was full
+    for cell in cells:
+        if cell.cell_type == "markdown": heading = ([heading] + _HEADING.findall(cell.source))[-1]
+        if cell.cell_type != "code" or not cell.source.strip(): continue
+        number += 1
+        errors = [o for o in cell.outputs if o.output_type == "error"]
+        if not errors and cell.metadata.get("papermill", {}).get("status") not in ("failed", "running"): continue
+        printed = "".join(o.text for o in cell.outputs if o.output_type == "stream")
+        return {"number": number, "heading": heading, "traceback": "\n".join(line for o in errors for line in o.traceback), "printed": printed}
+    return None
+
+
+def last_lines(text: str, most: int, width: int = 110) -> list[str]:
+    "The last lines of a text that hold anything but a rule, without colours, indented and cut to a width."
+    lines = [line.rstrip() for line in _COLOURS.sub("", text).splitlines() if line.strip(" -\t")]
+    return ["    " + (line if len(line) <= width else line[:width - 1] + "…") for line in lines[-most:]]
+
+# %% ../nbs/90_runs.ipynb #1043dc35
+def resume_command(
+    settings: Settings,
+    run: Run,
+) -> str:
+    "The command that runs this again: what has ended well is kept."
+    words = ["chip", "run", settings.profile]
+    for name, value in changed_settings(settings).items(): words += ["--images", value] if name == "images" else ["-p", f"{name}={value}"]
+    return shlex.join(words + (["--name", run.name] if run.name != settings.profile else []))
+
+
+def failure_summary(
+    error: PhaseFailed,
+    run: Run,
+    phase: Phase,
+    settings: Settings,
+) -> str:
+    "What has to be known about a failure, on one screen; kept beside the executed notebook."
+    executed = run.folder / "notebooks" / f"{phase.notebook}.ipynb"
+    cell = failed_cell(executed)
+    at = (f" in cell {cell['number']}" + (f", under '{cell['heading']}'" if cell["heading"] else "")) if cell else ""
+    lines = [f"{phase.notebook} ({phase.title}) has failed{at}:", *last_lines(str(error).removeprefix(f"{phase.notebook} failed: ").partition(" (the notebook as far")[0], 1)]
+    for title, key, most in (("the end of its traceback:", "traceback", 10), ("the last that it printed:", "printed", 3)):
+        if cell and (said := last_lines(cell[key], most)): lines += [title, *said]
+    if executed.is_file(): lines.append(f"the notebook as far as it came: {shown(executed)}")
+    return "\n".join([*lines, f"to carry on once this is put right: {resume_command(settings, run)}"]) + "\n"
+
+
+@contextmanager
+def _summarised(run: Run, phase: Phase, settings: Settings) -> Iterator[None]:
+    "Whatever failure a block ends in gets its summary, which is kept as notebooks/<phase>.failed.txt too."
+    try: yield
+    except PhaseFailed as error:
+        error.summary = failure_summary(error, run, phase, settings)
+        with suppress(OSError), written_aside(run.folder / "notebooks" / f"{phase.notebook}.failed.txt") as aside:  # a full disk must not hide the failure
+            aside.write_text(error.summary, encoding="utf-8")
+        raise
+
+# %% ../nbs/90_runs.ipynb #5749ff86
 def _end(processes: list[psutil.Process]) -> None:
     "Kill what is left of a kernel: its process group is its own."
     for process in processes:
@@ -436,10 +537,10 @@ def _end(processes: list[psutil.Process]) -> None:
             if process.is_running(): os.killpg(process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError, psutil.NoSuchProcess): continue
 
-# %% ../nbs/90_runs.ipynb #ea41d142
+
 logging.getLogger("papermill").addHandler(logging.NullHandler())  # what it has to say ends in the error that it raises
 
-
+# %% ../nbs/90_runs.ipynb #ea41d142
 def execute(
     source: Path,                   # a phase's notebook
     target: Path,                   # where it goes, executed
@@ -448,6 +549,8 @@ def execute(
     errors: TextIO | None = None,   # takes what it writes to its error stream; None: ours
 ) -> int:                           # most memory that it used, bytes
     "Run a notebook through papermill; whatever happens, no process of it is left behind."
+    import papermill
+
     processes: list[psutil.Process] = []
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="chip-"))
@@ -464,18 +567,43 @@ def execute(
         if target.exists(): drop_debris(target)
 
 # %% ../nbs/90_runs.ipynb #04fccb18
+def _holds_something(path: Path) -> bool:
+    "Whether a table has rows, and any other file bytes."
+    if path.suffix == ".csv": return len(path.read_text(encoding="utf-8").splitlines()) > 1
+    if path.suffix == ".parquet": return parquet.read_metadata(path).num_rows > 0
+    return path.stat().st_size > 0
+
+
+def files_to_make(
+    run: Run,
+    phase: Phase,
+) -> list[str]:  # patterns
+    "What a phase has to leave in this run, with the pictures that it has."
+    pictures = run.folder / "pictures.parquet"
+    splits = parquet.read_table(pictures, columns=["split"])["split"].to_pylist() if phase.makes_of and pictures.is_file() else []
+    return [*phase.makes, *(name for split, name in phase.makes_of if splits.count(split) > 1)]
+
+
 def check_made(
     run: Run,
     phase: Phase,
 ) -> None:
     "Raises PhaseFailed where a phase has not left what it declares, or a table without rows."
-    for name in phase.makes:
-        path = run.folder / name
-        if not path.is_file(): raise PhaseFailed(f"{phase.notebook} ended without having written {name}: it is not to be trusted")
-        if path.suffix == ".csv" and len(path.read_text(encoding="utf-8").splitlines()) < 2:
-            raise PhaseFailed(f"{phase.notebook} has written {name} without rows: it is not to be trusted")
+    for name in files_to_make(run, phase):
+        found = [path for path in run.folder.glob(name) if path.is_file()]
+        if not found: raise PhaseFailed(f"{phase.notebook} ended without having written {name}: it is not to be trusted")
+        if empty := [path.relative_to(run.folder).as_posix() for path in found if not _holds_something(path)]:
+            raise PhaseFailed(f"{phase.notebook} has written {empty[0]} without rows or content: it is not to be trusted")
 
 # %% ../nbs/90_runs.ipynb #c166c419
+def _outputs(run: Run, phase: Phase, owned: Mapping[str, list]) -> dict[str, list[int]]:
+    "What a phase has added to a run's folder. Raises PhaseFailed where it has changed what is not its own."
+    outputs = {name: state for name, state in files_of(run).items() if owned.get(name) != state}
+    if others := sorted(set(outputs) & set(owned)):
+        raise PhaseFailed(f"{phase.notebook} has changed {', '.join(others)}, which an earlier phase made: it has to write a file of its own")
+    return outputs
+
+
 def run_phase(
     run: Run,
     phase: Phase,
@@ -491,12 +619,11 @@ def run_phase(
     taken = {name: values[name] for name in parameters_of(source) if name in values}
     write_marker(run, phase, "started", {"fingerprint": digest(inputs)})
     begin = time.monotonic()
-    try: memory = execute(source, executed, taken, lock)
-    except Exception as error: raise _failure(phase, error, executed) from error
-    check_made(run, phase)
-    outputs = {name: state for name, state in files_of(run).items() if owned.get(name) != state}
-    if others := sorted(set(outputs) & set(owned)):
-        raise PhaseFailed(f"{phase.notebook} has changed {', '.join(others)}, which an earlier phase made: it has to write a file of its own")
+    with _summarised(run, phase, settings):
+        try: memory = execute(source, executed, taken, lock)
+        except Exception as error: raise _failure(phase, error, executed) from error
+        check_made(run, phase)
+        outputs = _outputs(run, phase, owned)
     record = {"inputs": dict(inputs), "fingerprint": digest(inputs), "outputs": outputs, "seconds": round(time.monotonic() - begin, 2),
               "peak_memory": memory, **circumstances()}
     write_marker(run, phase, "done", record)
@@ -552,9 +679,9 @@ def check_writable(
 
 def check_images(
     images: str,  # image folder, or ''
-) -> None:
-    "Raises Refused where an image folder has not the layout of the study."
-    if not images: return
+) -> dict[str, int]:  # training pictures of each class; empty for the menagerie
+    "What an image folder holds. Raises Refused where it has not the layout of the study."
+    if not images: return {}
     from chip.images import check_layout, list_files  # imports torch, which takes seconds that --help should not take
     try:
         check_layout(images)
@@ -564,14 +691,76 @@ def check_images(
         raise Refused(f"{len(stray)} stray file{'s' * (len(stray) > 1)} in '{images}', such as {stray[0]}: move it into a class folder, or away")
     if not any(c.split == "train" for c in candidates):
         raise Refused(f"image folder '{images}' has no picture in train/: expected train/<class>/<picture>")
+    return Counter(c.label for c in candidates if c.split == "train")
 
-# %% ../nbs/90_runs.ipynb #f18e261e
+# %% ../nbs/90_runs.ipynb #cf224f76
 def changed_settings(
     settings: Settings,
 ) -> dict[str, Any]:
     "The settings that differ from their profile's."
     usual = profile_values(settings.profile)
     return {name: value for name, value in asdict(settings).items() if value != usual[name]}
+
+
+def check_encoder(
+    settings: Settings,
+) -> None:
+    "Raises Refused for an encoder, weights, size or device that there cannot be here."
+    if not {"encoder", "weights", "size", "train_size", "device", "kin_encoders"} & set(changed_settings(settings)): return
+    from chip.encoders import check_weights, encoder_spec, pick_device
+
+    try:
+        for size in (settings.size, settings.train_size): check_weights(encoder_spec(settings.encoder).at(size), settings.weights)
+        for name in filter(None, settings.kin_encoders.split("+")): check_weights(encoder_spec(name), "pretrained")
+        pick_device(settings.device)
+    except (ValueError, OSError, ImportError) as error: raise Refused(str(error)) from error
+
+# %% ../nbs/90_runs.ipynb #a481424d
+def check_classes(
+    settings: Settings,
+    pictures: Mapping[str, int],  # training pictures of each class; empty for the menagerie
+) -> None:
+    "Raises Refused for settings that do not suit the number of classes or their pictures."
+    if pictures:
+        _check_useless(settings, "pictures are given", {"menagerie"})
+        fewest = min(pictures, key=pictures.__getitem__)
+        if pictures[fewest] < settings.n_shot and not settings.paper_classes:
+            raise Refused(f"n_shot={settings.n_shot} but class '{fewest}' has {pictures[fewest]} training pictures: lower n_shot or add pictures")
+    n = len(pictures) or settings.m_species
+    if settings.hierarchy: return _check_hierarchy(settings, pictures)
+    if settings.pooling == "mean" and (most := max(settings.k1, settings.k1_max)) >= n:
+        name = "k1" if most == settings.k1 else "k1_max"
+        raise Refused(f"{name}={most} parents, but there are {n} classes: at most {n - 1} can be told apart")
+    if settings.k1 and settings.k2_max >= settings.k1 and settings.clusterer not in ("dbscan", "hdbscan"):
+        raise Refused(f"k2_max={settings.k2_max} super-parents need more than k1={settings.k1} parents: lower k2_max")
+
+# %% ../nbs/90_runs.ipynb #ec9480fa
+def _check_useless(settings: Settings, because: str, groups: set[str], names: Iterable[str] = ()) -> None:
+    "Raises Refused for a setting that was changed and would change nothing."
+    useless = [n for n in changed_settings(settings) if n in names or find_setting(n).metadata["group"] in groups]
+    if useless: raise Refused(f"{because}, so {', '.join(useless)} would change nothing: leave it out")
+
+
+def _check_hierarchy(settings: Settings, pictures: Mapping[str, int]) -> None:
+    "Raises Refused for a hierarchy file that cannot be read or lacks classes."
+    from chip.hierarchy import read_hierarchy  # imports torch
+
+    _check_useless(settings, "a hierarchy is given", set(), ("pooling", "pool_group", "clusterer", "k1", "k2", "k1_min", "k1_max", "k2_min", "k2_max"))
+    try: read_hierarchy(settings.hierarchy, [] if settings.paper_classes else sorted(pictures))
+    except ValueError as error: raise Refused(str(error)) from error
+
+# %% ../nbs/90_runs.ipynb #f18e261e
+def check_asked(
+    settings: Settings,
+    notebooks: Path,
+    phases: Iterable[Phase] = PHASES,
+) -> None:
+    "All that can be known to be wrong with what is asked for, without writing anything. Raises Refused."
+    check_encoder(settings)
+    check_classes(settings, check_images(settings.images))
+    taken = {name for phase in phases for name in parameters_of(notebook_path(phase, notebooks))}
+    if unread := sorted(set(changed_settings(settings)) - taken):
+        raise Refused(f"no phase reads {', '.join(unread)}: setting it would change nothing")
 
 
 def check_run(
@@ -581,10 +770,7 @@ def check_run(
     phases: Iterable[Phase] = PHASES,
 ) -> None:
     "All that can be known to go wrong before it does. Raises Refused."
-    check_images(settings.images)
-    taken = {name for phase in phases for name in parameters_of(notebook_path(phase, notebooks))}
-    if unread := sorted(set(changed_settings(settings)) - taken):
-        raise Refused(f"no phase reads {', '.join(unread)}: setting it would change nothing")
+    check_asked(settings, notebooks, phases)
     for folder in (home() / "reports", run.folder): check_writable(folder)
     target = home() / "reports" / run.name
     if target.exists(): check_writable(target)
@@ -619,18 +805,20 @@ def run_phases(
     upstream, before = "", [read_marker(run, phase) for phase in phases]
     for i, phase in enumerate(phases):
         inputs = inputs_of(phase, settings, notebooks, upstream)
-        upstream, reason = digest(inputs), why_run(run, phase, inputs)
-        if reason == "not run yet" and before[i]: reason = "an earlier phase was run again"
+        upstream, reason = digest(inputs), reason_to_run(run, phase, inputs, before[i], any(outcome.reason for outcome in outcomes))
         head = f"[{i + 1}/{len(phases)}] {phase.notebook}: {phase.title}"
         if reason:
             say(f"{head} ({reason})")
-            record = run_next(run, phases, i, settings, inputs, notebooks, lock)
+            try: record = run_next(run, phases, i, settings, inputs, notebooks, lock)
+            except PhaseFailed as error:
+                say(f"\n{error.summary}")
+                raise
             say(f"      {duration(record['seconds'])}, at most {record['peak_memory'] / 2**20:,.0f} MB")
         else: say(f"{head}: unchanged, not run again")
         outcomes.append(Outcome(phase, reason, read_marker(run, phase)))
     return outcomes
 
-
+# %% ../nbs/90_runs.ipynb #97704290
 def make_room(
     run: Run,
     phases: tuple[Phase, ...],
@@ -658,3 +846,21 @@ def run_next(
     make_room(run, phases, i, settings, bool(started) and started["fingerprint"] == digest(inputs))
     owned = {name: state for phase in phases[:i] for name, state in read_marker(run, phase)["outputs"].items()}
     return run_phase(run, phases[i], settings, inputs, notebooks, owned, lock)
+
+# %% ../nbs/90_runs.ipynb #a6fb1998
+def explain(
+    settings: Settings,
+    run: Run,
+    notebooks: Path,
+    phases: tuple[Phase, ...] = PHASES,
+    fresh: bool = False,  # whether what was done before would be forgotten
+) -> list[tuple[Phase, str, list[str]]]:  # reason, '' where it would not be run; settings that are not what they were
+    "For each phase of a run, why it would be run."
+    found: list[tuple[Phase, str, list[str]]] = []
+    upstream = ""
+    for phase in phases:
+        inputs, before = inputs_of(phase, settings, notebooks, upstream), read_marker(run, phase)
+        upstream, follows = digest(inputs), any(reason for _, reason, _ in found)
+        reason = "--fresh forgets it" if fresh and before else reason_to_run(run, phase, inputs, before, follows)
+        found.append((phase, reason, settings_changed(before, inputs)))
+    return found
