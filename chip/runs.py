@@ -756,9 +756,10 @@ def check_asked(
     phases: Iterable[Phase] = PHASES,
 ) -> None:
     "All that can be known to be wrong with what is asked for, without writing anything. Raises Refused."
-    check_encoder(settings)
-    check_classes(settings, check_images(settings.images))
     taken = {name for phase in phases for name in parameters_of(notebook_path(phase, notebooks))}
+    if "encoder" in taken: check_encoder(settings)
+    pictures = check_images(settings.images)
+    if "k1_max" in taken: check_classes(settings, pictures)
     if unread := sorted(set(changed_settings(settings)) - taken):
         raise Refused(f"no phase reads {', '.join(unread)}: setting it would change nothing")
 
