@@ -30,7 +30,7 @@ from .encoders import Encoder, autocast, pick_device
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy
 from .images import draw_shots
 from .metrics import contrastive_loss, cosine_distance, seen_measures
-from .settings import Run, Settings, names_in, save_table, start_run, written_aside
+from .settings import Run, Settings, check_parameters, names_in, save_table, start_run, written_aside
 from .study import Study, frozen_embeddings, load_study, study_encoder
 
 # %% ../nbs/20_oneshot.ipynb #948d8a45

@@ -23,7 +23,7 @@ from .encoders import Encoder, pick_device
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, class_means, load_hierarchy
 from .metrics import contrastive_loss, cosine_distance, cosine_similarity_matrix, holds_kin, kin_matrix, mean_pairwise_cosine, placement_summary
 from .oneshot import TrainSettings, load_weights, plot_curves, train_level
-from .settings import Run, Settings, save_table, start_run, written_aside
+from .settings import Run, Settings, check_parameters, save_table, start_run, written_aside
 from .study import Study, frozen_embeddings, kin_of, load_study, study_encoder
 
 # %% ../nbs/30_unseen.ipynb #a8ff8598
