@@ -344,11 +344,13 @@ def read_hierarchy(
     keys: Sequence[str],  # the classes that there are pictures of
 ) -> tuple[np.ndarray, np.ndarray]:  # parent of each class (n,), super-parent of each parent (n_parents,)
     "A given hierarchy, restricted to some classes and renumbered without gaps. Raises ValueError that names the class or column."
-    try: table = pd.read_csv(path)
+    try: table = pd.read_csv(path, dtype={"wnid": str}, keep_default_na=False)  # a class may be called NA, or 007
     except (ValueError, OSError) as error: raise ValueError(f"hierarchy file {path} cannot be read as CSV: {error}") from error
     lacking = [c for c in ("wnid", "parent", "super_parent") if c not in table]
     if lacking: raise ValueError(f"hierarchy file {path} lacks the column {lacking[0]}: expected wnid, parent, super_parent")
-    if (twice := table.loc[table["wnid"].duplicated(), "wnid"]).any(): raise ValueError(f"hierarchy file {path} lists '{twice.iloc[0]}' twice")
+    for column in ("wnid", "parent", "super_parent"):
+        if (blank := np.flatnonzero(table[column].astype(str).str.strip() == "")).size: raise ValueError(f"hierarchy file {path}: row {blank[0] + 1} ('{table['wnid'][blank[0]]}') has no {column}")
+    if len(twice := table.loc[table["wnid"].duplicated(), "wnid"]): raise ValueError(f"hierarchy file {path} lists '{twice.iloc[0]}' twice")
     missing = [k for k in keys if k not in set(table["wnid"])]
     if missing: raise ValueError(f"hierarchy file {path} lacks {len(missing)} of the {len(keys)} classes, the first is '{missing[0]}'")
     table = table.set_index("wnid").loc[list(keys)]
