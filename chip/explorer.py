@@ -23,7 +23,7 @@ from PIL import ImageOps
 
 from .hierarchy import LEVEL_NAMES, LEVELS
 from .images import UnreadableImage, open_image
-from .results import METHOD_COLOURS, method_colours, method_label, read_optional
+from .results import METHOD_COLOURS, method_label, read_optional
 from .settings import Run
 from .study import Study, kin_of, load_study
 from .taxonomy import place_classes, pretty
@@ -36,7 +36,7 @@ def split_coverage(
     found = re.fullmatch(r"(.*\S) \((\d+ of \d+)\)", name, flags=re.DOTALL)
     return (found[1], found[2]) if found else (name, "")
 
-
+# %% ../nbs/88_explorer.ipynb #a4b5c409
 def _clusters(table: pd.DataFrame, column: str, above: str | None) -> tuple[list[dict], dict[str, int]]:
     "The clusters of a level by number, and the place of each number."
     rows = table.drop_duplicates(column).sort_values(column)
@@ -111,7 +111,7 @@ def methods_in_order(
         return (base != method and base in given, among, known.index(method) if method in known else len(known), method)
     return sorted(given, key=rank)
 
-
+# %% ../nbs/88_explorer.ipynb #625ad5b5
 def _truth(value: Any) -> int | None:
     "1 for right, 0 for wrong, None for what was not judged."
     return None if pd.isna(value) else int({"True": 1, "False": 0}.get(str(value), value) or 0)
@@ -184,9 +184,8 @@ def explorer_data(
     study = study_of(run, tree, slugs)
     unseen = unseen_data(study, tree, slugs)
     placed = landings(placements, near, tree, unseen)
-    methods, colours = methods_in_order(placed), method_colours(list(placed))
     return {"levels": list(LEVEL_NAMES), "nodes": tree.nodes, "unseen": unseen, "placed": placed,
-            "methods": [{"id": m, "label": method_label(m), "colour": colours[m]} for m in methods],
+            "methods": [{"id": m, "label": method_label(m)} for m in methods_in_order(placed)],
             "pictures": example_pictures(study, tree, unseen) if pictures else {}}
 
 # %% ../nbs/88_explorer.ipynb #fe4b8221
