@@ -1,0 +1,86 @@
+"Parameters cells agree with the settings, and a notebook that papermill is used on directly refuses what it does not take."
+import ast
+import json
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from chip.runs import PHASES
+from chip.settings import Settings, check_value
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = {f.name: f for f in fields(Settings)}
+PHASE_NOTEBOOKS = [phase.notebook for phase in PHASES]
+
+
+def code_cells(notebook: str) -> list[nbformat.NotebookNode]:
+    return [cell for cell in nbformat.read(ROOT / "nbs" / f"{notebook}.ipynb", as_version=4).cells if cell.cell_type == "code"]
+
+
+def is_parameters(cell: nbformat.NotebookNode) -> bool: return "parameters" in cell.metadata.get("tags", [])
+
+
+def parameters(notebook: str) -> dict[str, tuple[str, object]]:
+    "Type as written and default, by name, of a notebook's parameters cell; empty where it has none."
+    found = {}
+    for cell in filter(is_parameters, code_cells(notebook)):
+        for line in ast.parse(cell.source).body: found[line.target.id] = (ast.unparse(line.annotation), ast.literal_eval(line.value))
+    return found
+
+
+ALL = {path.stem: parameters(path.stem) for path in sorted((ROOT / "nbs").glob("[0-9]*.ipynb"))}
+WITH_PARAMETERS = [notebook for notebook, found in ALL.items() if found]
+
+
+@pytest.mark.parametrize("notebook", WITH_PARAMETERS)
+def test_parameters_agree_with_the_settings(notebook: str):
+    for name, (kind, default) in ALL[notebook].items():
+        assert kind in ("str", "int", "float", "bool"), f"{name} has no type that a command line can give"
+        if name not in SETTINGS: continue
+        assert kind == SETTINGS[name].type.__name__, name
+        if default is not None: assert check_value(name, default) == default, name
+        if notebook in PHASE_NOTEBOOKS: assert default is None or name == "profile", f"{name}: a phase leaves its profile's value where it is given none"
+
+
+def test_each_setting_is_some_phases_parameter():
+    taken = [name for notebook in PHASE_NOTEBOOKS for name in ALL[notebook] if name not in ("profile", "name")]
+    assert sorted(taken) == sorted(name for name in SETTINGS if name != "profile")  # and of one phase only
+    for notebook in PHASE_NOTEBOOKS: assert list(ALL[notebook])[:2] == ["profile", "name"]
+
+
+@pytest.mark.parametrize("notebook", PHASE_NOTEBOOKS)
+def test_a_phase_checks_its_parameters_at_once_and_leaves_them_alone(notebook: str):
+    cells = code_cells(notebook)
+    at = next(i for i, cell in enumerate(cells) if is_parameters(cell))
+    assert cells[at + 1].source.startswith("check_parameters(globals())")
+    start = next(i for i, cell in enumerate(cells) if cell.source.startswith("run, settings = start_run("))
+    for cell in cells[:at] + cells[at + 1:start]:
+        assigned = {node.id for line in ast.parse(cell.source).body for node in ast.walk(line) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+                    and not isinstance(line, (ast.FunctionDef, ast.ClassDef))}
+        assert not assigned & set(ALL[notebook]), f"{assigned & set(ALL[notebook])} would replace what was asked for: {cell.source[:200]}"
+
+
+@pytest.mark.parametrize("notebook, given, says", [
+    ("10_hierarchy", ["seeed", "3"], "this notebook has no parameter 'seeed', did you mean 'seed'?"),
+    ("10_hierarchy", ["profile", "photos"], "profile photos needs pictures: --images DIR"),
+    ("20_oneshot", ["k1_max", "9"], "this notebook does not take 'k1_max': it belongs to 10_hierarchy"),
+    ("30_unseen", ["unseen_margin", "3"], "unseen_margin=3.0: expected a number from 0 to 2"),
+    ("40_results", ["name", "a/b"], "name='a/b': a run's name is made of letters")])
+def test_papermill_directly(tmp_path: Path, notebook: str, given: list[str], says: str):
+    home, out = tmp_path / "home", tmp_path / "out.ipynb"
+    home.mkdir()
+    environment = {**os.environ, "CHIP_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-m", "papermill", str(ROOT / "nbs" / f"{notebook}.ipynb"), str(out), "-p", *given, "--no-progress-bar"],
+                          env=environment, capture_output=True, text=True)
+    assert done.returncode != 0 and "SettingError: " in done.stderr and says in done.stderr, done.stderr
+    cells = [cell for cell in json.loads(out.read_text())["cells"] if cell["cell_type"] == "code"]
+    failed = next(i for i, cell in enumerate(cells) if any(o["output_type"] == "error" for o in cell["outputs"]))
+    assert "".join(cells[failed]["source"]).startswith("check_parameters(globals())")
+    assert "injected-parameters" in cells[failed - 1]["metadata"]["tags"]
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in cells[failed + 1:])
+    assert not list(home.iterdir())
