@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['FETCHES', 'BENCHES', 'COMMANDS', 'nearest', 'Once', 'Parser', 'parse_parameters', 'make_absolute', 'values_of',
-           'settings_of', 'report_summary', 'run_command', 'why_command', 'report_command', 'profile_lines',
-           'profiles_command', 'fetch_command', 'bench_command', 'make_parser', 'main']
+           'settings_of', 'report_summary', 'run_command', 'why_command', 'sweep_of', 'sweep_command',
+           'compare_command', 'report_command', 'profile_lines', 'profiles_command', 'fetch_command', 'bench_command',
+           'make_parser', 'main']
 
 # %% ../nbs/99_cli.ipynb #92809bb0
 import argparse
@@ -25,7 +26,8 @@ from typing import Any, NoReturn
 from . import __version__
 from .runs import (PHASES, Outcome, Phase, PhaseFailed, Refused, check_asked, check_run, check_writable, duration, explain, locked, notebooks_folder,
                        run_phases, shown)
-from .settings import PRESETS, PROFILES, Run, SettingError, Settings, check_run_name, make_settings, profiles_table, read_settings_file, settings_yaml
+from .settings import PRESETS, PROFILES, Run, SettingError, Settings, check_run_name, check_value, make_settings, profiles_table, read_settings_file, settings_yaml
+from .sweeps import MOST, Sweep, make_sweep, run_sweep, split_values
 from .taxonomy import home
 
 # %% ../nbs/99_cli.ipynb #25722dd2
@@ -166,6 +168,38 @@ def why_command(arguments: argparse.Namespace, settings: Settings, run: Run, not
 def _say(text: str) -> None: print(text, flush=True)
 
 # %% ../nbs/99_cli.ipynb #3a791a90
+def sweep_of(
+    arguments: argparse.Namespace,  # of `chip sweep`
+) -> Sweep:
+    "The grid that a command asks for. Raises Refused or SettingError."
+    if arguments.profile is None and arguments.settings is None: raise Refused(f"which profile? One of {', '.join(PROFILES)}, such as chip sweep smoke -p seed=0..4")
+    values, lists = values_of(arguments), parse_parameters(arguments.p)
+    profile, name = values.pop("profile"), values.pop("name")
+    if profile not in PROFILES: raise Refused(f"there is no profile '{profile}'{nearest(profile, list(PROFILES))}; the profiles are {', '.join(PROFILES)}")
+    typed = {n: split_values(n, v) if n in lists else (check_value(n, v),) for n, v in values.items()}
+    absolute = {n: tuple(make_absolute({n: v})[n] if isinstance(v, str) else v for v in given) for n, given in typed.items()}
+    own = name if arguments.name is not None or name != profile else ""
+    return make_sweep(profile, absolute, own, sys.maxsize if arguments.yes else MOST)
+
+
+def sweep_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
+    "chip sweep"
+    begin = time.monotonic()
+    if arguments.jobs < 1: raise Refused(f"--jobs {arguments.jobs}: at least one point has to be run at a time")
+    if arguments.retries < 0: raise Refused(f"--retries {arguments.retries}: expected 0 or more")
+    if arguments.ray == "": raise Refused("--ray '': expected the address of a Ray cluster, or local")
+    sweep = sweep_of(arguments)
+    page = run_sweep(sweep, notebooks, phases, arguments.jobs, arguments.retries, arguments.ray or "", _say)
+    _say(f"sweep '{sweep.name}': all {len(sweep.points)} points are finished ({duration(time.monotonic() - begin)})\nreport: {shown(page)}")
+
+
+def compare_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
+    "chip compare"
+    from chip.compare import compare_runs
+
+    _say(f"report: {shown(compare_runs(arguments.runs, arguments.name, phases))}")
+
+# %% ../nbs/99_cli.ipynb #140dee76
 def report_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
     "chip report"
     run = Run(check_run_name(arguments.name))
@@ -229,6 +263,22 @@ def bench_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[
     run_bench(arguments.name, arguments.json)
 
 # %% ../nbs/99_cli.ipynb #f2a57e46
+def _add_sweep(commands: argparse._SubParsersAction) -> None:
+    "Add the arguments of chip sweep."
+    sweep = commands.add_parser("sweep", help="run every combination of some settings, what they share once, and sum it up",
+                                description="Run every combination of the values given. A repeated command runs only what is missing.")
+    sweep.add_argument("profile", nargs="?", metavar="PROFILE", help=f"{', '.join(PROFILES)}")
+    sweep.add_argument("-p", action="append", default=[], metavar="NAME=V1,V2,…", help="values of a setting; of whole numbers, also NAME=A..B; a single one holds for all points")
+    sweep.add_argument("--settings", metavar="FILE", help="settings in YAML that hold for all points")
+    sweep.add_argument("--images", metavar="DIR", help="folder of pictures, as for chip run")
+    sweep.add_argument("--name", help="name of the sweep and its report (default: the profile's with -sweep)")
+    sweep.add_argument("--jobs", type=int, default=1, metavar="N", help="points at once, on each machine (default: 1)")
+    sweep.add_argument("--retries", type=int, default=1, metavar="N", help="how often to try a failed point again (default: 1)")
+    sweep.add_argument("--ray", metavar="ADDRESS", help="run on the Ray cluster at this address; local: on this machine, through Ray")
+    sweep.add_argument("--yes", action="store_true", help=f"more than {MOST:,} points are meant")
+    sweep.set_defaults(call=sweep_command, parser=sweep)
+
+
 def make_parser() -> Parser:
     "The command line, as --help shows it."
     parser = Parser(prog="chip", description="A reproducible study of CHIP: Contrastive Hierarchical Image Pretraining.")
@@ -244,6 +294,11 @@ def make_parser() -> Parser:
     run.add_argument("--fresh", action="store_true", help="forget what earlier runs of this name have done")
     run.add_argument("--why", action="store_true", help="only say which phases would be run, and what makes it so")
     run.set_defaults(call=run_command, parser=run)
+    _add_sweep(commands)
+    compare = commands.add_parser("compare", help="what differs between finished runs, in settings and in results")
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="names of finished runs; the others are held against the first")
+    compare.add_argument("--name", default="", help="name of the report (default: made from the runs')")
+    compare.set_defaults(call=compare_command, parser=compare)
     report = commands.add_parser("report", help="build the page of a finished run again")
     report.add_argument("name", metavar="NAME", help="name of the run")
     report.add_argument("--light", action="store_true", help="small enough to keep: no photographs, no executed notebooks")
@@ -261,7 +316,7 @@ def make_parser() -> Parser:
     return parser
 
 # %% ../nbs/99_cli.ipynb #550ad9e8
-COMMANDS = ("run", "report", "profiles", "fetch", "bench")
+COMMANDS = ("run", "sweep", "compare", "report", "profiles", "fetch", "bench")
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KEYS', 'LEVEL_NAMES', 'LONG', 'seen_measures', 'placed_measures', 'summarise', 'from_method', 'from_first',
            'is_number', 'grows_by_factors', 'plot_line', 'plot_dots', 'plot_cells', 'draw_along', 'moved_methods',
-           'draw_cells', 'averaged', 'figures_for', 'Folder', 'replacing', 'save_all', 'write_page']
+           'draw_cells', 'averaged', 'figures_for', 'Folder', 'check_free', 'replacing', 'save_all', 'write_page']
 
 # %% ../nbs/92_summaries.ipynb #0c21299e
 import base64
@@ -24,8 +24,9 @@ from matplotlib.figure import Figure
 
 import chip
 from .metrics import bootstrap_interval, paired_difference
-from .runs import notebooks_folder
+from .runs import Refused, notebooks_folder
 from .settings import save_figure, save_table
+from .taxonomy import home
 
 # %% ../nbs/92_summaries.ipynb #739fdaac
 KEYS = ("method", "seed", "level")
@@ -285,7 +286,7 @@ def figures_for(
             found[f"{measure}_{name or 'seeds'}"] = draw_along(here, name, values, label), told + (f", against {name}" if name else ", for each method") + (f", averaged over {others}" if others else "") + "."
     return found
 
-# %% ../nbs/92_summaries.ipynb #4e13bf00
+# %% ../nbs/92_summaries.ipynb #97d068d7
 @dataclass(frozen=True)
 class Folder:
     "A report in the making: tables and figures are saved into it as into a run."
@@ -296,6 +297,15 @@ class Folder:
         path = self.folder.joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+def check_free(
+    name: str,  # of a report
+    kind: str,  # 'sweep' or 'comparison'
+) -> None:
+    "Raises Refused where reports/<name> is a report of another kind."
+    for other, file in (("run", "run.json"), ("sweep", "sweep.json"), ("comparison", "compare.json")):
+        if other != kind and (home() / "reports" / name / file).exists(): raise Refused(f"reports/{name} is the report of a {other}: give another --name")
 
 
 @contextmanager

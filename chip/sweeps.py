@@ -9,8 +9,7 @@ __all__ = ['MOST', 'PATIENCE', 'RESULTS', 'MEASURES', 'split_values', 'Point', '
            'run_on_ray', 'labels_of', 'gather', 'glance', 'summaries', 'points_table', 'sweep_record', 'build_sweep',
            'State', 'check_sweep', 'run_sweep']
 
-# %% ../nbs/93_sweeps.ipynb #178cfd16
-import base64
+# %% ../nbs/93_sweeps.ipynb #bf32a891
 import itertools
 import json
 import math
@@ -23,22 +22,20 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
-import jinja2
 import pandas as pd
 
-import chip
-from .runs import (PHASES, Phase, PhaseFailed, Refused, changed_settings, check_run, circumstances, digest, duration, inputs_of, kernel_environment,
+from .runs import (PHASES, Phase, PhaseFailed, Refused, check_asked, check_writable, circumstances, digest, duration, inputs_of, kernel_environment,
                        locked, make_room, modules_used, notebook_path, notebooks_folder, parameters_of, picture_identity, read_marker, run_next, shown, why_run, write_marker)
-from .settings import Run, SettingError, Settings, check_run_name, check_value, make_settings, markdown_table, written_aside
+from .settings import Run, SettingError, Settings, check_run_name, check_value, make_settings, written_aside
 from .taxonomy import home
 
 # %% ../nbs/93_sweeps.ipynb #7f42ee6e
@@ -777,11 +774,13 @@ def check_sweep(
     phases: Sequence[Phase],
 ) -> None:
     "All that can be known to go wrong before it does. Raises Refused."
-    if (home() / "reports" / sweep.name / "run.json").exists():
-        raise Refused(f"reports/{sweep.name} is the report of a run: give the sweep another --name")
+    from chip.summaries import check_free  # with SciPy, which takes a second
+
+    check_free(sweep.name, "sweep")
     for point in points:
-        try: check_run(point.settings, point.run, notebooks, phases)
+        try: check_asked(point.settings, notebooks, phases)
         except Refused as error: raise Refused(f"{error} (at the point {point})") from error
+    for folder in ("reports", "data/runs", "data/sweeps"): check_writable(home() / folder)
 
 
 def run_sweep(
@@ -794,10 +793,9 @@ def run_sweep(
     say: Callable[[str], None] = print,
 ) -> Path:                                # the page
     "Do what is missing of a sweep, and build its report. Raises Refused, or PhaseFailed that names the points that failed."
-    with ExitStack() as stack:
-        stack.enter_context(locked(sweep))
-        state = State(sweep, phases, notebooks)
-        check_sweep(sweep, state.open, notebooks, phases)
+    state = State(sweep, phases, notebooks)
+    if state.open: check_sweep(sweep, state.open, notebooks, phases)
+    with locked(sweep):
         errors = _run_open(sweep, state, notebooks, jobs, retries, ray, say) if state.open else {}
         stamp = digest([{name: chain[-1] for name, chain in state.chains.items()}, errors, modules_used("from chip.sweeps import x"), asdict(sweep)["varied"]])
         page = home() / "reports" / sweep.name / "index.html"
