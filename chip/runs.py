@@ -41,7 +41,7 @@ import psutil
 from pyarrow import parquet
 
 import chip
-from .settings import Run, Settings, find_setting, profile_values, save_settings, written_aside
+from .settings import Run, Settings, assigned_names, find_setting, profile_values, save_settings, written_aside
 from .taxonomy import home
 
 # %% ../nbs/90_runs.ipynb #b3b977fb
@@ -89,17 +89,20 @@ def parameters_of(
     path: Path,  # a notebook
 ) -> list[str]:
     "The names in a notebook's parameters cell, in order."
-    import papermill
-    return list(papermill.inspect_notebook(str(path)))
+    return [name for tags, source in _code_cells(path) if "parameters" in tags for name in assigned_names(source)]
 
 
 def code_of(
     path: Path,  # a notebook
 ) -> str:
     "The source of a notebook's code cells: what of it can change a result."
-    import nbformat
-    cells = nbformat.read(path, as_version=4).cells
-    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    return "\n\n".join(source for _, source in _code_cells(path))
+
+
+def _code_cells(path: Path) -> list[tuple[list[str], str]]:
+    "Tags and source of each code cell of a notebook (format 4)."
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [(cell["metadata"].get("tags", []), "".join(cell["source"])) for cell in cells if cell["cell_type"] == "code"]
 
 # %% ../nbs/90_runs.ipynb #c757b36e
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+(?:chip)?\.(\w+)", re.MULTILINE)

@@ -6,7 +6,7 @@
 __all__ = ['GROUPS', 'PRESETS', 'PROFILES', 'FILE_LIMIT', 'Settings', 'SettingError', 'find_setting', 'check_value',
            'profile_values', 'make_settings', 'profiles_table', 'names_in', 'read_settings_file', 'settings_yaml',
            'written_aside', 'check_run_name', 'Run', 'save_table', 'markdown_table', 'read_table', 'save_figure',
-           'save_settings', 'injected_parameters', 'check_parameters', 'start_run']
+           'save_settings', 'assigned_names', 'injected_parameters', 'check_parameters', 'start_run']
 
 # %% ../nbs/06_settings.ipynb #dbdc9588
 import ast
@@ -52,7 +52,7 @@ class Settings:
     max_per_class: int = _setting(0, "data", "use at most so many training pictures a class for level 0 (0: all)", 0)
     n_val: int = _setting(2, "data", "validation pictures a class, where they are drawn from train (paper: 5)", 0, 1000)
     n_test: int = _setting(5, "data", "test pictures a class, where they are drawn from train (paper: 5)", 0, 1000)
-    n_shot: int = _setting(1, "data", "training pictures a class (paper: 1)", 1, 100_000)
+    n_shot: int = _setting(1, "data", "training pictures a class (paper: 1; 0: all there are)", 0, 100_000)
     # menagerie
     m_species: int = _setting(366, "menagerie", "seen species to draw", 2, 5000)
     m_unseen: int = _setting(20, "menagerie", "unseen species to draw", 0, 1000)
@@ -167,11 +167,11 @@ def check_value(
 ) -> Any:        # the typed value
     "One setting's value, converted and checked. Raises SettingError that names the setting, the value and what it may be."
     f = find_setting(name)
-    value, choices = _convert(f, value), f.metadata["choices"]
+    given, value, choices = value, _convert(f, value), f.metadata["choices"]
     if choices: _check_choice(f, value)
     low, high = f.metadata["low"], f.metadata["high"]
     inside = low is None or (value >= low and (high is None or value <= high))
-    if not inside: raise SettingError(f"{name}={_short(value)}: expected {_EXPECTED[f.type]}{_range_text(f)}")
+    if not inside: raise SettingError(f"{name}={_short(given)}: expected {_EXPECTED[f.type]}{_range_text(f)}")
     return value
 
 # %% ../nbs/06_settings.ipynb #392d28c7
@@ -437,10 +437,12 @@ def save_settings(run: Run, settings: Settings) -> None:
     with written_aside(run.path("settings.json")) as aside: aside.write_text(json.dumps(asdict(settings), indent=1) + "\n")
 
 # %% ../nbs/06_settings.ipynb #79410f67
-def _assigned(source: str) -> list[str]:
-    "The names that a cell assigns, in order."
+def assigned_names(
+    source: str,  # of a code cell
+) -> list[str]:
+    "The names that a cell assigns at its top level, in order; none for a cell with magics."
     try: body = ast.parse(source).body
-    except SyntaxError: return []  # a cell with magics
+    except SyntaxError: return []
     targets = [target for line in body for target in getattr(line, "targets", [getattr(line, "target", None)])]
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
@@ -451,8 +453,8 @@ def injected_parameters(
     "What papermill has put into this notebook, and what the notebook takes; both empty where papermill was given nothing."
     found = [i for i, source in enumerate(cells) if source.startswith("# Parameters\n")]
     if not found: return [], []
-    before = [names for source in cells[:found[-1]] if "name" in (names := _assigned(source))]
-    return _assigned(cells[found[-1]]), before[-1] if before else []
+    before = [names for source in cells[:found[-1]] if "name" in (names := assigned_names(source))]
+    return assigned_names(cells[found[-1]]), before[-1] if before else []
 
 
 def _not_taken(name: str, offered: Sequence[str]) -> SettingError:
