@@ -33,7 +33,7 @@ from PIL import Image, ImageOps
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, plot_sweep
 from .images import UnreadableImage, contact_sheet, open_image
 from .metrics import accuracy_ceiling, best_constant_placement, cosine_similarity_matrix, kin_matrix, loss_floor, t_interval, wilson_interval
-from .settings import PROFILES, Run, Settings, check_parameters, read_table, save_figure, save_table, start_run
+from .settings import Run, Settings, check_parameters, profile_values, read_table, save_figure, save_table, start_run
 from .study import Study, kin_of, load_study
 from .taxonomy import home, pretty
 
@@ -289,7 +289,7 @@ def command_of(
     name: str = "",      # the run's name
 ) -> str:
     "The `chip run` command that makes a run with these settings."
-    usual = asdict(Settings()) | PROFILES[settings.profile] | {"profile": settings.profile}
+    usual = profile_values(settings.profile)
     changed = {k: v for k, v in asdict(settings).items() if v != usual[k]}
     words = ["chip", "run", settings.profile]
     if images := changed.pop("images", ""): words += ["--images", _public(images, "DIR")]
