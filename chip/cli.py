@@ -111,8 +111,8 @@ def values_of(
     profile = _one_of_two("profile", arguments.profile, arguments.settings, file.pop("profile", None))
     name = _one_of_two("name", arguments.name, arguments.settings, file.pop("name", None))
     if profile is None: profile = "demo"
-    preset = PRESETS.get(given.get("preset", ""), {})
-    return {**{n: v for n, v in file.items() if n not in preset}, **given, "profile": profile, "name": profile if name is None else name}
+    later = {n for preset in given.get("preset", "").split(",") for n in PRESETS.get(preset, {})}  # a sweep may have several
+    return {**{n: v for n, v in file.items() if n not in later}, **given, "profile": profile, "name": profile if name is None else name}
 
 
 def settings_of(
