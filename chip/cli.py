@@ -144,14 +144,22 @@ def run_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Ph
     begin = time.monotonic()
     settings, run = settings_of(arguments)
     if arguments.why: return why_command(arguments, settings, run, notebooks, phases)
-    from chip.report import build_report, recover
-
     check_run(settings, run, notebooks, phases)
     with locked(run) as lock:
-        recover(home() / "reports" / run.name)
+        _recover(home() / "reports" / run.name)
         outcomes = run_phases(settings, run, notebooks, phases, arguments.fresh, lock, _say)
+        from chip.report import build_report  # brings torch and most of a gigabyte, which a run can do without until now
+
         page = build_report(run, phases)
     _say(report_summary(run, outcomes, time.monotonic() - begin, page))
+
+
+def _recover(target: Path) -> None:
+    "Put back a report whose replacement was interrupted, if there is any."
+    if not any(target.parent.glob(f".{target.name}.*")): return
+    from chip.report import recover
+
+    recover(target)
 
 
 def why_command(arguments: argparse.Namespace, settings: Settings, run: Run, notebooks: Path, phases: tuple[Phase, ...]) -> None:
