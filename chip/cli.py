@@ -286,7 +286,7 @@ def _add_sweep(commands: argparse._SubParsersAction) -> None:
     sweep.add_argument("--yes", action="store_true", help=f"more than {MOST:,} points are meant")
     sweep.set_defaults(call=sweep_command, parser=sweep)
 
-
+# %% ../nbs/99_cli.ipynb #c89bbda6
 def make_parser() -> Parser:
     "The command line, as --help shows it."
     parser = Parser(prog="chip", description="A reproducible study of CHIP: Contrastive Hierarchical Image Pretraining.")
