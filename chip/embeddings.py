@@ -9,7 +9,8 @@ __all__ = ['SHARD', 'encode', 'load_pictures', 'cache_folder', 'EmbeddingCache',
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from safetensors.numpy import save as to_bytes
 from tqdm import tqdm
 
 from .encoders import Encoder, autocast, crop_for, pick_device
-from .images import image_loader
+from .images import image_loader, open_image
 from .taxonomy import home
 
 # %% ../nbs/04_embeddings.ipynb #fbcf29a1
@@ -114,13 +115,14 @@ def cache_for(
     device: torch.device,        # bf16 on a GPU and float32 on a CPU differ
     precision: str = "auto",     # see `chip.encoders.autocast`
     folder: Path | None = None,  # None: `cache_folder()`
+    view: str = "",              # how else a picture is looked at, such as 'whole-mirror'; empty: the encoder's centre crop
 ) -> EmbeddingCache:
     "The cache of one encoder, crop and precision."
     spec = encoder.spec
     half = precision == "bf16" or (precision == "auto" and device.type == "cuda")
     crop = f"{spec.size}of{spec.resize}-{spec.interpolation}"
     name = f"{spec.name.replace(':', '-')}-{encoder.weights_id}-{crop}-{'bf16' if half else 'float32'}-{device.type}"
-    return EmbeddingCache((folder or cache_folder()) / name)
+    return EmbeddingCache((folder or cache_folder()) / (f"{name}-{view}" if view else name))
 
 # %% ../nbs/04_embeddings.ipynb #d017be64
 SHARD = 512  # embeddings in a shard: 2 to 4 MB, and half a minute of work at most on a slow CPU

@@ -684,11 +684,13 @@ def draw_splits(
 def draw_shots(
     table: pd.DataFrame,  # after `draw_splits`
     seed: int,            # of the draw
-    n_shot: int = 1,      # images a class
+    n_shot: int = 1,      # images a class; 0: all
 ) -> pd.DataFrame:        # n_shot rows of split train for each class, in the table's order
     "The training images of few-shot learning (CHIP, Algorithm 2). Raises ValueError naming a class that has too few."
-    if n_shot < 1:
-        raise ValueError(f"n_shot={n_shot}: expected 1 or more images a class")
+    if n_shot < 0:
+        raise ValueError(f"n_shot={n_shot}: expected 1 or more images a class, or 0 for all")
+    if n_shot == 0:
+        return sort_table(table[table["split"] == "train"])
     train, chosen = table[table["split"] == "train"], set()
     for label, paths in train.groupby("label")["path"]:
         if len(paths) < n_shot:

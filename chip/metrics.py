@@ -360,10 +360,12 @@ def seen_measures(
     targets: np.ndarray,     # (m, d) one row a target of this level
     target: np.ndarray,      # (n,) index of each image's own target
     margin: float,           # m of the paper's loss, in [0, 2]
+    scores: np.ndarray | None = None,  # (n, m) what decides which target is nearest, if not the cosine itself
 ) -> dict[str, float | int]:  # the measured columns of seen.csv, by name
     "All measures of one encoder on images of seen classes at one level. Raises ValueError as its parts do."
-    similarity, target = _check_targets(cosine_similarity_matrix(embeddings, targets), target)
-    own = similarity[np.arange(len(target)), target]
+    cosines, target = _check_targets(cosine_similarity_matrix(embeddings, targets), target)
+    similarity = cosines if scores is None else _check_targets(scores, target)[0]
+    own = cosines[np.arange(len(target)), target]
     loss = contrastive_loss(1 - own, margin)
     return {
         "n_images": len(similarity), "n_targets": similarity.shape[1],

@@ -23,9 +23,10 @@ from .embeddings import embed
 from .encoders import load_encoder
 from .hierarchy import Hierarchy, classifier_prototypes, class_means, read_hierarchy
 from .images import scan_images
+from .inference import TEMPERATURE
 from .settings import Run
 from .taxonomy import Taxonomy, all_animals, animals, home, project_root
-from .unseen import UnseenPictures, placement_rows, summarise_placements
+from .unseen import UnseenPictures, rows_under_rules, summarise_placements
 
 # %% ../nbs/60_sources.ipynb #40306daa
 def data_packs() -> Path:
@@ -109,8 +110,8 @@ def unseen_photos(
 def judge_by_placement(h: Hierarchy, embeddings: np.ndarray, unseen: UnseenPictures) -> dict[str, float]:
     "Unseen classes placed right by their means, expected by chance, and the rate of single photos; parents and super-parents, directly and through the base level."
     out = {}
-    for way, through_base in (("", False), ("_base", True)):
-        table = summarise_placements(pd.DataFrame(placement_rows("frozen", 0, [embeddings] * 3, unseen, h, through_base)))
+    for way, rule in (("", "targets"), ("_base", "base")):
+        table = summarise_placements(pd.DataFrame(rows_under_rules("frozen", 0, [embeddings] * 3, unseen, h, TEMPERATURE, [rule])[0]))
         for row in table[table["level"] > 0].itertuples():
             level = ("parent", "super")[row.level - 1]
             out |= {f"{level}_right{way}": int(row.right), f"{level}_chance{way}": row.chance, f"{level}_photos{way}": row.photo_rate}

@@ -42,7 +42,7 @@ def choose_pictures(
 ) -> pd.DataFrame:        # the pictures of this run, with their splits
     "Applies the settings of the group 'data' (CHIP Algorithm 2: Tr, Va, Te)."
     if s.draw_val_test: table = table[table["split"].isin(["train", "unseen"])]
-    table = draw_splits(table, s.seed, n_train=s.n_shot, n_val=s.n_val, n_test=s.n_test)
+    table = draw_splits(table, s.seed, n_train=max(s.n_shot, 1), n_val=s.n_val, n_test=s.n_test)
     return _capped(table, s) if s.max_per_class else table
 
 

@@ -27,19 +27,17 @@ def chip(home: Path, *words: str) -> subprocess.CompletedProcess:
 def test_frozen_places_what_it_should(prototype: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
     from chip.hierarchy import run_phase1
     from chip.settings import Run, make_settings
-    from chip.study import frozen_embeddings, kin_of, open_study, study_encoder
-    from chip.unseen import UnseenPictures, placement_rows, summarise_placements
+    from chip.study import frozen_embeddings, open_study, study_encoder
+    from chip.unseen import rows_under_rules, summarise_placements, unseen_pictures
 
     monkeypatch.setenv("CHIP_HOME", str(tmp_path_factory.getbasetemp() / "frozen"))     # both cases share the cache
     settings = make_settings("photos", images=str(SHARED / "photos"), hierarchy=str(SHARED / "authors" / "hierarchy_88_8.csv"), prototype=prototype)
     study, encoder = open_study(Run("frozen"), settings, progress=False), study_encoder(settings)
     hierarchy = run_phase1(study, encoder, settings, progress=False)[0]
-    rows = study.rows("unseen")
-    unseen = UnseenPictures(study.unseen, rows["label"].map({s: i for i, s in enumerate(study.unseen)}).to_numpy(), kin_of(study))
-    embeddings = [frozen_embeddings(study, rows, encoder, settings)] * 3
-    placed = pd.DataFrame(placement_rows("frozen", 0, embeddings, unseen, hierarchy) + placement_rows("base", 0, embeddings, unseen, hierarchy, through_base=True))
+    embeddings = [frozen_embeddings(study, study.rows("unseen"), encoder, settings)] * 3
+    placed = pd.DataFrame(rows_under_rules("frozen", 0, embeddings, unseen_pictures(study), hierarchy, settings.temperature, ["targets", "base"])[0])
     summary = summarise_placements(placed).set_index(["method", "level"])
-    ours = [("frozen", 1), ("frozen", 2), ("base", 1), ("base", 2)]
+    ours = [("frozen", 1), ("frozen", 2), ("frozen_base", 1), ("frozen_base", 2)]
     assert all(abs(summary.loc[at, "right"] - k) <= 1 for at, k in zip(ours, REFERENCE[prototype], strict=True)), summary
     assert all(abs(summary.loc[at, "photo_rate"] - r) < 0.02 for at, r in zip(ours, RATES[prototype], strict=True)), summary
 
