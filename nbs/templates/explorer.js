@@ -6,7 +6,7 @@
   const $ = name => document.getElementById(`explorer-${name}`);
   const CLASS = 0, PARENT = 1, TOP = 2, ALL = 3;
   const KINDS = {right: ["✓", "right"], wrong: ["✗", "wrong"], open: ["?", "not judged"]};
-  const MOST = 60;                                                      // names in a list
+  const MOST = 60, FEW = 12;                                            // names in a list, and in a row
   const COLUMNS = {3: [0, .42, .77, 1], 2: [0, .44, 1], 1: [0, 1]};     // left edges, by how many levels are shown
   const NARROW = {...COLUMNS, 3: [0, .52, .78, 1]};                     // likewise, on a phone
   const THIN = 14, LINE = 16, MARKS = 4;                                       // px: below the first a block has no room for text; marks beside it
@@ -106,20 +106,21 @@
       const column = node.depth - focus.depth - 1;
       return {node, top: (node.x0 - focus.x0) / span * room, height: (node.x1 - node.x0) / span * room,
         left: edges[column] * 100, width: (edges[column + 1] - edges[column]) * 100};
-    }));
+    }), room);
   }
 
-  function apart(cells) {                                               // marks beside blocks too thin to hold them: none over another
+  function apart(cells, room) {                                         // marks beside blocks too thin to hold them: none over another
     const placed = [], wide = $("tree").clientWidth;
     for (const cell of cells) {
       const landed = state.landed.get(cell.node);
       if (cell.height >= THIN || !landed) continue;
-      const mine = {left: cell.left, y: cell.top + cell.height / 2, right: 3, width: 8 + 9 * Math.min(landed.length, MARKS)};
+      const y = Math.min(Math.max(cell.top + cell.height / 2, 8), room - 8);
+      const mine = {left: cell.left, y, right: 3, width: landed.length > MARKS ? 50 : 8 + 9 * landed.length};
       const near = placed.filter(other => other.left === mine.left && Math.abs(other.y - mine.y) < 15).sort((a, b) => a.right - b.right);
       for (const other of near) if (mine.right < other.right + other.width && other.right < mine.right + mine.width) mine.right = other.right + other.width + 2;
       if (mine.right + mine.width > cell.width / 100 * wide) continue;
       placed.push(mine);
-      cell.right = mine.right;
+      [cell.right, cell.middle] = [mine.right, mine.y - cell.top];
     }
     return cells;
   }
@@ -136,7 +137,7 @@
     if (state.unseen !== null) landed = landed.filter(l => l.u === state.unseen);
     if (!landed.length) return null;
     const named = l => el("span", {class: "pill"}, mark(l.kind), narrow() && height >= THIN ? null : el("span", {class: "who"}, data.unseen[l.u].name));
-    if (height < THIN && state.unseen === null) return cell.right && el("span", {class: "tick", style: `right:${cell.right}px`}, landed.slice(0, MARKS).map(l => mark(l.kind)));
+    if (height < THIN && state.unseen === null) return cell.right && el("span", {class: "tick", style: `right:${cell.right}px;top:${cell.middle}px`}, landed.length > MARKS ? tally(landed) : landed.map(l => mark(l.kind)));
     if (height < THIN) return el("span", {class: "flag"}, landed.map(named));
     const room = node.data.level === TOP ? 1 : node.data.level === CLASS && state.focus.height === 3 ? 0 : Math.floor(height / 22);
     if (state.unseen !== null || (landed.length <= room && !narrow())) return el("span", {class: "stack"}, landed.map(named));
@@ -278,7 +279,7 @@
 
   const goTo = (node, text) => el("button", {type: "button", class: "go", click: () => go(node)}, text || nameOf(node));
   const toUnseen = l => el("li", {}, mark(l.kind), " ", el("button", {type: "button", class: "go", "aria-label": `${data.unseen[l.u].name}: ${KINDS[l.kind][1]}`, click: () => show(l.u)}, data.unseen[l.u].name));
-  const listed = (items, make, row) => el("ul", {class: row ? "row" : null}, items.slice(0, MOST).map(make), items.length > MOST ? el("li", {}, `and ${items.length - MOST} more`) : null);
+  const listed = (items, make, most = MOST) => el("ul", {class: most === FEW ? "row" : null}, items.slice(0, most).map(make), items.length > most ? el("li", {}, `and ${items.length - most} more`) : null);
 
   function show(u) {
     pick(u);
@@ -322,7 +323,7 @@
     const alternatives = [TOP, PARENT, CLASS].some(level => (landing(u, level) || {nearest: []}).nearest.length);
     return [el("h3", {}, one.name), el("p", {class: "kind"}, "unseen class"),
       photos.length ? el("div", {class: "photos"}, photos.map((source, i) => photo(source, `${one.name}, photo ${i + 1}`))) : null,
-      hasKin(u) ? [el("h4", {}, "Nearest kin among the seen classes"), listed(one.kin, i => el("li", {}, goTo(at(CLASS, i))), true)] : el("p", {}, "It has no place in the tree of kinship, so no landing can be judged."),
+      hasKin(u) ? [el("h4", {}, "Nearest kin among the seen classes"), listed(one.kin, i => el("li", {}, goTo(at(CLASS, i))), FEW)] : el("p", {}, "It has no place in the tree of kinship, so no landing can be judged."),
       [TOP, PARENT, CLASS].map(level => levelCard(u, level)),
       el("p", {class: "note"}, alternatives ? "Nearest first, with the cosine; the chosen one stands on the shaded line." : "This run kept no alternatives for this method and seed."), methodsTable(u)];
   }
@@ -341,7 +342,7 @@
       landed.length ? [el("h4", {}, "Unseen classes placed here"), listed(landed, toUnseen)] : null,
       missed.length && state.method ? [el("h4", {}, "Their kin are here, but they were placed elsewhere"), listed(missed, u => toUnseen({u, kind: (landing(u, level) || {kind: "open"}).kind}))] : null,
       level === ALL && data.unseen.length ? el("p", {}, "Choose an unseen class above to see where it landed, where it would have been right, and what came next.") : null,
-      children.length && !(held.length && photos.length === held.length) ? [el("h4", {}, held.length ? "Classes" : `${data.levels[level - 1][0].toUpperCase()}${data.levels[level - 1].slice(1)}s`), listed(children, child => el("li", {}, goTo(child)), held.length > 0)] : null];
+      children.length && !(held.length && photos.length === held.length) ? [el("h4", {}, held.length ? "Classes" : `${data.levels[level - 1][0].toUpperCase()}${data.levels[level - 1].slice(1)}s`), listed(children, child => el("li", {}, goTo(child)))] : null];
   }
 
   function drawAbout() {
