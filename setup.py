@@ -8,7 +8,6 @@ here = Path(__file__).parent
 config = ConfigParser(delimiters=["="], interpolation=None)
 config.read(here / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
-lite = cfg["lite_requirements"].split()
 readme = here / "README.md"
 
 setup(
@@ -32,6 +31,6 @@ setup(
     include_package_data=True,
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
-    extras_require={"dev": cfg["dev_requirements"].split(), "lite": lite, "ray": cfg["ray_requirements"].split()},
+    extras_require={"dev": cfg["dev_requirements"].split(), "ray": cfg["ray_requirements"].split()},
     entry_points={"console_scripts": [cfg["console_scripts"]]},
 )

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['PROBE', 'TrainSettings', 'batches', 'Lesson', 'set_training', 'train_epoch', 'measure', 'signature', 'Checkpoints',
            'save_weights', 'load_weights', 'train_level', 'best_epoch', 'Shots', 'load_shots', 'starting_encoder',
-           'oneshot_settings', 'train_levels', 'constant_embeddings', 'seen_rows', 'plot_collapse', 'plot_curves']
+           'oneshot_settings', 'train_levels', 'constant_embeddings', 'seen_rows', 'rows_of_scores', 'plot_collapse',
+           'plot_curves']
 
 # %% ../nbs/20_oneshot.ipynb #a2571bc2
 import copy
@@ -32,6 +33,7 @@ from .encoders import Encoder, autocast, encoder_spec, load_encoder, pick_device
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, unit_rows
 from .images import draw_shots
 from .inference import RULES, level_scores, method_name
+from .kin import kin_for_run
 from .losses import LOSSES, check_settings
 from .metrics import effective_rank, mean_pairwise_cosine, seen_measures, topk_hits
 from .settings import Settings, check_parameters, save_table, start_run, written_aside
@@ -349,12 +351,25 @@ def seen_rows(
     rows, hits = [], []
     for rule in rules:
         said = embeddings if rule == "targets" else [embeddings[0]] * 3
-        scores = level_scores(said, h, rule, settings.temperature)
-        for level in LEVELS:
-            own, name = h.membership(level)[classes], method_name(method, rule)
-            rows.append({"method": name, "seed": seed, "level": level, **seen_measures(said[level], h.targets[level], own, settings.margin, scores[level])})
-            hits += [{"method": name, "seed": seed, "level": level, "picture": i, "label": h.keys[c], "hit": float(hit)}
-                     for i, (c, hit) in enumerate(zip(classes, topk_hits(scores[level], own, 1), strict=True))]
+        found = rows_of_scores(method_name(method, rule), seed, said, level_scores(said, h, rule, settings.temperature), h, classes, settings.margin)
+        rows += found[0]
+        hits += found[1]
+    return rows, hits
+
+
+def rows_of_scores(
+    name: str, seed: int,
+    said: Sequence[np.ndarray],    # for each level (n, d): what the paper's measures are taken of
+    scores: Sequence[np.ndarray],  # for each level (n, n_targets): what decides
+    h: Hierarchy, classes: np.ndarray, margin: float,
+) -> tuple[list[dict], list[dict]]:  # as `seen_rows`
+    "The rows of one method and rule."
+    rows, hits = [], []
+    for level in LEVELS:
+        own = h.membership(level)[classes]
+        rows.append({"method": name, "seed": seed, "level": level, **seen_measures(said[level], h.targets[level], own, margin, scores[level])})
+        hits += [{"method": name, "seed": seed, "level": level, "picture": i, "label": h.keys[c], "hit": float(hit)}
+                 for i, (c, hit) in enumerate(zip(classes, topk_hits(scores[level], own, 1), strict=True))]
     return rows, hits
 
 # %% ../nbs/20_oneshot.ipynb #b80353cf

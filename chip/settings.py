@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 from .taxonomy import home
 
 # %% ../nbs/06_settings.ipynb #e63516be
-GROUPS = ("general", "data", "menagerie", "encoder", "hierarchy", "oneshot", "unseen")
+GROUPS = ("general", "data", "menagerie", "encoder", "hierarchy", "oneshot", "inference", "unseen")
 
 
 def _setting(default: Any, group: str, meaning: str, low: float | None = None, high: float | None = None,
@@ -94,9 +94,10 @@ class Settings:
     lr: float = _setting(0.01, "oneshot", "Adam's learning rate (authors: 0.01)", 1e-8, 10)
     margin: float = _setting(0.1, "oneshot", "margin m of the contrastive loss (authors: 0.1)", 0, 2)
     train_batch: int = _setting(64, "oneshot", "pictures in a training batch (authors: 64)", 2, 65_536)
+    # how embeddings become answers
+    temperature: float = _setting(0.03, "inference", "of the softmax over cosines, where classes' probabilities are added up", 1e-4, 10)
+    kin_encoders: str = _setting("", "inference", "encoders that the method kin asks together, with + between them (empty: the run's own)")
     # Phase 3
-    temperature: float = _setting(0.03, "unseen", "of the softmax over cosines, where classes' probabilities are added up", 1e-4, 10)
-    kin_encoders: str = _setting("", "unseen", "encoders that `kin` asks together, with + between them (empty: the run's own)")
     unseen_epochs: int = _setting(5, "unseen", "passes over the unseen pictures (authors: 5)", 1, 10_000)
     unseen_lr: float = _setting(0.01, "unseen", "Adam's learning rate in Phase 3", 1e-8, 10)
     unseen_margin: float = _setting(0.07, "unseen", "margin m in Phase 3 (authors: 0.07)", 0, 2)
@@ -188,7 +189,8 @@ PROFILES: dict[str, dict[str, Any]] = {
     "smoke": dict(m_species=16, m_unseen=4, m_families=8, m_plans=4, m_train=6, m_unseen_pictures=3, m_size=64, size=64,
                   n_val=1, n_test=2, k1_min=4, k1_max=8, k2_min=2, k2_max=3, restarts=3, final_restarts=5, epochs=2, unseen_epochs=1),
     "demo": {},
-    "photos": dict(size=0, n_val=5, prototype="classifier", final_restarts=1000, preset="cpu"),
+    "photos": dict(size=0, n_val=5, prototype="classifier", final_restarts=1000, preset="cpu",
+                   kin_encoders="efficientnet_lite0+efficientnet_lite1+efficientnet_lite2"),
     "paper": dict(encoder="resnet152", size=0, n_val=5, paper_classes=True, draw_val_test=True, batch_size=256, preset="paper",
                   loss="paper+released", clusterer="kmeans_plain", restarts=10, final_restarts=2000),
 }

@@ -24,6 +24,7 @@ from .embeddings import encode, load_pictures, pick_workers
 from .encoders import Encoder, pick_device
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, class_means, load_hierarchy
 from .inference import RULES, answers, level_scores, method_name
+from .kin import kin_for_run
 from .losses import LOSSES
 from .metrics import contrastive_loss, cosine_distance, holds_kin, kin_matrix, mean_pairwise_cosine, placement_summary
 from .oneshot import Lesson, TrainSettings, constant_embeddings, load_weights, plot_curves, starting_encoder, train_level
