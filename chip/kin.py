@@ -163,42 +163,41 @@ class Nodes:
 
     def without(self, keep: np.ndarray) -> "Nodes":  # (n_classes,) bool
         "The nodes of some of the classes alone, as if the others had never been there."
-        left = self.leaves[:, keep]
-        return _nodes([k for k, yes in zip(self.keys, keep, strict=True) if yes], dict(zip(map(tuple, left[::-1]), self.names[::-1])))
+        return _nodes([k for k, yes in zip(self.keys, keep, strict=True) if yes], self.leaves[:, keep], self.names)
 
 
 def _nodes(
-    keys: Sequence[str],                    # (n_classes,) seen classes
-    sets: dict[tuple[bool, ...], str],      # some sets of them, with names
+    keys: Sequence[str],   # (n_classes,) seen classes
+    sets: np.ndarray,      # (n_sets, n_classes) bool, some sets of them
+    names: Sequence[str],  # (n_sets,) what they are called; of equal sets the first gives the name
 ) -> Nodes:
     "Orders sets of classes by size, adds each single class, and finds the smallest larger set of each class."
-    table = {**{tuple(np.eye(len(keys), dtype=bool)[i]): key for i, key in enumerate(keys)}, **sets}
-    sets = sorted((s for s in table if any(s)), key=lambda s: (sum(s), [not x for x in s]))
-    leaves = np.array(sets)
+    sets, names = np.vstack([sets, np.eye(len(keys), dtype=bool)]), [*names, *keys]
+    first = {row.tobytes(): i for i, row in reversed(list(enumerate(sets))) if row.any()}
+    order = sorted(first.values(), key=lambda i: (sets[i].sum(), (~sets[i]).tobytes()))
+    leaves = sets[order]
     several = leaves & (leaves.sum(axis=1) > 1)[:, None]
     own = np.where(several.any(axis=0), several.argmax(axis=0), leaves.argmax(axis=0))  # a lone class hangs from itself
-    return Nodes(tuple(keys), tuple(table[s] for s in sets), leaves, own)
+    return Nodes(tuple(keys), tuple(names[i] for i in order), leaves, own)
 
-# %% ../nbs/18_kin.ipynb #a7336e4a
+# %% ../nbs/18_kin.ipynb #72a277e8
 def hypotheses(
     taxonomy: Taxonomy | None,  # the tree of the seen classes, as far as there is one
     h: Hierarchy,               # D, for classes that stand in no tree
 ) -> Nodes:                     # for the classes of D, in its order
     "The places where a new class may hang."
-    keys, sets = h.keys, {}
-    known = [taxonomy is not None and key in taxonomy.paths for key in keys]
-    if any(known):
-        above = {key: set(taxonomy.path(key)) for key, yes in zip(keys, known) if yes}
-        for node in taxonomy.nodes:  # parents before children: of several above the same classes the lowest gives the name
-            below = tuple(node in above.get(key, ()) for key in keys)
-            if any(below): sets[below] = taxonomy.node_names[node]
-    if not all(known):
-        for level in (2, 1):
-            for target in range(len(h.targets[level])):
-                below = tuple(m == target for m in h.membership(level))
-                if any(b and not yes for b, yes in zip(below, known)): sets.setdefault(below, h.target_name(level, target))
-        sets.setdefault((True,) * len(keys), "everything")
-    return _nodes(keys, sets)
+    keys, sets, names = h.keys, [], []
+    known = np.array([taxonomy is not None and key in taxonomy.paths for key in keys])
+    if known.any():
+        above = [set(taxonomy.path(key)) if yes else set() for key, yes in zip(keys, known)]
+        for node in reversed(taxonomy.nodes):  # children before parents: of several above the same classes the lowest gives the name
+            sets.append([node in nodes for nodes in above])
+            names.append(taxonomy.node_names[node])
+    for level in (1, 2) if not known.all() else ():
+        for target in np.unique(h.membership(level)[~known]):
+            sets.append(h.membership(level) == target)
+            names.append(h.target_name(level, target))
+    return _nodes(keys, np.array([*sets, np.ones(len(keys))], dtype=bool), [*names, "everything"])
 
 # %% ../nbs/18_kin.ipynb #690c29f7
 def node_posterior(
@@ -416,7 +415,7 @@ def plot_posterior(
     colours = ["tab:blue" if b == set(kin) else "tab:cyan" if b & set(kin) else "0.75" for b in below]
     ax.barh(range(len(best)), posterior[best], color=colours)
     for y, i in enumerate(best): ax.text(posterior[i] + 0.01, y, f"{nodes.names[i].replace('_', ' ')} ({nodes.leaves[i].sum()})", va="center", fontsize=8)
-    ax.set(yticks=[], xlim=(0, 1.25), xlabel="P(hangs here)")
+    ax.set(yticks=[], xlim=(0, 1.25), xticks=[0, 0.5, 1], xlabel="probability that it hangs here")
     ax.invert_yaxis()
     ax.spines[["top", "right", "left"]].set_visible(False)
     return ax
