@@ -272,7 +272,8 @@ def settings_changed(
 ) -> list[str]:                 # such as 'epochs: 5 → 7'
     "The settings that are not what a phase was run with."
     old, new = before["inputs"]["settings"] if before else {}, inputs["settings"]
-    return [f"{name}: {old.get(name, 'unset')!r} → {value!r}" for name, value in new.items() if before and old.get(name, "unset") != value]
+    if not before: return []
+    return [f"{name}: {f'{old[name]!r} →' if name in old else 'new,'} {value!r}" for name, value in new.items() if name not in old or old[name] != value]
 
 # %% ../nbs/90_runs.ipynb #71440913
 def clear_from(

@@ -115,7 +115,8 @@ def _range_text(f: Field) -> str:
     "The range of a setting in words, with a leading space, or nothing."
     low, high = f.metadata["low"], f.metadata["high"]
     if low is None: return ""
-    return f" from {low:g} on" if high is None else f" from {low:g} to {high:g}"
+    low, high = (f"{end:g}" if isinstance(end, float) else str(end) for end in (low, high))
+    return f" from {low} on" if high == "None" else f" from {low} to {high}"
 
 
 def _short(value: Any) -> str:
