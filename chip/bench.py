@@ -5,29 +5,38 @@
 # %% auto #0
 __all__ = ['GROWTH_KS', 'BENCHMARKS', 'synthetic_means', 'class_points', 'processor', 'plain_sweep', 'our_sweep',
            'compare_sweeps', 'silhouette_difference', 'bench_hierarchy', 'growth_row', 'in_own_process', 'growth',
-           'silhouette_row', 'run_bench']
+           'silhouette_row', 'training_pictures', 'plain_training', 'our_training', 'bench_train', 'run_bench']
 
 # %% ../nbs/80_bench.ipynb #8f4f4045
+import copy
 import json
 import os
 import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
 from .clusterers import FULL, LINKAGE_SAMPLE, usable_cores
+from .embeddings import load_pictures, pick_workers
+from .encoders import Encoder, crop_for, load_encoder, pick_device
 from .hierarchy import sweep_k
+from .images import open_image
+from .losses import paper_loss
+from .oneshot import Lesson, TrainSettings, batches, train_epoch
 from .settings import written_aside
 from .silhouette import Distances, silhouettes
 from .taxonomy import project_root
@@ -194,8 +203,70 @@ def _one_silhouette(points: np.ndarray, labels: np.ndarray, i: int) -> float:
     own, other = means[labels[i]], np.delete(means, labels[i]).min()
     return (other - own) / max(own, other)
 
+# %% ../nbs/80_bench.ipynb #934dcaae
+def training_pictures(
+    n: int,        # pictures
+    folder: Path,  # gets drawn ones where there are no photographs
+) -> tuple[list[Path], str]:  # files; where they are from
+    "Photographs from the data pack beside the project, or drawn noise as JPEG files of a photograph's size."
+    found = sorted((project_root().parent / "shared" / "data" / "photos" / "train").glob("*/*"))
+    if found: return (found * (n // len(found) + 1))[:n], "photographs, short side 320 pixels at most"
+    rng, paths = np.random.default_rng(0), [folder / f"{i}.jpg" for i in range(n)]
+    for path in paths: Image.fromarray(rng.integers(0, 256, (10, 12, 3), dtype=np.uint8)).resize((384, 320), Image.Resampling.BICUBIC).save(path, quality=90)
+    return paths, "drawn JPEG files of 384 × 320 pixels"
+
+
+def plain_training(encoder: Encoder, paths: Sequence[Path], targets: torch.Tensor, how: TrainSettings, device: torch.device) -> None:
+    "The plain loop: decode, float32, default layout, step."
+    model = copy.deepcopy(encoder).to(device, memory_format=torch.contiguous_format).train()
+    optimiser, crop = torch.optim.Adam(model.parameters(), lr=how.lr), crop_for(encoder.spec)
+    for epoch in range(1, how.epochs + 1):
+        for index in batches(len(paths), how.batch_size, how.seed, epoch):
+            pictures = torch.stack([crop(open_image(paths[i])) for i in index]).to(device)
+            loss = paper_loss(model.backbone((pictures.float() - model.mean) / model.std), targets[index].to(device), how.margin)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            loss.item()
+
+
+def our_training(encoder: Encoder, paths: Sequence[Path], targets: torch.Tensor, how: TrainSettings, device: torch.device) -> None:
+    "As Phase 2 does it, from the files on."
+    model = copy.deepcopy(encoder).to(device)
+    optimiser = torch.optim.Adam(model.parameters(), lr=how.lr)
+    lesson = Lesson(load_pictures(paths, encoder, pick_workers(-1, device)), targets, torch.arange(len(paths)))
+    for epoch in range(1, how.epochs + 1): train_epoch(model, optimiser, lesson, how, epoch)
+
+# %% ../nbs/80_bench.ipynb #201304a3
+def bench_train(
+    n: int = 128,         # pictures
+    epochs: int = 3,      # passes, as decoding is saved from the second on
+    size: int = 224,      # side of the input, pixels
+    batch: int = 64,      # pictures in a batch
+    rounds: int = 3,      # times that both ways take their turn
+    encoder: str = "efficientnet_lite0",
+    device: str = "auto", # see `chip.encoders.pick_device`
+) -> dict:                # ratio, device, rows, images a second of both ways
+    "Images a second of fine-tuning, the plain loop against ours, taken in turn."
+    network, on = load_encoder(encoder, size=size), pick_device(device)
+    how = TrainSettings(epochs, 1e-4, 0.1, batch)
+    ways, rows = {"plain": plain_training, "ours": our_training}, []
+    targets = torch.randn(n, network.spec.width, generator=torch.Generator().manual_seed(0)).abs()
+    with tempfile.TemporaryDirectory() as folder:
+        paths, source = training_pictures(n, Path(folder))
+        for turn in range(-1, rounds):  # the first turn warms up and does not count
+            for way, train in ways.items():
+                begin = time.perf_counter()
+                train(network, paths, targets, how if turn >= 0 else replace(how, epochs=1), on)
+                if on.type == "cuda": torch.cuda.synchronize()
+                seconds = time.perf_counter() - begin
+                if turn >= 0: rows.append({"round": turn, "way": way, "images": n * epochs, "seconds": seconds, "images_per_second": n * epochs / seconds, "load": os.getloadavg()[0]})
+    middle = {way: median(r["images_per_second"] for r in rows if r["way"] == way) for way in ways}
+    return {"bench": "train", "ratio": middle["ours"] / middle["plain"], "device": torch.cuda.get_device_name() if on.type == "cuda" else processor(), "encoder": encoder,
+            "size": size, "batch": batch, "epochs": epochs, "pictures": source, "images_per_second": middle, "rows": rows}
+
 # %% ../nbs/80_bench.ipynb #4a3defe1
-BENCHMARKS: dict[str, Callable[..., dict]] = {"hierarchy": bench_hierarchy}
+BENCHMARKS: dict[str, Callable[..., dict]] = {"hierarchy": bench_hierarchy, "train": bench_train}
 
 
 def run_bench(
