@@ -286,7 +286,7 @@ def packed(
     "A figure for the page."
     if not light: return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
     held = io.BytesIO()
-    few_colours(path).convert("RGB").save(held, "WEBP", lossless=True, quality=100, method=6)
+    few_colours(path).convert("RGB").save(held, "WEBP", lossless=True, quality=100, method=4)
     return "data:image/webp;base64," + base64.b64encode(held.getvalue()).decode()
 
 
