@@ -179,10 +179,25 @@ def test_a_failing_notebook_leaves_its_traceback_and_the_old_report(home: Home):
     assert failed.stderr.startswith("chip: error: 20_second failed: ValueError: margin=2 is more than this notebook bears (")
     executed = Path(re.search(r"it came: (.*)\)", failed.stderr)[1])
     assert "ValueError" in (executed if executed.is_absolute() else Path.cwd() / executed).read_text()
+    summary = executed.with_suffix(".failed.txt").read_text()  # on one screen, and on the command's output
+    assert summary in failed.stdout and len(summary.splitlines()) <= 24
+    for part in ("20_second (the second) has failed in cell 3:", "ValueError: margin=2 is more", "raise ValueError", str(executed), "chip run smoke -p margin=2.0"): assert part in summary
     assert contents(home.folder / "reports" / "smoke") == report
     assert home.chip("report", "smoke").returncode == 2  # not finished
     assert contents(home.folder / "reports" / "smoke") == report
     assert home.chip("run", "smoke").returncode == 0
+    assert not executed.with_suffix(".failed.txt").exists()
+
+
+def test_why_does_nothing(home: Home):
+    assert "2 of 2 phases would be run" in home.chip("run", "smoke", "--why").stdout and sorted(p.name for p in home.folder.iterdir()) == ["data", "nbs"]
+    assert home.chip("run", "smoke").returncode == 0
+    before = contents(home.folder)
+    assert "0 of 2 phases would be run" in home.chip("run", "smoke", "--why").stdout
+    told = home.chip("run", "smoke", "-p", "epochs=9", "--why")
+    assert told.returncode == 0 and "10_first: the first: would be run (changed: settings: epochs)\n      epochs: 2 → 9\n" in told.stdout
+    assert "20_second: the second: would be run (an earlier phase is run again)" in told.stdout
+    assert contents(home.folder) == before and home.steps() == ALL
 
 
 def test_a_phase_must_leave_what_it_declares(home: Home):
@@ -201,6 +216,7 @@ def test_memory_exhausted_is_told(home: Home):
     write_notebook(home.notebooks / "10_first.ipynb", "epochs: int = None", "import os\nos.kill(os.getpid(), 9)")
     failed = home.chip("run", "smoke")
     assert failed.returncode == 1 and "its process was killed" in failed.stderr and failed.stderr.count("\n") == 1
+    assert "10_first (the first) has failed in cell 3" in failed.stdout and "to carry on once this is put right: chip run smoke\n" in failed.stdout
 
 
 @pytest.mark.parametrize("how, status", [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
