@@ -484,8 +484,8 @@ def failed_cell(
         if cell.cell_type != "code" or not cell.source.strip(): continue
         number += 1
         errors = [o for o in cell.outputs if o.output_type == "error"]
-        times = cell.metadata.get("execution", {})
-        if not errors and ("iopub.status.busy" not in times or "shell.execute_reply" in times): continue
+        begun = cell.metadata.get("papermill", {}).get("status", "pending") != "pending"
+        if not errors and (not begun or "shell.execute_reply" in cell.metadata.get("execution", {})): continue
         printed = "".join(o.text for o in cell.outputs if o.output_type == "stream")
         return {"number": number, "heading": heading, "traceback": "\n".join(line for o in errors for line in o.traceback), "printed": printed}
     return None
