@@ -44,16 +44,23 @@ def known_runs() -> list[str]:
     return sorted({*kept, *(path.name for path in (home() / "data" / "runs").glob("[!.]*") if path.is_dir())})
 
 
+def _check_known(name: str) -> None:
+    "Raises Refused, naming the nearest, where nothing has this name."
+    if name in known_runs() or (home() / "reports" / name / "sweep.json").is_file(): return
+    near = difflib.get_close_matches(name, known_runs(), n=1, cutoff=0.5)
+    raise Refused(f"there is no run '{name}'" + (f", did you mean '{near[0]}'?" if near else f"; there are {', '.join(known_runs()) or 'none'}"))
+
+
 def find_run(
     name: str,
     phases: Sequence[Phase] = PHASES,  # what makes a run finished
 ) -> Source:
     "A finished run by its name. Raises Refused, naming the nearest, where there is none."
-    from chip.report import run_record  # brings nbconvert, which takes seconds
-
     run, kept = Run(check_run_name(name)), home() / "reports" / name
     unfinished = None
     if (run.folder / "settings.json").is_file():
+        from chip.report import run_record  # brings nbconvert, which takes seconds
+
         try: return Source(name, run_record(run, tuple(phases)), run.folder)
         except Refused as error: unfinished = error
     if (kept / "run.json").is_file(): return Source(name, json.loads((kept / "run.json").read_text(encoding="utf-8")), kept)
@@ -61,8 +68,8 @@ def find_run(
     if (kept / "sweep.json").is_file():
         points = json.loads((kept / "sweep.json").read_text(encoding="utf-8"))["points"]
         raise Refused(f"'{name}' is a sweep: compare runs of it, such as {' '.join(points[:2])}")
-    near = difflib.get_close_matches(name, known_runs(), n=1, cutoff=0.5)
-    raise Refused(f"there is no run '{name}'" + (f", did you mean '{near[0]}'?" if near else f"; there are {', '.join(known_runs()) or 'none'}"))
+    _check_known(name)
+    raise Refused(f"run '{name}' is not finished: chip run --name {name}")
 
 # %% ../nbs/94_compare.ipynb #dcffa613
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,6 +176,7 @@ def compare_runs(
     if twice := [run for i, run in enumerate(runs) if run in runs[:i]]: raise Refused(f"run '{twice[0]}' is given twice: leave one out")
     if len(runs) < 2: raise Refused("a comparison needs two runs or more, such as chip compare demo photos")
     name = check_run_name(name or default_name(runs))
+    for run in runs: _check_known(run)
     sources = [find_run(run, phases) for run in runs]
     check_free(name, "comparison")
     check_writable(home() / "reports")

@@ -6,10 +6,10 @@
 __all__ = ['MOST', 'PATIENCE', 'RESULTS', 'MEASURES', 'split_values', 'Point', 'Sweep', 'point_name', 'make_sweep', 'Prints',
            'Task', 'plan', 'borrow', 'run_point', 'hold', 'work', 'job_of', 'Crew', 'attempt', 'thread_environment',
            'visible_gpus', 'slots_for', 'usable_cores', 'Progress', 'run_here', 'pack', 'unpack', 'remote',
-           'run_on_ray', 'labels_of', 'gather', 'glance', 'summaries', 'points_table', 'sweep_record', 'build_sweep',
-           'State', 'check_sweep', 'run_sweep']
+           'check_address', 'run_on_ray', 'labels_of', 'gather', 'glance', 'summaries', 'points_table', 'sweep_record',
+           'build_sweep', 'State', 'check_sweep', 'run_sweep']
 
-# %% ../nbs/93_sweeps.ipynb #bf32a891
+# %% ../nbs/93_sweeps.ipynb #d7a7a488
 import itertools
 import json
 import math
@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
@@ -461,9 +463,15 @@ class Progress:
         left = self.left() if self.open else None
         self.line(f"[{self.finished}/{self.total}] {task.point}: {duration(seconds)}" + (f", {', '.join(shared)} shared" if shared else "") + (f"; about {duration(left)} left" if left else ""))
 
+    def clear(self) -> None:
+        "Take the redrawn line away."
+        if self.stream.isatty():
+            self.stream.write("\r\033[K")
+            self.stream.flush()
+
     def line(self, text: str) -> None:
         "A line that stays."
-        if self.stream.isatty(): self.stream.write("\r\033[K")
+        self.clear()
         self.say(text)
 
     def draw(self) -> None:
@@ -510,7 +518,9 @@ def run_here(
                     free.append(slot)
                     progress.task(tasks[t], errors[t])
                 progress.draw()
-        finally: crew.stop()
+        finally:
+            progress.clear()
+            crew.stop()
     return [errors[t] for t in range(len(tasks))]
 
 # %% ../nbs/93_sweeps.ipynb #0015f0da
@@ -566,6 +576,17 @@ def _share_of(nodes: Sequence[Mapping[str, float]], at_once: int) -> tuple[int, 
     return max(1, int(min((n.get("CPU", 1) for n in able), default=1)) // at_once), 1 / math.ceil(at_once / gpus) if gpus else 0
 
 
+def check_address(
+    address: str,  # 'local', 'auto', 'HOST:PORT' or 'ray://HOST:PORT'
+) -> None:
+    "Raises Refused for an address that is none, or where no one listens: Ray itself would wait for many minutes."
+    if address in ("local", "auto"): return
+    found = re.fullmatch(r"(?:ray://)?([^\s:/]+|\[[0-9a-f:]+\]):(\d{1,5})", address)
+    if not found or int(found[2]) > 65_535: raise Refused(f"--ray {address}: expected HOST:PORT, ray://HOST:PORT, auto or local")
+    try: socket.create_connection((found[1].strip("[]"), int(found[2])), timeout=10).close()
+    except OSError as error: raise Refused(f"--ray {address}: no one answers there ({error.strerror or error}); start a cluster with ray start --head, or give local") from None
+
+
 def run_on_ray(
     tasks: Sequence[Task],
     jobs: Sequence[Mapping[str, Any]],  # one for each task
@@ -576,19 +597,21 @@ def run_on_ray(
     progress: Progress,
 ) -> list[str]:                         # what went wrong with each task, '' for nothing
     "Do all tasks on a Ray cluster. Raises Refused where there is none."
-    try: import ray
-    except ImportError: raise Refused("--ray needs the package ray: pip install -e '.[ray]'") from None
+    import ray
+
     quiet = {"log_to_driver": False, "logging_level": "error"}
     try: ray.init(num_cpus=usable_cores(), include_dashboard=False, **quiet) if address == "local" else ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        raise Refused(f"--ray {address}: no cluster answers there ({(str(error).splitlines() or [''])[0]}); give the address of one, or local") from error
+        raise Refused(f"--ray {address}: there is no cluster of Ray's ({(str(error).splitlines() or [''])[0]}); start one with ray start --head, or give local") from error
     try:
         cores, gpus = _share_of([node["Resources"] for node in ray.nodes() if node["Alive"]], at_once)
         function = ray.remote(remote).options(num_cpus=cores, num_gpus=gpus, max_retries=retries)
         refs: list = []
         for task, job in zip(tasks, jobs, strict=True): refs.append(function.remote(job, word, thread_environment(cores, at_once == 1), retries, *(refs[n] for n in task.needs)))
         return _collect(ray, refs, tasks, progress)
-    finally: ray.shutdown()
+    finally:
+        progress.clear()
+        ray.shutdown()
 
 
 def _collect(ray: Any, refs: list, tasks: Sequence[Task], progress: Progress) -> list[str]:
@@ -783,6 +806,12 @@ def check_sweep(
     for folder in ("reports", "data/runs", "data/sweeps"): check_writable(home() / folder)
 
 
+def _check_ray(address: str) -> None:
+    "Raises Refused where Ray is not installed or not at an address."
+    if not find_spec("ray"): raise Refused("--ray needs the package ray: pip install -e '.[ray]'")
+    check_address(address)
+
+
 def run_sweep(
     sweep: Sweep,
     notebooks: Path,
@@ -793,6 +822,7 @@ def run_sweep(
     say: Callable[[str], None] = print,
 ) -> Path:                                # the page
     "Do what is missing of a sweep, and build its report. Raises Refused, or PhaseFailed that names the points that failed."
+    if ray: _check_ray(ray)
     state = State(sweep, phases, notebooks)
     if state.open: check_sweep(sweep, state.open, notebooks, phases)
     with locked(sweep):
