@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['REFERENCES', 'SIDE', 'EACH_UNSEEN', 'MOST_PICTURES', 'split_coverage', 'Tree', 'read_tree', 'study_of', 'unseen_data',
-           'methods_in_order', 'landings', 'thumbnail', 'example_pictures', 'explorer_data', 'in_script', 'd3_source']
+           'methods_in_order', 'other_rule', 'landings', 'thumbnail', 'example_pictures', 'first_seeds',
+           'explorer_data', 'in_script', 'd3_source']
 
 # %% ../nbs/88_explorer.ipynb #2a009405
 import base64
@@ -23,7 +24,7 @@ from PIL import ImageOps
 
 from .hierarchy import LEVEL_NAMES, LEVELS
 from .images import UnreadableImage, open_image
-from .results import METHOD_COLOURS, method_label, read_optional
+from .results import METHOD_COLOURS, RULE_LABELS, method_label, read_optional, rule_of
 from .settings import Run
 from .study import Study, kin_of, load_study
 from .taxonomy import place_classes, pretty
@@ -103,13 +104,21 @@ REFERENCES = ("paper", "frozen", "released", "constant", "chance")  # what a ver
 def methods_in_order(
     methods: Iterable[str],  # as in the column 'method'
 ) -> list[str]:
-    "Methods as the page lists them: a version that is no reference first, then the references, then what asks the base level."
-    known, given = list(METHOD_COLOURS), set(methods)
+    "Methods as the page lists them: versions that are no reference first, then the references, then all of them under other rules of inference."
+    known, rules, given = list(METHOD_COLOURS), ["", *RULE_LABELS], set(methods)
     def rank(method: str) -> tuple:
-        base = method.removesuffix("_base")
+        base, rule = rule_of(method)
         among = REFERENCES.index(base) if base in REFERENCES else -1
-        return (base != method and base in given, among, known.index(method) if method in known else len(known), method)
+        return (other_rule(method, given), among, known.index(base) if base in known else len(known), base, rules.index(rule))
     return sorted(given, key=rank)
+
+
+def other_rule(
+    method: str,             # such as 'frozen_sum'
+    methods: Iterable[str],  # of the run
+) -> bool:
+    "Whether it is one of the run's methods, only under another rule of inference."
+    return bool(rule_of(method)[1]) and rule_of(method)[0] in methods
 
 # %% ../nbs/88_explorer.ipynb #625ad5b5
 def _truth(value: Any) -> int | None:
@@ -172,21 +181,31 @@ def example_pictures(
     return found
 
 # %% ../nbs/88_explorer.ipynb #d043c460
+def first_seeds(
+    alternatives: pd.DataFrame,  # tables/alternatives.csv, perhaps empty
+) -> pd.DataFrame:
+    "The rows of each method's first seed: what a page that should be small shows."
+    if alternatives.empty: return alternatives
+    seeds = alternatives["seed"].astype(int)
+    return alternatives[seeds == seeds.groupby(alternatives["method"]).transform("min")]
+
+
 def explorer_data(
     run: Run,
-    pictures: bool = True,      # with small photos
+    light: bool = False,        # without photos, and with alternatives for each method's first seed alone
 ) -> dict[str, Any] | None:     # None where the run has no hierarchy
     "All that the explorer shows. Raises ValueError where the run's tables do not fit together."
     table, placements, near = (read_optional(run, name) for name in ("hierarchy", "placements", "alternatives"))
     if table.empty: return None
+    if light: near = first_seeds(near)
     tree = read_tree(table)
     slugs = sorted(placements["slug"].unique()) if len(placements) else []
     study = study_of(run, tree, slugs)
     unseen = unseen_data(study, tree, slugs)
     placed = landings(placements, near, tree, unseen)
     return {"levels": list(LEVEL_NAMES), "nodes": tree.nodes, "unseen": unseen, "placed": placed,
-            "methods": [{"id": m, "label": method_label(m)} for m in methods_in_order(placed)],
-            "pictures": example_pictures(study, tree, unseen) if pictures else {}}
+            "methods": [{"id": m, "label": method_label(m), "other": other_rule(m, placed)} for m in methods_in_order(placed)],
+            "pictures": {} if light else example_pictures(study, tree, unseen)}
 
 # %% ../nbs/88_explorer.ipynb #fe4b8221
 def in_script(

@@ -35,9 +35,9 @@ from PIL import Image
 from pygments.formatters import HtmlFormatter
 
 import chip
-from .explorer import REFERENCES, d3_source, explorer_data, in_script, methods_in_order
+from .explorer import REFERENCES, d3_source, explorer_data, first_seeds, in_script, methods_in_order, other_rule
 from .hierarchy import LEVEL_NAMES
-from .results import METHOD_LABELS, SeedMean, both_right, mean_of, method_colours, placement_counts, read_optional, reported, seed_mean, wilson_count
+from .results import SeedMean, both_right, method_colours, method_label, placement_counts, read_optional, reported, seed_mean, wilson_count
 from .runs import PHASES, Phase, Refused, notebooks_folder, read_marker
 from .settings import PROFILES, Run, profiles_table
 from .taxonomy import home
@@ -103,7 +103,7 @@ def told_methods(
 ) -> dict[str, str]:         # method → how a sentence calls it
     "The methods that the summary speaks of: a version that is no reference, if there is one, then the paper's and the frozen encoder."
     known = methods_in_order(methods)
-    own = [m for m in known if m not in REFERENCES and not m.endswith("_base")][:1]
+    own = [m for m in known if m not in REFERENCES and not other_rule(m, known)][:1]
     return {m: _TOLD.get(m, f"by “{m}”") for m in [*own, *(m for m in _TOLD if m in known)] or known[:1]}
 
 
@@ -146,8 +146,7 @@ class Bar(NamedTuple):
 def _bar(name: str, value: SeedMean, n: float, text: str, colours: dict[str, str]) -> Bar:
     "A method's bar."
     low, high = (min(max(v / n, 0), 1) if v == v else None for v in (value.low, value.high))
-    folded = name.endswith("_base") and name.removesuffix("_base") in colours
-    return Bar(name, value.mean / n, text, colours[name], None if low is None or high is None else (low, high), folded)
+    return Bar(name, value.mean / n, text, colours[name], None if low is None or high is None else (low, high), other_rule(name, colours))
 
 
 def seen_bars(
@@ -221,7 +220,8 @@ def methods_said(
 ) -> dict[str, str]:         # method → what it is
     "What the names beside the bars mean, in the order of the bars."
     names = [bar.name for answer in groups for _, bars in answer["groups"] for bar in bars if bar.colour]
-    return {m: METHOD_LABELS[m].removeprefix(f"{m}: ") for m in dict.fromkeys(names) if m in METHOD_LABELS}
+    said = {m: method_label(m).removeprefix(f"{m}: ") for m in dict.fromkeys(names)}
+    return {m: what for m, what in said.items() if what != m.replace("_", " ")}
 
 # %% ../nbs/91_report.ipynb #fb974ef5
 FIRST_TABLES = ("table1", "table2", "paper_beside_ours", "seen", "placements", "phase1", "unseen", "claims", "hierarchy")
@@ -432,7 +432,7 @@ def explorer_of(
     light: bool,                # without photographs
 ) -> dict[str, Any] | None:     # said, scripts, data; None where the run has no hierarchy
     "The explorer's part of the page."
-    data = explorer_data(run, pictures=not light)
+    data = explorer_data(run, light)
     if data is None: return None
     classes, parents, tops = map(len, data["nodes"])
     said = f"{classes:,} classes in {parents:,} parents and {tops:,} super-parents, as Phase 1 grouped them. "
@@ -471,11 +471,13 @@ def _copy(run: Run, kind: str, suffixes: tuple[str, ...], to: Path, images: str)
 def lighten(
     folder: Path,  # of a report, without its page
 ) -> None:
-    "Take out what a light report does without: notebooks, figures that the page holds, and Markdown too long to be read."
+    "Take out what a light report does without: notebooks, figures that the page holds, alternatives of further seeds, and Markdown too long to be read."
     shutil.rmtree(folder / "notebooks")
     for path in sorted((folder / "figures").iterdir()):
         if path.suffix == ".svg" or path.stem not in KEPT_BESIDE: path.unlink()
         elif path.suffix == ".png": few_colours(path).save(path, optimize=True)
+    near = folder / "tables" / "alternatives.csv"
+    if near.is_file(): first_seeds(pd.read_csv(near, dtype=str, keep_default_na=False)).to_csv(near, index=False, lineterminator="\n")
     for path in sorted((folder / "tables").glob("*.md")):
         if path.read_text(encoding="utf-8").count("\n") > LIGHT_LONG: path.unlink()
 

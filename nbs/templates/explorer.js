@@ -289,7 +289,7 @@
 
   function nearestTable(u, level, found) {
     const rows = found.nearest.length ? found.nearest : [[found.target, null]];
-    return el("table", {}, el("thead", {class: "hidden"}, el("tr", {}, ["right", data.levels[level], "cosine"].map(text => el("th", {scope: "col"}, text)))),
+    return el("table", {}, el("thead", {class: "hidden"}, el("tr", {}, ["right", data.levels[level], "score"].map(text => el("th", {scope: "col"}, text)))),
       el("tbody", {}, rows.map(([target, cosine]) => {
         const kind = target === found.target ? found.kind : verdict(u, level, target);
         return el("tr", {class: target === found.target ? "chosen" : null},
@@ -310,7 +310,7 @@
     const levels = [TOP, PARENT, CLASS];
     return [el("h4", {}, "By every method"), el("table", {class: "methods"},
       el("thead", {}, el("tr", {}, el("th", {scope: "col"}, "method"), levels.map(level => el("th", {scope: "col"}, data.levels[level])))),
-      el("tbody", {}, data.methods.map(method => el("tr", {class: method.id === state.method ? "chosen" : null},
+      el("tbody", {}, data.methods.filter(method => !method.other || method.id === state.method).map(method => el("tr", {class: method.id === state.method ? "chosen" : null},
         el("th", {scope: "row"}, el("button", {type: "button", class: "go", title: method.label, click: () => setMethod(method.id)}, method.id)),
         levels.map(level => {
           const found = landing(u, level, method.id);
@@ -325,7 +325,7 @@
       photos.length ? el("div", {class: "photos"}, photos.map((source, i) => photo(source, `${one.name}, photo ${i + 1}`))) : null,
       hasKin(u) ? [el("h4", {}, "Nearest kin among the seen classes"), listed(one.kin, i => el("li", {}, goTo(at(CLASS, i))), FEW)] : el("p", {}, "It has no place in the tree of kinship, so no landing can be judged."),
       [TOP, PARENT, CLASS].map(level => levelCard(u, level)),
-      el("p", {class: "note"}, alternatives ? "Nearest first, with the cosine; the chosen one stands on the shaded line." : "This run kept no alternatives for this method and seed."), methodsTable(u)];
+      el("p", {class: "note"}, alternatives ? "Nearest first, with the method's score (a cosine, if it names no other rule); the chosen one stands on the shaded line." : "No alternatives are kept here for this method and seed."), methodsTable(u)];
   }
 
   function nodeCard(node) {
@@ -447,7 +447,9 @@
     $("choose-seed").hidden = seeds.length < 2;
   }
 
-  $("method").replaceChildren(...data.methods.map(method => el("option", {value: method.id}, method.label === method.id ? method.id : `${method.id} (${method.label.replace(`${method.id}: `, "")})`)));
+  const asOption = method => el("option", {value: method.id}, method.label === method.id ? method.id : `${method.id} (${method.label.replace(`${method.id}: `, "")})`);
+  const others = data.methods.filter(method => method.other).map(asOption);
+  $("method").replaceChildren(...data.methods.filter(method => !method.other).map(asOption), ...(others.length ? [el("optgroup", {label: "by other rules of inference"}, others)] : []));
   $("method").addEventListener("change", event => setMethod(event.target.value));
   $("seed").addEventListener("change", event => { state.seed = event.target.value; countLandings(); draw(); });
   $("find").addEventListener("input", () => { box.found = search($("find").value); box.active = 0; drawFound(); });
