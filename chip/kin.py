@@ -7,7 +7,8 @@ __all__ = ['KIN_ENCODERS', 'VIEWS', 'KinSettings', 'view_crop', 'looks', 'embed_
            'node_posterior', 'expected_kin', 'principal_directions', 'kin_directions', 'Metric', 'fit_metric', 'Placer',
            'fit_placer', 'kin_encoders', 'KinRun', 'seen_prototypes', 'kin_for_run', 'plot_posterior']
 
-# %% ../nbs/18_kin.ipynb #c2ad791b
+# %% ../nbs/18_kin.ipynb #e0864d1b
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -41,17 +42,17 @@ class KinSettings:
     mirror: bool = True             # and each of them in the mirror too
     centring: str = "two"           # pictures and prototypes from their own means ('two'), both from the prototypes' ('one'), or 'none'
     metric: str = "kin"             # 'kin' (shrunken, whitened by siblings), 'principal' components, or 'plain' cosine
-    directions: int = 150           # kept of the metric, at most
+    directions: int = 0             # kept of the metric, at most; 0: all that the classes span
     shrinkage: float = 1.0          # λ, above 0: how much of the siblings' mean variance is added in every direction
-    temperature: float = 0.05       # T of the likelihood exp(cosine / T) of a new animal
-    alpha: float = 0.1              # added to the number of seen classes that hang at a node
+    temperature: float = 0.03       # T of the likelihood exp(cosine / T) of a new animal
+    alpha: float = 0.3              # seen classes that each node of the tree is given for free
     seen_temperature: float = 0.03  # of the softmax where the picture is of a seen class
 
     def __post_init__(self):
         if not self.views or set(self.views) - set(VIEWS): raise ValueError(f"views={self.views}: expected some of {', '.join(VIEWS)}")
         for name, choices in (("centring", ("two", "one", "none")), ("metric", ("kin", "principal", "plain"))):
             if getattr(self, name) not in choices: raise ValueError(f"{name}='{getattr(self, name)}' is none of {', '.join(choices)}")
-        if self.directions < 1: raise ValueError(f"directions={self.directions}: expected at least 1")
+        if self.directions < 0: raise ValueError(f"directions={self.directions}: expected at least 1, or 0 for all")
         for name in ("shrinkage", "temperature", "alpha", "seen_temperature"):
             if not 0 < getattr(self, name) < np.inf: raise ValueError(f"{name}={getattr(self, name)}: expected a number above 0")
 
@@ -149,6 +150,7 @@ class Nodes:
     names: tuple[str, ...]  # (n_nodes,) what the nodes are called
     leaves: np.ndarray      # (n_nodes, n_classes) bool, the seen classes below each node
     own: np.ndarray         # (n_classes,) the node from which each class hangs
+    merged: np.ndarray      # (n_nodes,) how many nodes of the tree have these leaves, at least 1
 
     @property
     def hanging(self) -> np.ndarray:  # (n_nodes,)
@@ -158,27 +160,29 @@ class Nodes:
     def prior(self, alpha: float) -> np.ndarray:  # (n_nodes,) sums to 1
         "How likely a new class is to hang from each node, before it is looked at."
         single = self.leaves.sum(axis=1) == 1
-        weight = np.where(single, 0, self.hanging) + alpha
+        weight = np.where(single, 0, self.hanging) + alpha * self.merged
         return weight / weight.sum()
 
     def without(self, keep: np.ndarray) -> "Nodes":  # (n_classes,) bool
         "The nodes of some of the classes alone, as if the others had never been there."
-        return _nodes([k for k, yes in zip(self.keys, keep, strict=True) if yes], self.leaves[:, keep], self.names)
+        return _nodes([k for k, yes in zip(self.keys, keep, strict=True) if yes], self.leaves[:, keep], self.names, self.merged)
 
 
 def _nodes(
     keys: Sequence[str],   # (n_classes,) seen classes
     sets: np.ndarray,      # (n_sets, n_classes) bool, some sets of them
     names: Sequence[str],  # (n_sets,) what they are called; of equal sets the first gives the name
+    merged: np.ndarray,    # (n_sets,) how many nodes each stands for; of equal sets the sum counts
 ) -> Nodes:
     "Orders sets of classes by size, adds each single class, and finds the smallest larger set of each class."
-    sets, names = np.vstack([sets, np.eye(len(keys), dtype=bool)]), [*names, *keys]
-    first = {row.tobytes(): i for i, row in reversed(list(enumerate(sets))) if row.any()}
+    sets, names, merged = np.vstack([sets, np.eye(len(keys), dtype=bool)]), [*names, *keys], np.r_[merged, np.zeros(len(keys), dtype=int)]
+    first, total = {row.tobytes(): i for i, row in reversed(list(enumerate(sets))) if row.any()}, Counter()
+    for row, count in zip(sets, merged): total[row.tobytes()] += int(count)
     order = sorted(first.values(), key=lambda i: (sets[i].sum(), (~sets[i]).tobytes()))
     leaves = sets[order]
     several = leaves & (leaves.sum(axis=1) > 1)[:, None]
     own = np.where(several.any(axis=0), several.argmax(axis=0), leaves.argmax(axis=0))  # a lone class hangs from itself
-    return Nodes(tuple(keys), tuple(names[i] for i in order), leaves, own)
+    return Nodes(tuple(keys), tuple(names[i] for i in order), leaves, own, np.array([max(1, total[row.tobytes()]) for row in leaves]))
 
 # %% ../nbs/18_kin.ipynb #72a277e8
 def hypotheses(
@@ -197,7 +201,7 @@ def hypotheses(
         for target in np.unique(h.membership(level)[~known]):
             sets.append(h.membership(level) == target)
             names.append(h.target_name(level, target))
-    return _nodes(keys, np.array([*sets, np.ones(len(keys))], dtype=bool), [*names, "everything"])
+    return _nodes(keys, np.array([*sets, np.ones(len(keys))], dtype=bool), [*names, "everything"], np.r_[np.ones(len(sets), dtype=int), 0])
 
 # %% ../nbs/18_kin.ipynb #690c29f7
 def node_posterior(
@@ -207,7 +211,7 @@ def node_posterior(
 ) -> np.ndarray:          # (n, n_nodes), each row sums to 1
     "Where a new animal hangs, given how much it looks like each seen class."
     near = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / how.temperature)
-    weight = near @ nodes.leaves.T / nodes.leaves.sum(axis=1) * nodes.prior(how.alpha)
+    weight = near @ nodes.leaves.T.astype(float) / nodes.leaves.sum(axis=1) * nodes.prior(how.alpha)
     return weight / weight.sum(axis=1, keepdims=True)
 
 
@@ -215,36 +219,37 @@ def expected_kin(
     posterior: np.ndarray,   # (n, n_nodes)
     nodes: Nodes,            # the hypotheses
     membership: np.ndarray,  # (n_classes,) cluster of each class
-) -> np.ndarray:             # (n, n_clusters) in (0, 1]
+    n_clusters: int = 0,     # how many there are; 0: as many as have members
+) -> np.ndarray:             # (n, n_clusters) in [0, 1], 0 for a cluster without members
     "Probability that each cluster holds at least one of the kin."
-    holds = nodes.leaves @ (membership[:, None] == np.arange(membership.max() + 1)) > 0
-    return posterior @ holds
+    of = membership[:, None] == np.arange(n_clusters or membership.max() + 1)
+    return posterior @ (nodes.leaves.astype(float) @ of > 0)
 
-# %% ../nbs/18_kin.ipynb #0c45d67d
+# %% ../nbs/18_kin.ipynb #31665920
 def principal_directions(
     points: np.ndarray,  # (n, d) with mean 0
-    k: int,              # at most so many; no more than the points span
+    k: int = 0,          # at most so many, 0: all; no more than the points span
 ) -> np.ndarray:         # (d, k') orthonormal columns, the widest first
     "Principal directions of points around the origin."
     _, widths, directions = np.linalg.svd(points, full_matrices=False)
-    return directions[widths > 1e-9 * max(widths[0], 1e-300)][:k].T
+    return directions[widths > 1e-9 * max(widths[0], 1e-300)][:k or None].T
 
 
 def kin_directions(
     points: np.ndarray,  # (n, d) prototypes, with mean 0
     groups: np.ndarray,  # (n,) the node from which each hangs
-    k: int,              # directions, at most
+    k: int,              # directions, at most; 0: all
     shrinkage: float,    # λ
 ) -> np.ndarray:         # (d, k')
     "Directions in which families differ, scaled so that siblings differ equally in all of them."
-    basis = principal_directions(points, len(points))
+    basis = principal_directions(points)
     inside = points @ basis
     number = np.unique(groups, return_inverse=True)[1]
     means = np.stack([inside[number == g].mean(axis=0) for g in range(number.max() + 1)])
     apart = inside - means[number]
     scatter = apart.T @ apart / len(points)
     spread = np.trace(scatter) / points.shape[1]
-    if spread <= 1e-18: return basis[:, :k]  # no siblings to learn from
+    if spread <= 1e-18: return basis[:, :k or None]  # no siblings to learn from
     size, axes = np.linalg.eigh(scatter + shrinkage * spread * np.eye(len(scatter)))
     whiten = axes / np.sqrt(size)
     return basis @ whiten @ principal_directions(inside @ whiten, k)
