@@ -476,7 +476,7 @@ EVERYDAY = {  # WordNet's word -> what a visitor of a zoo would say, in the plur
 # %% ../nbs/01_taxonomy.ipynb #7f30ae31
 PLURALS = {"mouse": "mice", "goose": "geese", "ox": "oxen", "wolf": "wolves", "titmouse": "titmice", "louse": "lice", "calf": "calves",
            "buffalo": "buffaloes", "mosquito": "mosquitoes", "man": "men", "foot": "feet", "larva": "larvae"}
-SAME = ("fish", "sheep", "swine", "cattle", "bison", "deer", "grouse", "fowl", "salmon", "coho", "tench", "tuna", "sturgeon")
+SAME = ("fish", "sheep", "swine", "cattle", "bison", "deer", "grouse", "fowl", "salmon", "coho", "tench", "tuna", "sturgeon", "idae")
 
 
 def plural(
