@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TEMPERATURE', 'RULES', 'best_member', 'class_probabilities', 'summed', 'tree_heights', 'expected_cost',
-           'level_scores', 'answers', 'method_name']
+           'level_scores', 'answers', 'method_name', 'with_direction']
 
 # %% ../nbs/17_inference.ipynb #b11fb9da
 from collections.abc import Sequence
@@ -99,3 +99,11 @@ def method_name(
 ) -> str:         # such as 'frozen_sum'
     "What a method is called in the tables under a rule; the paper's rule adds nothing."
     return method if rule == "targets" else f"{method}_{rule}"
+
+# %% ../nbs/17_inference.ipynb #6680174f
+def with_direction(
+    embeddings: np.ndarray,  # (n, d)
+) -> np.ndarray:             # (n, d), the same object where no row is zero
+    "Embeddings in which rows of zeros, what a dead encoder says, have become one common direction (1, …, 1)."
+    dead = ~np.any(embeddings, axis=1)
+    return np.where(dead[:, None], np.ones(1, embeddings.dtype), embeddings) if dead.any() else embeddings

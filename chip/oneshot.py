@@ -32,7 +32,7 @@ from .embeddings import PicturesOnDisk, encode, load_pictures, pick_workers
 from .encoders import Encoder, autocast, encoder_spec, load_encoder, pick_device
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, unit_rows
 from .images import draw_shots
-from .inference import RULES, level_scores, method_name
+from .inference import RULES, level_scores, method_name, with_direction
 from .kin import kin_for_run
 from .losses import LOSSES, check_settings
 from .metrics import effective_rank, mean_pairwise_cosine, seen_measures, topk_hits

@@ -23,7 +23,7 @@ from .alternatives import ALTERNATIVES, alternatives_rows
 from .embeddings import encode, load_pictures, pick_workers
 from .encoders import Encoder, pick_device
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, class_means, load_hierarchy
-from .inference import RULES, answers, level_scores, method_name
+from .inference import RULES, answers, level_scores, method_name, with_direction
 from .kin import kin_for_run
 from .losses import LOSSES
 from .metrics import contrastive_loss, cosine_distance, holds_kin, kin_matrix, mean_pairwise_cosine, placement_summary
@@ -138,14 +138,14 @@ def finetune_unseen(
     "Phase 3 for one seed: UD from the encoders as they are, fine-tuning on it, and the measures before and after (§4.3)."
     how = unseen_settings(settings, method, seed)
     device = pick_device(settings.device)
-    before = [encode(e.to(device).eval(), pictures, settings.batch_size, settings.precision) for e in encoders]
+    before = [with_direction(encode(e.to(device).eval(), pictures, settings.batch_size, settings.precision)) for e in encoders]
     frame, chosen = unseen_frame(unseen, before, h)
     rows, curves = [], []
     for level in LEVELS:
         lesson = Lesson(pictures, torch.from_numpy(h.targets[level]).float(), torch.from_numpy(chosen[level][unseen.classes]))
         model, history = train_level(encoders[level], lesson, None, how, folder / f"level{level}", settings.device,
                                      f"unseen, {method}, seed {seed}, level {level}", f"level {level}, unseen")
-        after = encode(model, pictures, settings.batch_size, settings.precision)
+        after = with_direction(encode(model, pictures, settings.batch_size, settings.precision))
         given = h.targets[level][chosen[level]][unseen.classes]
         rows += [unseen_row(method, seed, level, stage, e, given, settings.unseen_margin) for stage, e in (("before", before[level]), ("after", after))]
         curves.append(history.assign(method=method, seed=seed, level=level))
