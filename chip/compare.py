@@ -122,11 +122,10 @@ def measured_notes(
     "How what two runs were measured on differs."
     notes = []
     a, b = first.table("seen"), other.table("seen")
-    for column, what in (("n_images", "test pictures"), ("n_targets", "targets")):
+    for column, what in (("n_images", "test pictures"), ("n_targets", "classes")):
         if not {column, "level"} <= set(a) & set(b): continue
-        n, m = (t.groupby("level")[column].max() for t in (a, b))
-        for level in n.index.intersection(m.index):
-            if n[level] != m[level] and (column == "n_targets" and level == 0 or column == "n_images"): notes.append(f"At level {level}, {other.name} was measured on {m[level]} {what}, {first.name} on {n[level]}.")
+        n, m = (t.groupby("level")[column].max().get(0) for t in (a, b))
+        if None not in (n, m) and n != m: notes.append(f"{other.name} was measured on {m} {what}, {first.name} on {n}.")
     p, q = (set(t["slug"]) if len(t := source.table("placements")) else set() for source in (first, other))
     if p != q: notes.append(f"{other.name} and {first.name} have {len(p & q)} unseen classes in common, of {len(q)} and {len(p)}.")
     if not set(first.record.get("seeds", [])) & set(other.record.get("seeds", [])): notes.append(f"{other.name} and {first.name} have no seed in common, so their differences cannot be paired and are left out.")
@@ -155,7 +154,7 @@ def results(
     measured = pd.concat([f(table, ["run"]) for f, table in tables], ignore_index=True)
     summary = summarise(measured, ["run"])
     differences = from_first(measured, {"run": runs}).drop(columns="setting")
-    found = {"side_by_side": (side_by_side(summary, runs), "The mean over seeds, in brackets its 95 % bootstrap interval where there are several."),
+    found = {"side_by_side": (side_by_side(summary, runs), "Shares: the mean over seeds, in brackets its 95 % bootstrap interval where there are several."),
              "differences": (differences, f"What each run gains over {runs[0]} by the same method, paired by seed, with the 95 % bootstrap interval over seeds; without one where only a single seed is in both."),
              "summary": (summary, "The mean over seeds of every measure, with its 95 % bootstrap interval.")}
     return found, figures_for(measured, {"run": runs}, MEASURES)

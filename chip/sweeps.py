@@ -630,9 +630,9 @@ def _collect(ray: Any, refs: list, tasks: Sequence[Task], progress: Progress) ->
         progress.draw()
     return [errors[t] for t in range(len(tasks))]
 
-# %% ../nbs/93_sweeps.ipynb #4624b2a4
+# %% ../nbs/93_sweeps.ipynb #526b4d6a
 RESULTS = ("seen", "placements", "unseen")  # tables that go into the report whole
-MEASURES = {"top1": "share of test pictures whose nearest target is right", "placed": "share of unseen classes put among their kin", "photos": "share of single photos of unseen classes put among their kin"}
+MEASURES = {"top1": "pictures whose nearest target is right", "placed": "unseen classes put among their kin", "photos": "photos of unseen classes put among their kin"}  # shares of them
 
 
 def labels_of(
@@ -695,7 +695,7 @@ def summaries(
     measured = pd.concat(long, ignore_index=True)
     summary = summarise(measured, list(varied))
     over = "Differences are paired by seed; the interval is a 95 % bootstrap over seeds, empty for a single one."
-    found = {"at_a_glance": (glance(summary, list(varied), MEASURES), "The lowest and the highest mean of each method, and where they are; in brackets the 95 % interval over seeds." if varied else "The mean over seeds, in brackets its 95 % interval."),
+    found = {"at_a_glance": (glance(summary, list(varied), MEASURES), "Shares: the lowest and the highest mean of each method, and where they are; in brackets the 95 % interval over seeds, where there are several." if varied else "Shares: the mean over seeds, in brackets its 95 % interval."),
              "summary": (summary, "The mean over seeds of every measure, with its 95 % bootstrap interval, which is empty for a single seed."),
              "against_first": (from_first(measured, varied), f"What each value gains over the first that was given for its setting, all else equal. {over}"),
              "against_frozen": (from_method(measured, list(varied)), f"What each method gains over the encoder without training, in the same run. {over}")}
@@ -738,7 +738,7 @@ def build_sweep(
     for name, table in tables.items():
         with written_aside(sweep.path("tables", f"{name}.parquet")) as aside: table.to_parquet(aside, index=False)
     found, figures = summaries(sweep, tables)
-    kept = {name: (tables[name], f"The table `{name}` of every point.") for name in RESULTS if name in tables}
+    kept = {name: (tables[name], f"What every point has in its table {name}.") for name in RESULTS if name in tables}
     points = points_table(sweep, phases, errors)
     record = sweep_record(sweep, errors, stamp)
     target = home() / "reports" / sweep.name
