@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['KIN_ENCODERS', 'VIEWS', 'KinSettings', 'view_crop', 'looks', 'embed_views', 'possible_views', 'Nodes', 'hypotheses',
-           'node_posterior', 'expected_kin', 'principal_directions', 'kin_directions', 'Metric', 'fit_metric', 'Placer',
-           'fit_placer', 'kin_encoders', 'KinRun', 'seen_prototypes', 'kin_for_run', 'plot_posterior']
+           'node_posterior', 'holding', 'expected_kin', 'principal_directions', 'kin_directions', 'Metric',
+           'fit_metric', 'Placer', 'fit_placer', 'kin_encoders', 'KinRun', 'seen_prototypes', 'kin_for_run',
+           'plot_posterior']
 
 # %% ../nbs/18_kin.ipynb #e0864d1b
 from collections import Counter
@@ -215,15 +216,25 @@ def node_posterior(
     return weight / weight.sum(axis=1, keepdims=True)
 
 
+def holding(
+    nodes: Nodes,            # the hypotheses
+    membership: np.ndarray,  # (n_classes,) cluster of each class
+    n_clusters: int = 0,     # how many there are; 0: as many as have members
+) -> np.ndarray:             # (n_nodes, n_clusters) 0 or 1
+    "Which clusters hold at least one of each node's leaves."
+    held = np.zeros((len(nodes.leaves), n_clusters or membership.max() + 1))
+    node, leaf = np.nonzero(nodes.leaves)
+    held[node, membership[leaf]] = 1
+    return held
+
+
 def expected_kin(
     posterior: np.ndarray,   # (n, n_nodes)
     nodes: Nodes,            # the hypotheses
     membership: np.ndarray,  # (n_classes,) cluster of each class
-    n_clusters: int = 0,     # how many there are; 0: as many as have members
-) -> np.ndarray:             # (n, n_clusters) in [0, 1], 0 for a cluster without members
+) -> np.ndarray:             # (n, n_clusters) in (0, 1]
     "Probability that each cluster holds at least one of the kin."
-    of = membership[:, None] == np.arange(n_clusters or membership.max() + 1)
-    return posterior @ (nodes.leaves.astype(float) @ of > 0)
+    return posterior @ holding(nodes, membership)
 
 # %% ../nbs/18_kin.ipynb #31665920
 def principal_directions(
