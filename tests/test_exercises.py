@@ -51,7 +51,7 @@ def test_run_is_what_is_asked(run: Run):
 
 @pytest.mark.parametrize("name, answer, words", [
     ("best-k", (9, 0.01), "always falls with k"), ("best-k", (2, 0.01), "level 2"), ("best-k", (8, 0.14), "silhouette itself"), ("best-k", (1, 0.01), "position in the table"),
-    ("paired", 0.55, "frozen minus paper"), ("paired", -55, "percentage"), ("paired", 0.0, "too high"),
+    ("paired", 0.55, "frozen minus paper"), ("paired", -55, "percentage"), ("paired", -0.1, "too high"),
     ("nearest-kin", ["cat"], "ties all count"), ("nearest-kin", ["cat", "ant"], "only at 'animal'"), ("nearest-kin", ["fox"], "its own kin"), ("nearest-kin", ["cart"], "did you mean 'cat'"),
     ("blind-chance", 1 / 2, "level 0"), ("blind-chance", 1 / 3, "at least one of the kin"), ("blind-chance", 2, "divide by how many"),
 ])
