@@ -37,7 +37,7 @@ class Source:
         path = self.folder / "tables" / f"{name}.csv"
         return pd.read_csv(path) if path.is_file() and path.stat().st_size > 1 else pd.DataFrame()
 
-
+# %% ../nbs/94_compare.ipynb #86fac5be
 def known_runs() -> list[str]:
     "Names of the runs that are there, finished or not."
     kept = (path.parent.name for path in (home() / "reports").glob("[!.]*/run.json"))
@@ -50,7 +50,7 @@ def _check_known(name: str) -> None:
     near = difflib.get_close_matches(name, known_runs(), n=1, cutoff=0.5)
     raise Refused(f"there is no run '{name}'" + (f", did you mean '{near[0]}'?" if near else f"; there are {', '.join(known_runs()) or 'none'}"))
 
-
+# %% ../nbs/94_compare.ipynb #9e53c01a
 def find_run(
     name: str,
     phases: Sequence[Phase] = PHASES,  # what makes a run finished
@@ -97,7 +97,7 @@ def _grouped_alike(a: pd.DataFrame, b: pd.DataFrame, column: str) -> float | Non
     both = a[["wnid", column]].merge(b[["wnid", column]], on="wnid", suffixes=("_a", "_b"))
     return float(adjusted_mutual_info_score(both[f"{column}_a"], both[f"{column}_b"])) if len(both) else None
 
-
+# %% ../nbs/94_compare.ipynb #80287003
 def hierarchy_notes(
     first: Source,
     other: Source,
@@ -114,7 +114,7 @@ def hierarchy_notes(
         elif alike is not None and alike < 1 - 1e-9: notes.append(f"{names} have {n} {LEVEL_NAMES[level]}s each, but other ones (adjusted mutual information {alike:.2f}): accuracies at this level answer different questions.")
     return notes
 
-
+# %% ../nbs/94_compare.ipynb #b6980877
 def measured_notes(
     first: Source,
     other: Source,
@@ -143,7 +143,7 @@ def side_by_side(
     wide = kept.assign(what=kept["measure"].map(MEASURES), told=kept.apply(told, axis=1)).pivot(index=["what", "level", "method"], columns="run", values="told")
     return wide.reindex(columns=list(runs)).fillna("").reset_index().rename_axis(columns=None)
 
-
+# %% ../nbs/94_compare.ipynb #ca8fb681
 def results(
     sources: Sequence[Source],
 ) -> tuple[dict[str, tuple[pd.DataFrame, str]], dict]:  # tables and figures by name, each with the sentence that reads it
@@ -159,13 +159,13 @@ def results(
              "summary": (summary, "The mean over seeds of every measure, with its 95 % bootstrap interval.")}
     return found, figures_for(measured, {"run": runs}, MEASURES)
 
-# %% ../nbs/94_compare.ipynb #09058ff9
+# %% ../nbs/94_compare.ipynb #d5ddede0
 def default_name(runs: Sequence[str]) -> str:
     "What a comparison is called that was given no name."
     joined = "-vs-".join(runs)
     return joined if len(joined) <= 60 else f"compare-{digest(list(runs))}"
 
-
+# %% ../nbs/94_compare.ipynb #a0348ecc
 def compare_runs(
     runs: Sequence[str],               # their names; the others are held against the first
     name: str = "",                    # of the report; '': made from the runs'

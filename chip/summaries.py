@@ -143,7 +143,7 @@ def drawn_methods(methods: Sequence[str]) -> list[str]:
 
     return list(methods) if len(methods) <= CROWDED else main_methods(methods)
 
-
+# %% ../nbs/92_summaries.ipynb #b225c028
 def plot_line(
     rows: pd.DataFrame,  # of `summarise`, of one measure and level
     x: str,              # the number that was varied
@@ -220,7 +220,7 @@ def _legend(figure: Figure, ax: Axes) -> None:
     handles, labels = ax.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)), frameon=False, fontsize=9)
 
-
+# %% ../nbs/92_summaries.ipynb #beb2bb46
 def draw_along(
     rows: pd.DataFrame,     # of `summarise`, of one measure
     name: str,              # the setting along which it is drawn; '' for none
@@ -252,7 +252,7 @@ def moved_methods(
     spread = rows[rows["method"] != "chance"].groupby(["method", "level"])["mean"].agg(lambda m: m.max() - m.min()).groupby("method").max()
     return sorted(spread[spread > 1e-9].index) or sorted(spread.index)
 
-
+# %% ../nbs/92_summaries.ipynb #d917ce0d
 def draw_cells(
     rows: pd.DataFrame,                   # of `summarise`, of one measure
     varied: Mapping[str, Sequence[Any]],  # two settings and their values
@@ -279,7 +279,7 @@ def averaged(
     "Measurements averaged over all other settings, seed by seed, so that the seed stays what is repeated."
     return long.groupby([name, *KEYS, "measure"], sort=False, dropna=False)["value"].mean().reset_index()
 
-
+# %% ../nbs/92_summaries.ipynb #bf1bad76
 def figures_for(
     long: pd.DataFrame,                   # one row a measurement
     varied: Mapping[str, Sequence[Any]],  # what was varied beside the seed, with the values in order
@@ -303,7 +303,7 @@ def figures_for(
             found[f"{measure}_{name or 'seeds'}"] = draw_along(here, name, values, label), told + (f", against {name}" if name else ", for each method") + (f", averaged over {others}" if others else "") + "." + left
     return found
 
-# %% ../nbs/92_summaries.ipynb #97d068d7
+# %% ../nbs/92_summaries.ipynb #f252a22e
 @dataclass(frozen=True)
 class Folder:
     "A report in the making: tables and figures are saved into it as into a run."
@@ -315,7 +315,7 @@ class Folder:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-
+# %% ../nbs/92_summaries.ipynb #ea53d3a3
 def check_free(
     name: str,  # of a report
     kind: str,  # 'sweep' or 'comparison'
@@ -338,7 +338,7 @@ def replacing(
     yield Folder(new)
     swap_in(new, target)
 
-
+# %% ../nbs/92_summaries.ipynb #3bff4abc
 def save_all(
     folder: Folder,
     tables: Mapping[str, tuple[pd.DataFrame, str]],  # by name, each with the sentence that reads it
@@ -370,7 +370,7 @@ def _table_entry(folder: Path, name: str) -> dict[str, Any]:
     return {"name": name, "title": name.replace("_", " ").capitalize(), "caption": (folder / "tables" / f"{name}.txt").read_text().strip(),
             "columns": [(c, bool(plain[c])) for c in table.columns], "rows": cells.values.tolist(), "n": len(table)}
 
-
+# %% ../nbs/92_summaries.ipynb #dd691a92
 def write_page(
     folder: Folder,            # with its tables and figures
     template: str,             # beside the notebooks

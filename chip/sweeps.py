@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['MOST', 'PATIENCE', 'RESULTS', 'MEASURES', 'split_values', 'Point', 'Sweep', 'point_name', 'make_sweep', 'Prints',
            'Task', 'plan', 'borrow', 'run_point', 'hold', 'work', 'job_of', 'Crew', 'attempt', 'thread_environment',
-           'visible_gpus', 'slots_for', 'usable_cores', 'Progress', 'run_here', 'pack', 'unpack', 'remote',
-           'check_address', 'run_on_ray', 'labels_of', 'gather', 'glance', 'summaries', 'points_table', 'sweep_record',
-           'build_sweep', 'State', 'check_sweep', 'run_sweep']
+           'visible_gpus', 'slots_for', 'usable_cores', 'time_left', 'redraw', 'Progress', 'run_here', 'pack', 'unpack',
+           'remote', 'check_address', 'run_on_ray', 'labels_of', 'gather', 'glance', 'summaries', 'points_table',
+           'sweep_record', 'build_sweep', 'State', 'check_sweep', 'run_sweep']
 
 # %% ../nbs/93_sweeps.ipynb #d7a7a488
 import itertools
@@ -85,7 +85,7 @@ class Point:
     @property
     def run(self) -> Run: return Run(self.name)
 
-
+# %% ../nbs/93_sweeps.ipynb #6c5edb1a
 @dataclass(frozen=True)
 class Sweep:
     "A grid of runs, and the folder data/sweeps/<name> that holds what belongs to none of them."
@@ -109,7 +109,7 @@ class Sweep:
         "What was varied beside the seed, which is what is repeated."
         return {name: values for name, values in self.varied.items() if name != "seed"}
 
-
+# %% ../nbs/93_sweeps.ipynb #711ffb62
 def point_name(
     sweep: str,                  # name of the sweep
     values: Mapping[str, Any],   # what was varied
@@ -138,7 +138,7 @@ def make_sweep(
     _check_seeds(points)
     return Sweep(name, profile, fixed, varied, tuple(points))
 
-
+# %% ../nbs/93_sweeps.ipynb #4468bd57
 def _checked(sweep: str, profile: str, fixed: Mapping, values: dict[str, Any]) -> Point:
     "A point, its settings checked. Raises SettingError that names it."
     try: return Point(point_name(sweep, values), values, make_settings(profile, **fixed, **values))
@@ -174,7 +174,7 @@ class Prints:
         for i in range(len(self.phases)): found.append({**self._own(i, settings), "earlier phase": digest(found[-1]) if found else ""})
         return found
 
-# %% ../nbs/93_sweeps.ipynb #415e1024
+# %% ../nbs/93_sweeps.ipynb #de9e5db4
 @dataclass(frozen=True)
 class Task:
     "A piece of work for one process: a run's phases up to one, after some other pieces."
@@ -182,7 +182,7 @@ class Task:
     stop: int               # how many of the phases
     needs: tuple[int, ...]  # places of other tasks in the list
 
-
+# %% ../nbs/93_sweeps.ipynb #243768f1
 def plan(
     points: Sequence[Point],                      # those that are not finished
     chains: Mapping[str, Sequence[str]],          # fingerprints of each point's phases, by name
@@ -216,7 +216,7 @@ def _link(source: Path, target: Path, state: Sequence[int]) -> bool:
     status = target.stat()
     return [status.st_size, status.st_mtime_ns] == list(state)
 
-
+# %% ../nbs/93_sweeps.ipynb #117b5e93
 def borrow(
     run: Run,
     phases: Sequence[Phase],
@@ -327,7 +327,7 @@ def job_of(
     return {"sweep": sweep.name, "run": task.point.name, "settings": asdict(task.point.settings), "notebooks": str(notebooks), "phases": [asdict(phase) for phase in phases],
             "stop": task.stop, "lenders": {name: list(runs) for name, runs in lenders.items()}, "home": str(home())}
 
-
+# %% ../nbs/93_sweeps.ipynb #5d43224e
 class Crew:
     "The processes of a sweep on this machine; `stop` ends them all and lets no other start."
     def __init__(self) -> None: self.processes, self.stopped, self._lock = set(), False, threading.Lock()
@@ -408,7 +408,7 @@ def visible_gpus() -> list[str]:
     said = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True)
     return [str(i) for i in range(said.stdout.count("GPU "))] if said.returncode == 0 else []
 
-
+# %% ../nbs/93_sweeps.ipynb #eb7e4419
 def slots_for(
     jobs: int,            # points at once
     cores: int,           # to be shared
@@ -423,14 +423,36 @@ def usable_cores() -> int:
     "Cores that this process may use."
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-# %% ../nbs/93_sweeps.ipynb #1c3d4d24
+# %% ../nbs/93_sweeps.ipynb #b295f8c6
+def time_left(
+    phases: Iterable[int],                     # places of the phases that are still to be run
+    took: Mapping[int, Sequence[float]],       # seconds that each phase has taken, by its place
+    at_once: int,
+) -> float | None:                             # seconds; None while nothing has been computed
+    "How long the rest will take, if each phase takes what it has on average; one that was not run yet, what the others have."
+    means = {i: sum(seconds) / len(seconds) for i, seconds in took.items()}
+    if not means: return None
+    usual = sum(means.values()) / len(means)
+    return sum(means.get(i, usual) for i in phases) / at_once
+
+
+def redraw(stream: TextIO, text: str = "") -> None:
+    "Put a text in the place of a terminal's last line; nothing where the stream is no terminal."
+    if not stream.isatty(): return
+    width = shutil.get_terminal_size().columns - 1
+    stream.write("\r\033[K" + (text if len(text) <= width else text[:width - 1] + "…"))
+    stream.flush()
+
+# %% ../nbs/93_sweeps.ipynb #44842b8f
 class Progress:
     "Counts what becomes of a sweep's phases and points, and tells it."
-    def __init__(self, tasks: Sequence[Task], chains: Mapping[str, Sequence[str]], phases: Sequence[Phase], total: int, finished: int, jobs: int, say: Callable[[str], None], stream: TextIO):
-        self.tasks, self.names, self.total, self.finished, self.jobs, self.say, self.stream = tasks, [p.notebook for p in phases], total, finished, jobs, say, stream
-        self.chains, self.open = chains, {(i, chains[t.point.name][i]) for t in tasks for i in range(t.stop)}
+    def __init__(self, tasks: Sequence[Task], chains: Mapping[str, Sequence[str]], phases: Sequence[Phase], total: int, jobs: int, say: Callable[[str], None], stream: TextIO):
+        self.chains, self.names, self.total, self.say, self.stream = chains, [p.notebook for p in phases], total, say, stream
+        points = {t.point.name for t in tasks}
+        self.finished, self.jobs = total - len(points), min(jobs, max(1, len(points)))
+        self.open = {(i, chains[t.point.name][i]) for t in tasks for i in range(t.stop)}  # phases that are still to be run
         self.took: dict[int, list[float]] = {}
-        self.mine: dict[str, list[dict]] = {}
+        self.did: dict[str, list[dict]] = {}
         self.now: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -441,47 +463,29 @@ class Progress:
             self.now[str(point)] = what["phase"]
             if what["how"] == "started": return
             self.open.discard((i, self.chains[point.name][i]))
-            self.mine.setdefault(point.name, []).append(dict(what))
+            self.did.setdefault(point.name, []).append(dict(what))
             if what["how"] == "computed": self.took.setdefault(i, []).append(what["seconds"])
 
-    def left(self) -> float | None:  # seconds; None while nothing has been computed
-        "How long the rest will take."
-        with self._lock:
-            means = {i: sum(s) / len(s) for i, s in self.took.items()}
-            if not means: return None
-            usual = sum(means.values()) / len(means)
-            return sum(means.get(i, usual) for i, _ in self.open) / min(self.jobs, max(1, len({t.point.name for t in self.tasks})))
+    def left(self) -> str:
+        "The time left in words, '' where it is not known."
+        with self._lock: seconds = time_left([i for i, _ in self.open], self.took, self.jobs)
+        return f"about {duration(seconds)} left" if seconds else ""
 
     def task(self, task: Task, error: str) -> None:
         "Take note that a task has ended, and tell if a point has."
         self.now.pop(str(task.point), None)
         if error or task.stop < len(self.names): return
         self.finished += 1
-        did = self.mine.get(task.point.name, [])
+        did = self.did.get(task.point.name, [])
         seconds = sum(d["seconds"] for d in did if d["how"] == "computed")
-        shared = [d["phase"] for d in did if d["how"] == "borrowed"]
-        left = self.left() if self.open else None
-        self.line(f"[{self.finished}/{self.total}] {task.point}: {duration(seconds)}" + (f", {', '.join(shared)} shared" if shared else "") + (f"; about {duration(left)} left" if left else ""))
-
-    def clear(self) -> None:
-        "Take the redrawn line away."
-        if self.stream.isatty():
-            self.stream.write("\r\033[K")
-            self.stream.flush()
-
-    def line(self, text: str) -> None:
-        "A line that stays."
-        self.clear()
-        self.say(text)
+        shared = ", ".join(d["phase"] for d in did if d["how"] == "borrowed")
+        redraw(self.stream)
+        self.say(f"[{self.finished}/{self.total}] {task.point}: {duration(seconds)}" + (f", {shared} shared" if shared else "") + (f"; {left}" if (left := self.left()) else ""))
 
     def draw(self) -> None:
-        "The line that is redrawn, on a terminal alone."
-        if not self.stream.isatty(): return
-        width = shutil.get_terminal_size().columns - 1
+        "The line that is redrawn."
         left = self.left()
-        text = f"{self.finished} of {self.total}" + (f", about {duration(left)} left" if left else "") + "".join(f" | {point}: {phase}" for point, phase in list(self.now.items()))
-        self.stream.write("\r\033[K" + (text if len(text) <= width else text[:width - 1] + "…"))
-        self.stream.flush()
+        redraw(self.stream, f"{self.finished} of {self.total}" + (f", {left}" if left else "") + "".join(f" | {point}: {phase}" for point, phase in list(self.now.items())))
 
 # %% ../nbs/93_sweeps.ipynb #973b2b57
 def run_here(
@@ -519,7 +523,7 @@ def run_here(
                     progress.task(tasks[t], errors[t])
                 progress.draw()
         finally:
-            progress.clear()
+            redraw(progress.stream)
             crew.stop()
     return [errors[t] for t in range(len(tasks))]
 
@@ -539,13 +543,13 @@ def unpack(files: Mapping[str, tuple[int, bytes]], folder: Path) -> None:
         path.write_bytes(content)
         os.utime(path, ns=(changed, changed))
 
-# %% ../nbs/93_sweeps.ipynb #2841eb6b
+# %% ../nbs/93_sweeps.ipynb #01de1efb
 def _reads(path: Path, word: str) -> bool:
     "Whether a file is there and holds a word."
     try: return path.read_text() == word
     except OSError: return False
 
-
+# %% ../nbs/93_sweeps.ipynb #de708163
 def remote(
     job: Mapping[str, Any],          # as `job_of` gives it
     word: str,                       # that the sweep has left in its folder
@@ -575,7 +579,7 @@ def _share_of(nodes: Sequence[Mapping[str, float]], at_once: int) -> tuple[int, 
     gpus = min((int(n.get("GPU", 0)) for n in able), default=0)
     return max(1, int(min((n.get("CPU", 1) for n in able), default=1)) // at_once), 1 / math.ceil(at_once / gpus) if gpus else 0
 
-
+# %% ../nbs/93_sweeps.ipynb #dc359f20
 def check_address(
     address: str,  # 'local', 'auto', 'HOST:PORT' or 'ray://HOST:PORT'
 ) -> None:
@@ -586,7 +590,7 @@ def check_address(
     try: socket.create_connection((found[1].strip("[]"), int(found[2])), timeout=10).close()
     except OSError as error: raise Refused(f"--ray {address}: no one answers there ({error.strerror or error}); start a cluster with ray start --head, or give local") from None
 
-
+# %% ../nbs/93_sweeps.ipynb #af82c9f8
 def run_on_ray(
     tasks: Sequence[Task],
     jobs: Sequence[Mapping[str, Any]],  # one for each task
@@ -610,10 +614,10 @@ def run_on_ray(
         for task, job in zip(tasks, jobs, strict=True): refs.append(function.remote(job, word, thread_environment(cores, at_once == 1), retries, *(refs[n] for n in task.needs)))
         return _collect(ray, refs, tasks, progress)
     finally:
-        progress.clear()
+        redraw(progress.stream)
         ray.shutdown()
 
-
+# %% ../nbs/93_sweeps.ipynb #2a9b6d31
 def _collect(ray: Any, refs: list, tasks: Sequence[Task], progress: Progress) -> list[str]:
     "Wait for Ray's tasks and put what they bring where it belongs."
     errors, left = {}, list(refs)
@@ -643,7 +647,7 @@ def labels_of(
     names = list(short.values())
     return {value: name if names.count(name) == 1 else f"{name} ({i + 1})" for i, (value, name) in enumerate(short.items())}
 
-
+# %% ../nbs/93_sweeps.ipynb #c0b2f47f
 def gather(
     sweep: Sweep,
     points: Sequence[Point],     # those that are finished
@@ -681,7 +685,7 @@ def glance(
         rows.append({"what": measures[measure], "level": level, "method": method, **(ends if varied else {"mean": told(low)})})
     return pd.DataFrame(rows)
 
-
+# %% ../nbs/93_sweeps.ipynb #7764d4e5
 def summaries(
     sweep: Sweep,
     tables: Mapping[str, pd.DataFrame],  # as `gather` gives them
@@ -717,14 +721,14 @@ def points_table(
                      "seconds": round(own, 2), "phases shared": sum("borrowed" in record for record in records), "error": errors.get(point.name, "")})
     return pd.DataFrame(rows)
 
-
+# %% ../nbs/93_sweeps.ipynb #051ade67
 def sweep_record(sweep: Sweep, errors: Mapping[str, str], stamp: str) -> dict[str, Any]:
     "The content of sweep.json."
     labels = {name: list(labels_of(values).values()) for name, values in sweep.varied.items()}
     changed = {name: _short(value) for name, value in sweep.fixed.items()}
     return {"name": sweep.name, "profile": sweep.profile, "fixed": changed, "varied": labels, "points": [p.name for p in sweep.points], "failed": dict(errors), "stamp": stamp, **circumstances()}
 
-
+# %% ../nbs/93_sweeps.ipynb #e3cb9e81
 def build_sweep(
     sweep: Sweep,
     phases: Sequence[Phase],
@@ -757,7 +761,7 @@ def _lenders(phases: Sequence[Phase]) -> dict[tuple[str, str], list[str]]:
             with suppress(OSError, ValueError, KeyError): found.setdefault((phase.notebook, json.loads(path.read_text(encoding="utf-8"))["fingerprint"]), []).append(path.parent.name)
     return found
 
-
+# %% ../nbs/93_sweeps.ipynb #3d85b257
 class State:
     "What of a sweep is done already, and who can lend what."
     def __init__(self, sweep: Sweep, phases: Sequence[Phase], notebooks: Path):
@@ -789,7 +793,7 @@ def _sort_out(sweep: Sweep, tasks: Sequence[Task], errors: Sequence[str]) -> dic
         if error: found.setdefault(task.point.name, error.partition(" (the notebook as far")[0])
     return {p.name: found[p.name] for p in sweep.points if p.name in found}
 
-
+# %% ../nbs/93_sweeps.ipynb #4a45f20c
 def check_sweep(
     sweep: Sweep,
     points: Sequence[Point],  # those that are not finished
@@ -811,7 +815,7 @@ def _check_ray(address: str) -> None:
     if not find_spec("ray"): raise Refused("--ray needs the package ray: pip install -e '.[ray]'")
     check_address(address)
 
-
+# %% ../nbs/93_sweeps.ipynb #77c6a5e6
 def run_sweep(
     sweep: Sweep,
     notebooks: Path,
@@ -833,7 +837,7 @@ def run_sweep(
     if errors: raise PhaseFailed(_failure(sweep, errors, page))
     return page
 
-
+# %% ../nbs/93_sweeps.ipynb #27ec3b69
 def _reads_stamp(path: Path, stamp: str) -> bool:
     "Whether a report was built from what is there now."
     try: return json.loads(path.read_text(encoding="utf-8"))["stamp"] == stamp
@@ -851,7 +855,7 @@ def _run_open(sweep: Sweep, state: State, notebooks: Path, jobs: int, retries: i
     "Run the points that are not finished; what went wrong, by the name of the point."
     tasks = plan(state.open, state.chains, state.ready)
     work = [job_of(task, sweep, state.phases, notebooks, state.lenders_for(task, tasks)) for task in tasks]
-    progress = Progress(tasks, state.chains, state.phases, len(sweep.points), len(sweep.points) - len(state.open), jobs, say, sys.stderr)
+    progress = Progress(tasks, state.chains, state.phases, len(sweep.points), jobs, say, sys.stderr)
     steps = len(progress.open)
     say(f"sweep '{sweep.name}': {len(sweep.points)} points, {progress.finished} of them finished; {steps} phases to run, {jobs} at a time" + (f" on each machine of the Ray cluster ({ray})" if ray else ""))
     for path in (sweep.path("logs", f"{p.name}.txt") for p in state.open): path.unlink(missing_ok=True)
