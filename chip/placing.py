@@ -23,7 +23,7 @@ from tqdm import tqdm
 from .encoders import Encoder
 from .hierarchy import LEVELS, Hierarchy, build_hierarchy, class_means, run_phase1, unit_rows
 from .inference import best_member, class_probabilities, level_scores, summed
-from .kin import KIN_ENCODERS, KinSettings, Nodes, embed_views, fit_metric, fit_placer, holding, hypotheses, kin_encoders, node_posterior, seen_prototypes
+from .kin import KIN_ENCODERS, KinSettings, Metric, Nodes, embed_views, fit_metric, fit_placer, holding, hypotheses, kin_encoders, node_posterior, seen_prototypes
 from .metrics import holds_kin, kin_matrix, paired_difference
 from .settings import Run, Settings, check_parameters, save_figure, save_table
 from .sources import data_packs, publish
@@ -52,13 +52,20 @@ class Material:
     nodes: Nodes
     held_out: tuple[Pictures, ...]     # of seen classes
     unseen: Pictures
-    known: dict = field(default_factory=dict)  # embeddings that were asked for before
+    known: dict = field(default_factory=dict)  # embeddings and metrics that were asked for before
 
     def said(self, pictures: Pictures, encoder: str, how: KinSettings) -> np.ndarray:  # (n, d)
         "What an encoder says of some pictures."
         views = ("centre",) if pictures.small else how.views
         key = (pictures.name, encoder, views, how.mirror)
         if key not in self.known: self.known[key] = embed_views(pictures.study, pictures.rows, self.encoders[encoder], self.settings, views, how.mirror)
+        return self.known[key]
+
+    def metric(self, encoder: str, how: KinSettings, fitted_on: np.ndarray) -> Metric:  # (n_classes,) bool
+        "An encoder's metric, fitted on some of the classes."
+        key = (encoder, how.centring, how.metric, how.directions, how.shrinkage, fitted_on.tobytes())
+        if key not in self.known:
+            self.known[key] = fit_metric(self.prototypes[encoder][fitted_on], self.means[encoder], self.nodes.without(fitted_on).own, how)
         return self.known[key]
 
 # %% ../nbs/66_placing.ipynb #2818f7f5
@@ -146,8 +153,7 @@ def held_out_cosines(m: Material, pictures: Pictures, approach: Approach, folds:
         said, prototypes = m.said(pictures, name, approach.how), m.prototypes[name]
         for fold in np.unique(folds[pictures.classes]):
             kept, own = folds != fold, folds[pictures.classes] == fold
-            metric = fit_metric(prototypes[kept], m.means[name], m.nodes.without(kept).own, approach.how)
-            found[own] += metric.cosines(said[own], prototypes) / len(approach.encoders)
+            found[own] += m.metric(name, approach.how, kept).cosines(said[own], prototypes) / len(approach.encoders)
     return found
 
 
