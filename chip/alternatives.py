@@ -13,8 +13,8 @@ import numpy as np
 from .hierarchy import LEVELS, Hierarchy
 
 # %% ../nbs/28_alternatives.ipynb #67e129b7
-ALTERNATIVES = ("The targets nearest to each unseen class at each level, the first of which it was given, with the method's score: the cosine between the class's mean embedding and the target, "
-                "or what the rule of inference in the method's name makes of the cosines.")
+ALTERNATIVES = ("The targets nearest to each unseen class at each level, the first of which it was given, with the method's own score: the cosine between the class's mean embedding and the target, "
+                "or, for `kin` and where the name ends in a rule of inference, what the answer is the largest of.")
 
 
 def alternatives_rows(

@@ -37,7 +37,7 @@ from pygments.formatters import HtmlFormatter
 import chip
 from .explorer import REFERENCES, d3_source, explorer_data, first_seeds, in_script, methods_in_order, other_rule
 from .hierarchy import LEVEL_NAMES
-from .results import SeedMean, both_right, method_colours, method_label, placement_counts, read_optional, reported, seed_mean, wilson_count
+from .results import RULE_LABELS, SeedMean, both_right, method_colours, method_label, placement_counts, read_optional, reported, rule_of, seed_mean, wilson_count
 from .runs import PHASES, Phase, Refused, notebooks_folder, read_marker
 from .settings import PROFILES, Run, profiles_table
 from .taxonomy import home
@@ -104,7 +104,7 @@ def told_methods(
     "The methods that the summary speaks of: a version that is no reference, if there is one, then the paper's and the frozen encoder."
     known = methods_in_order(methods)
     own = [m for m in known if m not in REFERENCES and not other_rule(m, known)][:1]
-    return {m: _TOLD.get(m, f"by “{m}”") for m in [*own, *(m for m in _TOLD if m in known)] or known[:1]}
+    return {m: _TOLD.get(m, f"with method “{m}”") for m in [*own, *(m for m in _TOLD if m in known)] or known[:1]}
 
 
 def _listed(words: list[str]) -> str: return ", ".join(words[:-1]) + (" and " if words[1:] else "") + "".join(words[-1:])
@@ -127,7 +127,7 @@ def _told_placed(summary: pd.DataFrame, both: dict[str, SeedMean]) -> str:
     levels = " and ".join(f"{_count(v)} {'' if i else 'are given '}a {LEVEL_NAMES[level]}" for i, (level, v) in enumerate(above[first].items()))
     others = [*(f"{how} {{}}{counts(m)}" for m, how in methods.items() if m != first), f"by chance {{}}{counts('chance')}"]
     rest = ", ".join(one.format("" if i else "it is ") for i, one in enumerate(others))
-    said = f"Of {_count(above['n'].max())} unseen classes, {levels} that holds one of their nearest kin {methods[first]}; {rest}."
+    said = f"Of {_count(above['n'].max())} unseen classes, {levels} that holds one of their nearest kin, {methods[first]}; {rest}."
     together = _listed([_count(both[m].mean) for m in methods if m in both])
     paper = f"the paper reports {reported('placed_both'):g} of {reported('n_unseen'):g}"
     return f"{said} Parent and super-parent are both right for {together}; {paper}." if together else f"{said} Of parent and super-parent together {paper}."
@@ -220,8 +220,10 @@ def methods_said(
 ) -> dict[str, str]:         # method → what it is
     "What the names beside the bars mean, in the order of the bars."
     names = [bar.name for answer in groups for _, bars in answer["groups"] for bar in bars if bar.colour]
-    said = {m: method_label(m).removeprefix(f"{m}: ") for m in dict.fromkeys(names)}
-    return {m: what for m, what in said.items() if what != m.replace("_", " ")}
+    main = [m for m in dict.fromkeys(names) if not other_rule(m, names)]
+    said = {m: method_label(m).removeprefix(f"{m}: ") for m in main}
+    rules = {f"…_{rule_of(m)[1]}": RULE_LABELS[rule_of(m)[1]] for m in dict.fromkeys(names) if m not in main}
+    return {m: what for m, what in said.items() if what != m.replace("_", " ")} | rules
 
 # %% ../nbs/91_report.ipynb #fb974ef5
 FIRST_TABLES = ("table1", "table2", "paper_beside_ours", "seen", "placements", "phase1", "unseen", "claims", "hierarchy")

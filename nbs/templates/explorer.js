@@ -325,7 +325,7 @@
       photos.length ? el("div", {class: "photos"}, photos.map((source, i) => photo(source, `${one.name}, photo ${i + 1}`))) : null,
       hasKin(u) ? [el("h4", {}, "Nearest kin among the seen classes"), listed(one.kin, i => el("li", {}, goTo(at(CLASS, i))), FEW)] : el("p", {}, "It has no place in the tree of kinship, so no landing can be judged."),
       [TOP, PARENT, CLASS].map(level => levelCard(u, level)),
-      el("p", {class: "note"}, alternatives ? "Nearest first, with the method's score (a cosine, if it names no other rule); the chosen one stands on the shaded line." : "No alternatives are kept here for this method and seed."), methodsTable(u)];
+      el("p", {class: "note"}, alternatives ? "Nearest first, with the method's own score (a cosine, or a probability); the chosen one stands on the shaded line." : "No alternatives are kept here for this method and seed."), methodsTable(u)];
   }
 
   function nodeCard(node) {
