@@ -334,7 +334,7 @@ class Crew:
 
     def start(self, environment: Mapping[str, str], log: TextIO) -> subprocess.Popen | None:
         "A process that waits for its job; None once the crew has been stopped."
-        words = [sys.executable, "-c", "import sys; from chip.sweeps import work; sys.exit(work())"]
+        words = [sys.executable, "-c", "import os; from chip.sweeps import work; os._exit(work())"]  # nothing is left to tidy up
         given = {**os.environ, "PYTHONPATH": kernel_environment()["PYTHONPATH"], **environment}
         with self._lock:
             if self.stopped: return None
@@ -342,9 +342,9 @@ class Crew:
             self.processes.add(process)
         return process
 
-    def end(self, process: subprocess.Popen) -> int:  # its exit status
-        "Wait for a process; end it if it does not by itself."
-        try: status = process.wait(20)
+    def end(self, process: subprocess.Popen, patience: float = 600.0) -> int:  # its exit status
+        "Wait for a process that has nothing left to do; end it by force if it does not end by itself."
+        try: status = process.wait(patience)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             status = process.wait()
@@ -358,7 +358,7 @@ class Crew:
         left = list(self.processes)
         for process in left:
             with suppress(ProcessLookupError): process.terminate()
-        for process in left: self.end(process)
+        for process in left: self.end(process, 20.0)
 
 # %% ../nbs/93_sweeps.ipynb #2ded1f0f
 def attempt(
