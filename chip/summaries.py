@@ -8,11 +8,12 @@ __all__ = ['KEYS', 'CROWDED', 'LEVEL_NAMES', 'LONG', 'seen_measures', 'placed_me
            'moved_methods', 'draw_cells', 'averaged', 'figures_for', 'Folder', 'check_free', 'replacing', 'save_all',
            'write_page']
 
-# %% ../nbs/92_summaries.ipynb #0c21299e
+# %% ../nbs/92_summaries.ipynb #59cef859
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import chip
-from .metrics import bootstrap_interval, paired_difference
+from .metrics import PairedDifference, bootstrap_interval, paired_difference
 from .runs import Refused, notebooks_folder
 from .settings import save_figure, save_table
 from .taxonomy import home
@@ -61,7 +62,13 @@ def placed_measures(
     chance = sums.assign(value=sums["chance"] / n, measure="placed", method="chance").drop_duplicates([*by, "seed", "level"])
     return pd.concat([shares.melt(keys, ["placed", "photos"], "measure", "value"), chance], ignore_index=True)[[*keys, "measure", "value"]]
 
-# %% ../nbs/92_summaries.ipynb #b30ec7af
+# %% ../nbs/92_summaries.ipynb #04a03a6f
+@lru_cache(100_000)
+def _interval(values: tuple[float, ...]) -> tuple[float, float]:
+    "The bootstrap interval of some values; rules of inference share many measures, so the same values come again and again."
+    return tuple(bootstrap_interval(np.array(values), np.random.default_rng(0)))
+
+
 def summarise(
     long: pd.DataFrame,      # one row a measurement, as above
     by: Sequence[str] = (),  # what tells the runs apart
@@ -70,17 +77,23 @@ def summarise(
     rows = []
     groups = [*by, "measure", "level", "method"]
     for key, values in long.dropna(subset=["value"]).groupby(groups, sort=False, dropna=False)["value"]:
-        low, high = bootstrap_interval(values.to_numpy(), np.random.default_rng(0))
+        low, high = _interval(tuple(values))
         rows.append((*key, values.mean(), low, high, len(values)))
     return pd.DataFrame(rows, columns=[*groups, "mean", "low", "high", "n"])
 
-# %% ../nbs/92_summaries.ipynb #e9581637
+# %% ../nbs/92_summaries.ipynb #be63dc2c
+@lru_cache(100_000)
+def _difference(a: tuple[float, ...], b: tuple[float, ...]) -> PairedDifference:
+    "The mean paired difference a - b with its interval."
+    return paired_difference(np.array(a), np.array(b), np.random.default_rng(0))
+
+
 def _paired(a: pd.DataFrame, b: pd.DataFrame, on: list[str], by: list[str]) -> pd.DataFrame:
     "Mean differences a - b of the rows that agree in `on`, a row for each group `by`."
     both = a.merge(b[[*on, "value"]], on=on, suffixes=("", "_b")).dropna(subset=["value", "value_b"])
     rows = []
     for key, group in both.groupby(by, sort=False, dropna=False):
-        rows.append((*key, *paired_difference(group["value"].to_numpy(), group["value_b"].to_numpy(), np.random.default_rng(0))))
+        rows.append((*key, *_difference(tuple(group["value"]), tuple(group["value_b"]))))
     return pd.DataFrame(rows, columns=[*by, "difference", "low", "high", "n"])
 
 
