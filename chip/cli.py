@@ -245,7 +245,7 @@ def profiles_command(arguments: argparse.Namespace, notebooks: Path, phases: tup
     print(settings_yaml(arguments.yaml), end="", flush=True)
 
 # %% ../nbs/99_cli.ipynb #5835b8f0
-FETCHES, BENCHES = ("authors",), ("hierarchy",)
+FETCHES, BENCHES = ("authors",), ("hierarchy", "train")
 
 
 def fetch_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:

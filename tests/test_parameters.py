@@ -77,7 +77,7 @@ def test_a_phase_leaves_its_parameters_alone(notebook: str):
     ("10_hierarchy", ["seeed", "3"], "this notebook has no parameter 'seeed', did you mean 'seed'?"),
     ("10_hierarchy", ["profile", "photos"], "profile photos needs pictures: --images DIR"),
     ("20_oneshot", ["k1_max", "9"], "this notebook does not take 'k1_max': it belongs to 10_hierarchy"),
-    ("30_unseen", ["unseen_margin", "3"], "unseen_margin=3.0: expected a number from 0 to 2"),
+    ("30_unseen", ["unseen_margin", "3"], "unseen_margin=3: expected a number from 0 to 2"),
     ("40_results", ["name", "a/b"], "name='a/b': a run's name is made of letters")])
 def test_papermill_directly(tmp_path: Path, notebook: str, given: list[str], says: str):
     home, out = tmp_path / "home", tmp_path / "out.ipynb"

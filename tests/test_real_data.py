@@ -67,4 +67,4 @@ def test_paper_profile_on_a_small_imagenet(tmp_path: Path):
     assert set(seen["n_images"]) == {54} and set(placed["slug"]) == {"giraffe", "kiwi_bird", "tuna"}
     assert sorted(seen[seen["level"] == 0]["n_targets"].unique()) == [54]
     weights = list((tmp_path / "home" / "data" / "runs" / "paper" / "oneshot").rglob("best.safetensors"))
-    assert len(weights) == 3
+    assert len(weights) == 6                                                                # three levels, for each of the two losses
