@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PAPER', 'METHOD_COLOURS', 'METHOD_LABELS', 'RULE_LABELS', 'RULE_HATCHES', 'LEVEL_COLOURS', 'RIGHT', 'WRONG',
-           'UNKNOWN', 'COLLAPSE', 'CARD', 'PER_PAGE', 'OWN_FIGURES', 'OWN_TABLES', 'Reported', 'reported',
+           'UNKNOWN', 'COLLAPSE', 'DEAD', 'CARD', 'PER_PAGE', 'OWN_FIGURES', 'OWN_TABLES', 'Reported', 'reported',
            'paper_against_itself', 'rule_of', 'method_colours', 'main_methods', 'method_label', 'Tables',
            'read_optional', 'load_tables', 'SeedMean', 'mean_of', 'seed_mean', 'wilson_count', 'placement_counts',
            'both_right', 'constant_scores', 'table1', 'table2', 'command_of', 'paper_beside_ours', 'draw_sweep',
@@ -484,6 +484,7 @@ def draw_figure8(unseen_curves: pd.DataFrame, margin: float) -> tuple[Figure, st
 
 # %% ../nbs/40_results.ipynb #ccd5e62a
 COLLAPSE = {"mean_pairwise_cosine": "mean cosine of different pictures", "effective_rank": "effective rank"}
+DEAD = {"mean_pairwise_cosine": 1, "effective_rank": 0}  # where an encoder is drawn that says nothing but zeros
 
 
 def draw_collapse(curves: pd.DataFrame) -> tuple[Figure, str]:
@@ -497,13 +498,16 @@ def draw_collapse(curves: pd.DataFrame) -> tuple[Figure, str]:
                 over = rows.groupby("epoch")[column].agg(["mean", "min", "max"])
                 ax.plot(over.index, over["mean"], color=colour, marker="o", ms=3.5, lw=2, label=method_label(method))
                 ax.fill_between(over.index, over["min"], over["max"], color=colour, alpha=0.15, lw=0)
+                dead = rows.loc[rows[column].isna(), "epoch"].unique()
+                if len(dead): ax.plot(dead, np.full(len(dead), DEAD[column]), "x", color=colour, ms=8, mew=2, clip_on=False)
             ax.xaxis.get_major_locator().set_params(integer=True)
             ax.spines[["top", "right"]].set_visible(False)
         row[0].set_ylabel(label)
     for level, ax in zip(LEVELS, axes[0], strict=True): ax.set_title(f"level {level}: {LEVEL_NAMES[level]}", color=LEVEL_COLOURS[level], fontweight="bold")
     for ax in axes[-1]: ax.set_xlabel("epoch (0: before training)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    return figure, f"Collapse, epoch by epoch: how alike the embeddings of different pictures are (1: the encoder says the same of all), and how many directions they use.{_over_seeds(curves)}"
+    return figure, f"Collapse, epoch by epoch: how alike the embeddings of different pictures are (1: the encoder says the same of all), and how many directions they use.{_over_seeds(curves)}" + (
+        " A cross: the encoder says zeros for every picture, in one seed at least." if curves[list(COLLAPSE)].isna().any(axis=None) else "")
 
 # %% ../nbs/40_results.ipynb #0ba90c72
 def _bars(ax: Axes, groups: Sequence[int], methods: Mapping[str, str], of: Mapping[tuple[str, int], tuple[float, float, float]]) -> dict[tuple[str, int], float]:
