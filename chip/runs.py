@@ -7,10 +7,10 @@ __all__ = ['PHASES', 'COMPUTING', 'LOCK_WAIT', 'Phase', 'notebooks_folder', 'Ref
            'code_of', 'digest', 'modules_used', 'picture_identity', 'file_identity', 'versions', 'inputs_of',
            'what_changed', 'marker_path', 'read_marker', 'write_marker', 'files_of', 'why_run', 'reason_to_run',
            'settings_changed', 'clear_from', 'forget', 'locked', 'kernel_environment', 'kernel_manager', 'memory_of',
-           'PeakMemory', 'Relay', 'drop_debris', 'PhaseFailed', 'shown', 'failed_cell', 'last_lines', 'resume_command',
-           'failure_summary', 'execute', 'files_to_make', 'check_made', 'run_phase', 'git_state', 'circumstances',
-           'check_writable', 'check_images', 'changed_settings', 'check_encoder', 'check_classes', 'check_asked',
-           'check_run', 'Outcome', 'duration', 'run_phases', 'make_room', 'run_next', 'explain']
+           'resident_of', 'PeakMemory', 'Relay', 'drop_debris', 'PhaseFailed', 'shown', 'failed_cell', 'last_lines',
+           'resume_command', 'failure_summary', 'execute', 'files_to_make', 'check_made', 'run_phase', 'git_state',
+           'circumstances', 'check_writable', 'check_images', 'changed_settings', 'check_encoder', 'check_classes',
+           'check_asked', 'check_run', 'Outcome', 'duration', 'run_phases', 'make_room', 'run_next', 'explain']
 
 # %% ../nbs/90_runs.ipynb #1d1deca1
 import fcntl
@@ -374,25 +374,25 @@ def kernel_manager(
     return PhaseKernel
 
 # %% ../nbs/90_runs.ipynb #9e354058
-def memory_of(
-    process: psutil.Process,
-    above: int = 0,  # an answer below this is of no interest
-) -> int:            # bytes
-    "Memory of a process and all below it; 0 if it has ended, or if it cannot be above what is of interest."
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    "A process and all below it; none if it has ended."
+    try: return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess: return []
+
+
+def memory_of(process: psutil.Process) -> int:  # bytes
+    "Memory of a process and all below it, what they share counted once; 0 if it has ended."
     total = 0
-    try: family = [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess: return 0
-    if above and _resident(family) <= above: return 0  # the exact count walks through all pages, and holds the process up
-    for one in family:
+    for one in _family(process):
         try: total += getattr(one.memory_full_info(), "pss", 0) or one.memory_info().rss
         except (psutil.NoSuchProcess, psutil.AccessDenied): continue
     return total
 
 
-def _resident(family: list[psutil.Process]) -> int:
-    "The sum of what processes hold, with what they share counted again each time: an upper bound that costs nothing."
+def resident_of(process: psutil.Process) -> int:  # bytes
+    "The same with what they share counted again each time: an upper bound that costs nothing."
     total = 0
-    for one in family:
+    for one in _family(process):
         try: total += one.memory_info().rss
         except (psutil.NoSuchProcess, psutil.AccessDenied): continue
     return total
@@ -401,12 +401,15 @@ def _resident(family: list[psutil.Process]) -> int:
 class PeakMemory:
     "Watches processes while a block runs; `bytes` is the most they held together."
     def __init__(self, processes: list[psutil.Process], every: float = 0.5):
-        self.processes, self.every, self.bytes = processes, every, 0
+        self.processes, self.every, self.bytes, self._looked_at = processes, every, 0, 0
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self) -> None:
-        while not self._end.wait(self.every): self.bytes = max(self.bytes, sum(memory_of(p, int(1.05 * self.bytes)) for p in self.processes))
+        while not self._end.wait(self.every):
+            held = sum(map(resident_of, self.processes))
+            if held <= 1.02 * self._looked_at: continue  # the exact count walks through all pages, and holds the processes up meanwhile
+            self._looked_at, self.bytes = held, max(self.bytes, sum(map(memory_of, self.processes)))
 
     def __enter__(self) -> "PeakMemory":
         self._thread.start()
