@@ -189,6 +189,17 @@ def test_a_failing_notebook_leaves_its_traceback_and_the_old_report(home: Home):
     assert not executed.with_suffix(".failed.txt").exists()
 
 
+def test_git_sees_nothing_of_a_run(home: Home, tmp_path: Path):
+    "Runs and executed notebooks leave a clone as it was."
+    git = lambda *words: subprocess.run(["git", "-C", str(tmp_path / "clone"), *words], capture_output=True, text=True, check=True).stdout
+    if subprocess.run(["git", "clone", "-q", str(ROOT), str(tmp_path / "clone")]).returncode: pytest.skip("this is no git repository")
+    home.environment |= {"CHIP_HOME": str(tmp_path / "clone"), "PYTHONPATH": str(tmp_path / "clone")}
+    for _ in range(2): assert home.chip("run", "smoke").returncode == 0
+    for _ in range(2): subprocess.run([sys.executable, "-m", "papermill", "nbs/05_metrics.ipynb", "out.ipynb", "--no-progress-bar"], cwd=tmp_path / "clone", env=home.environment, capture_output=True, check=True)
+    assert (tmp_path / "clone" / "reports" / "smoke" / "index.html").is_file() and (tmp_path / "clone" / "out.ipynb").is_file()
+    assert git("status", "--porcelain") == ""
+
+
 def test_why_does_nothing(home: Home):
     assert "2 of 2 phases would be run" in home.chip("run", "smoke", "--why").stdout and sorted(p.name for p in home.folder.iterdir()) == ["data", "nbs"]
     assert home.chip("run", "smoke").returncode == 0
