@@ -93,7 +93,7 @@ def embed_views(
     device, shown = pick_device(settings.device), looks(views, mirror)
     encoder = encoder.to(device).eval()
     names = [view if not mirrored else f"{view}-mirror" for view, mirrored in shown]
-    stores = [cache_for(encoder, device, settings.precision, view="" if name == "centre" else name) for name in names]
+    stores = [cache_for(encoder, device, settings.precision, view=name) for name in names]
     known = [store.get(set(rows["sha256"])) for store in stores]
     lacking = [not found.keys() >= set(rows["sha256"]) for found in known]
     new = rows[[any(key not in found for found in known) for key in rows["sha256"]]].drop_duplicates("sha256")

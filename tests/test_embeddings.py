@@ -1,0 +1,117 @@
+"Embedding as it meets the world: killed processes, two at once, full disks, caches that can only be read."
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for i in range(160): Image.fromarray(rng.integers(0, 256, (40, 44, 3), dtype=np.uint8)).save(folder / f"{i:03d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(pictures: Path) -> pd.DataFrame:
+    paths = sorted(pictures.glob("*.png"))
+    return pd.DataFrame({"path": [p.name for p in paths], "sha256": [hashlib.sha256(p.read_bytes()).hexdigest() for p in paths]})
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    from chip.encoders import load_encoder
+
+    return load_encoder("efficientnet_lite0", size=32)
+
+
+@contextlib.contextmanager
+def mounted(place: Path, size: str) -> Iterator[Path]:
+    "A file system in memory, of a given size; skips where none may be mounted."
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)], capture_output=True, text=True)
+    if done.returncode: pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    try: yield place
+    finally: subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_killed_at_random_moments(pictures: Path):
+    "Whatever a kill interrupts, the result is the same to the last byte, nothing is there twice, and at most one shard is computed again."
+    done = subprocess.run([sys.executable, str(ROOT / "tests" / "embed_killed.py"), str(pictures), "--kills", "6", "--shard", "16", "--size", "32"],
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert done.stdout, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == 0 and result["byte_identical"] and result["kept"] == 160 and result["kept_twice"] == 0 and result["kills"] > 0, result
+
+
+def test_two_at_once(pictures: Path, tmp_path: Path):
+    "Two processes that fill one cache at the same time both give what one alone gives."
+    code = ("import sys, hashlib, pandas as pd; from pathlib import Path; from chip.embeddings import embed; from chip.encoders import load_encoder;"
+            f"paths = sorted(Path({str(pictures)!r}).glob('*.png'));"
+            "table = pd.DataFrame({'path': [p.name for p in paths], 'sha256': [hashlib.sha256(p.read_bytes()).hexdigest() for p in paths]});"
+            f"rows = embed(table, {str(pictures)!r}, load_encoder('efficientnet_lite0', size=32), device='cpu', cache=Path(sys.argv[1]), progress=False);"
+            "print(hashlib.sha256(rows.tobytes()).hexdigest())")
+    start = lambda cache: subprocess.Popen([sys.executable, "-c", code, str(tmp_path / cache)], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
+    both = [start("shared"), start("shared")]
+    said = [process.communicate()[0] for process in both]
+    alone = start("alone").communicate()[0]
+    assert len(alone) == 65 and said == [alone, alone]
+
+
+def test_full_disk(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    "The disk fills up: an error says so, the shards before it stay, and with more room the run goes on from there."
+    from chip import embeddings
+
+    monkeypatch.setattr(embeddings, "SHARD", 16)
+    how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
+    calm = embeddings.embed(table, cache=tmp_path / "calm", **how)
+    with mounted(tmp_path / "small", "400k") as small:
+        with pytest.raises(embeddings.CacheError, match="no room for embeddings in .* MB free. Shards written before are kept"): embeddings.embed(table, cache=small, **how)
+        kept = int(embeddings.cache_table(small)["images"].sum())
+        assert 16 <= kept < 160 and not list(small.glob("*/*.part"))
+        subprocess.run(["mount", "-o", "remount,size=8m", str(small)], check=True)
+        fresh = table[embeddings.EmbeddingCache(next(small.glob("*"))).find(table["sha256"]).missing]
+        assert len(fresh) == 160 - kept
+        assert np.array_equal(embeddings.embed(table, cache=small, **how), calm)
+
+
+def test_read_only_cache(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path):
+    "A cache that can only be read serves what it has; for what it lacks, the error comes before the work."
+    from chip import embeddings
+
+    how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
+    with mounted(tmp_path / "fixed", "8m") as fixed:
+        first = embeddings.embed(table[:40], cache=fixed, **how)
+        subprocess.run(["mount", "-o", "remount,ro", str(fixed)], check=True)
+        assert np.array_equal(embeddings.embed(table[:40], cache=fixed, **how), first)
+        with pytest.raises(embeddings.CacheError, match="cannot be kept in .*read-only.*CHIP_HOME"): embeddings.embed(table, cache=fixed, **how)
+        subprocess.run(["mount", "-o", "remount,rw", str(fixed)], check=True)
+        assert np.array_equal(embeddings.embed(table, cache=fixed, **how)[:40], first)
+
+
+def test_weights_of_another_shape(pictures: Path, table: pd.DataFrame, tmp_path: Path):
+    "Weights that do not fit are named before any work; others than before are other embeddings, and both are kept."
+    import torch
+
+    from chip import embeddings
+    from chip.encoders import load_encoder
+
+    narrow = load_encoder("resnet18", "random", size=32)
+    state = {name: tensor[:1] if name == "backbone.layer1.0.conv1.weight" else tensor for name, tensor in narrow.state_dict().items()}
+    torch.save({name.removeprefix("backbone."): tensor for name, tensor in state.items()}, tmp_path / "w.pth")
+    with pytest.raises(ValueError, match="'layer1.0.conv1.weight' has shape .1, 64, 3, 3., expected .64, 64, 3, 3."): load_encoder("resnet18", str(tmp_path / "w.pth"))
+    how = dict(root=pictures, device="cpu", cache=tmp_path / "cache", progress=False)
+    one, two = (embeddings.embed(table[:8], encoder=load_encoder("resnet18", "random", size=32, seed=seed), **how) for seed in (0, 1))
+    assert not np.allclose(one, two) and embeddings.cache_table(tmp_path / "cache")["images"].tolist() == [8, 8]
+    assert np.array_equal(embeddings.embed(table[:8], encoder=load_encoder("resnet18", "random", size=32), **how), one)
