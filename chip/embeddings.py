@@ -16,6 +16,7 @@ import copy
 import errno
 import hashlib
 import json
+import logging
 import os
 import pickle
 import re
@@ -854,22 +855,24 @@ class RayReader:
     def __call__(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {"batch": np.array([pickle.dumps(self.work[int(i)]) for i in given["id"]], dtype=object)}
 
-# %% ../nbs/04_embeddings.ipynb #40d05d91
+# %% ../nbs/04_embeddings.ipynb #cd321251
 def ray_results(work: Work, encoder: Encoder, how: How) -> Iterator[Done]:
     "All batches, computed on a Ray cluster, in any order. Raises ConnectionError where there is none."
     import ray
 
     with ray_cluster(how.engine):
         ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         has = ray.cluster_resources()
         gpus, cores = int(has.get("GPU", 0)) if how.chosen.type == "cuda" else 0, max(int(has.get("CPU", 1)), 1)
         given = {"work": ray.put(work), "encoder": ray.put(copy.deepcopy(encoder).cpu()), "how": how}
         pieces = max(-(-len(work) // (1 if gpus else ON_RAY)), 1)
-        data = ray.data.range(len(work), override_num_blocks=pieces)
+        data = ray.data.from_items([{"id": i} for i in range(len(work))], override_num_blocks=pieces)  # a range would need a core to be read
+        actors = ray.data.ActorPoolStrategy
         if gpus:
-            data = data.map_batches(RayReader, fn_constructor_kwargs={"work": given["work"]}, batch_size=1, num_cpus=1, concurrency=max(cores - gpus, 1))
-            data = data.map_batches(RayEncoder, fn_constructor_kwargs=given, batch_size=1, num_cpus=0.5, num_gpus=1, concurrency=gpus)
-        else: data = data.map_batches(RayEncoder, fn_constructor_kwargs=given, batch_size=ON_RAY, num_cpus=1, concurrency=min(cores, pieces))
+            data = data.map_batches(RayReader, fn_constructor_kwargs={"work": given["work"]}, batch_size=1, num_cpus=1, compute=actors(size=max(cores - gpus, 1)))
+            data = data.map_batches(RayEncoder, fn_constructor_kwargs=given, batch_size=1, num_cpus=0.5, num_gpus=1, compute=actors(size=gpus))
+        else: data = data.map_batches(RayEncoder, fn_constructor_kwargs=given, batch_size=ON_RAY, num_cpus=1, compute=actors(size=min(cores, pieces)))
         for row in data.iter_rows(): yield pickle.loads(row["done"])
 
 

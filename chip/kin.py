@@ -112,7 +112,7 @@ def _look(
     "Decodes pictures once, encodes what is asked of them, and adds it to what is known; what is computed is kept even when it breaks off."
     views = list(dict.fromkeys(view for view, *_ in todo))
     crops = [view_crop(encoder.spec, view) for view in views]
-    loader = image_loader(study.paths(new), lambda picture: tuple(crop(picture) for crop in crops), settings.batch_size, pick_workers(settings.workers, encoder.mean.device))
+    loader = image_loader(study.paths(new), lambda picture: tuple(crop(picture) for crop in crops), settings.batch_size or 64, pick_workers(settings.workers, encoder.mean.device))
     keys, waiting = list(new["sha256"]), []
 
     def write() -> None:

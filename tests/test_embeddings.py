@@ -115,3 +115,44 @@ def test_weights_of_another_shape(pictures: Path, table: pd.DataFrame, tmp_path:
     one, two = (embeddings.embed(table[:8], encoder=load_encoder("resnet18", "random", size=32, seed=seed), **how) for seed in (0, 1))
     assert not np.allclose(one, two) and embeddings.cache_table(tmp_path / "cache")["images"].tolist() == [8, 8]
     assert np.array_equal(embeddings.embed(table[:8], encoder=load_encoder("resnet18", "random", size=32), **how), one)
+
+
+def test_a_worker_is_lost(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    "Through Ray, with one of its workers killed after the first results: the bytes of the local engine, in the same cache."
+    pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
+    import signal
+
+    import psutil
+
+    from chip import embeddings
+
+    how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
+    calm = embeddings.embed(table, cache=tmp_path / "calm", **how)
+    workers = lambda: [p for p in psutil.Process().children(recursive=True) if "RayEncoder" in " ".join(p.cmdline())]
+    through, killed = embeddings.ray_results, []
+
+    def disturbed(*arguments) -> Iterator[embeddings.Done]:
+        for done in through(*arguments):
+            if not killed and (found := workers()):
+                os.kill(found[0].pid, signal.SIGKILL)
+                killed.append(found[0].pid)
+            yield done
+
+    monkeypatch.setattr(embeddings, "ray_results", disturbed)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert np.array_equal(embeddings.embed(table, cache=tmp_path / "ray", engine="ray", **how), calm) and killed
+    assert embeddings.cache_table(tmp_path / "ray")["key"].tolist() == embeddings.cache_table(tmp_path / "calm")["key"].tolist()
+    assert np.array_equal(embeddings.embed(table, cache=tmp_path / "ray", **how), calm)
+    with pytest.raises(ConnectionError, match="engine=127.0.0.1:1: there is no cluster"): embeddings.embed(table[:1], cache=tmp_path / "none", engine="127.0.0.1:1", **how)
+
+
+def test_tar_files(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path):
+    "Pictures inside a tar file are found under the same content, and embedded without being unpacked."
+    import tarfile
+
+    from chip import embeddings
+
+    with tarfile.open(tmp_path / "all.tar", "w") as file: file.add(pictures, ".")
+    inside = table.assign(path="all.tar/" + table["path"])[:20]
+    first = embeddings.embed(inside, tmp_path, encoder, device="cpu", cache=tmp_path / "cache", progress=False)
+    assert len(first) == 20 and np.array_equal(embeddings.embed(table[:20], pictures / "gone", encoder, device="cpu", cache=tmp_path / "cache", progress=False), first)
