@@ -18,13 +18,9 @@ from urllib.error import URLError
 
 import numpy as np
 import safetensors.torch
-import timm
 import torch
-import torchvision
 from PIL import Image
 from torch import nn
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms import functional as TF
 
 from .taxonomy import home
 
@@ -61,7 +57,9 @@ _TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "c
 
 def _from_torchvision(name: str) -> EncoderSpec:
     "The spec of a torchvision classifier: its newest ImageNet-1k weights with the transform they were evaluated with."
-    members = torchvision.models.get_model_weights(name)
+    from torchvision import models  # here and below not at the top: it takes seconds, which who only reads tables should not wait for
+
+    members = models.get_model_weights(name)
     best = members.IMAGENET1K_V2 if "IMAGENET1K_V2" in members.__members__ else members.IMAGENET1K_V1
     seen = best.transforms()
     return EncoderSpec(name, "torchvision", _width(name), seen.crop_size[0], seen.resize_size[0], tuple(seen.mean),
@@ -70,7 +68,9 @@ def _from_torchvision(name: str) -> EncoderSpec:
 
 def _width(name: str) -> int:
     "Width of a torchvision classifier's last layer, read off the model without allocating it."
-    with torch.device("meta"): return _head(torchvision.models.get_model(name))[1].in_features
+    from torchvision import models
+
+    with torch.device("meta"): return _head(models.get_model(name))[1].in_features
 
 # %% ../nbs/03_encoders.ipynb #1699130a
 def _head(model: nn.Module) -> tuple[str, nn.Linear]:
@@ -106,6 +106,8 @@ def encoder_spec(
 
 def _from_timm(name: str) -> EncoderSpec:
     "The spec of `timm:<name>`, from timm's own configuration of that model."
+    import timm
+
     model_name = name.removeprefix("timm:")
     if not timm.is_model(model_name):
         near = difflib.get_close_matches(model_name, timm.list_models(), n=1)
@@ -121,6 +123,9 @@ def crop_for(
     spec: EncoderSpec,  # says to which size
 ) -> Callable[[Image.Image], torch.Tensor]:  # RGB picture → (3, size, size) uint8
     "The centre crop of an encoder, as bytes; the encoder normalises by itself."
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms import functional as TF
+
     how = InterpolationMode.BICUBIC if spec.interpolation == "bicubic" else InterpolationMode.BILINEAR
 
     def crop(picture: Image.Image) -> torch.Tensor:
@@ -167,13 +172,23 @@ def _pretrained(spec: EncoderSpec, weights: str) -> dict[str, torch.Tensor]:
     "The named ImageNet weights as a state dict."
     if spec.source == "package": return _packaged(spec)
     if spec.source == "timm":
+        import timm
+
         try: return timm.create_model(spec.name.removeprefix("timm:"), pretrained=True).state_dict()
         except Exception as error:
             raise ConnectionError(f"timm could not fetch the weights of '{spec.name}' ({type(error).__name__}). "
                                   "Name a local file with -p weights=FILE, or use -p weights=random") from error
-    members = torchvision.models.get_model_weights(spec.name).__members__
+    members = _members(spec)
     chosen = members[spec.weights if weights == "pretrained" else weights]
     return _read_weights(_download(chosen.url, weights_folder() / Path(chosen.url).name))
+
+
+def _members(spec: EncoderSpec) -> dict:
+    "The weights that torchvision has for an encoder, by name; none for others'."
+    if spec.source != "torchvision": return {}
+    from torchvision import models
+
+    return models.get_model_weights(spec.name).__members__
 
 
 def _not_installed(spec: EncoderSpec) -> ModuleNotFoundError:
@@ -259,7 +274,12 @@ def load_encoder(
 
 def _classifier(spec: EncoderSpec) -> nn.Module:
     "The architecture with its last layer, freshly initialised."
-    if spec.source == "torchvision": return torchvision.models.get_model(spec.name)
+    if spec.source == "torchvision":
+        from torchvision import models
+
+        return models.get_model(spec.name)
+    import timm
+
     return timm.create_model(spec.name.removeprefix("timm:") if spec.source == "timm" else f"tf_{spec.name}")
 
 
@@ -278,7 +298,7 @@ def check_weights(
     weights: str,       # as for `load_encoder`
 ) -> None:
     "Raises ValueError, FileNotFoundError or ModuleNotFoundError for weights that this encoder cannot have here; loads and downloads nothing."
-    members = torchvision.models.get_model_weights(spec.name).__members__ if spec.source == "torchvision" else ()
+    members = _members(spec)
     if weights in ("pretrained", "random", *members):
         if spec.source == "package" and weights == "pretrained" and not importlib.util.find_spec(spec.weights): raise _not_installed(spec)
     elif not _names_file(weights):

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from .encoders import Encoder
 from .hierarchy import LEVELS, Hierarchy, build_hierarchy, class_means, run_phase1, unit_rows
 from .inference import best_member, class_probabilities, level_scores, summed
-from .kin import KIN_ENCODERS, KinSettings, Metric, Nodes, embed_views, fit_metric, fit_placer, holding, hypotheses, kin_encoders, node_posterior, seen_prototypes
+from .kin import KIN_ENCODERS, VIEWS, KinSettings, Metric, Nodes, embed_views, fit_metric, fit_placer, holding, hypotheses, kin_encoders, node_posterior, seen_prototypes
 from .metrics import holds_kin, kin_matrix, paired_difference
 from .settings import Run, Settings, check_parameters, save_figure, save_table
 from .sources import data_packs, publish
@@ -208,16 +208,15 @@ def search(m: Material, encoders: tuple[str, ...], fits: Sequence[KinSettings], 
 
 # %% ../nbs/66_placing.ipynb #8cfa5362
 def ladder(encoders: tuple[str, ...], how: KinSettings) -> list[Approach]:
-    "Approaches from one look by one encoder to all of it, each step adding one thing; then the whole less one thing each."
-    one, look = encoders[:1], replace(how, views=("centre",), mirror=False)
+    "Approaches from one look by one encoder to all of it, each step adding one thing; then the whole with one thing changed."
+    one = encoders[:1]
     bare, warm = dict(centring="none", metric="plain"), dict(temperature=how.seen_temperature)
-    steps = [Approach("one look, best class", one, replace(look, **bare), "base"), Approach("+ sums", one, replace(look, **bare, **warm), "sum"),
-             Approach("+ views", one, replace(how, **bare, **warm), "sum"), Approach("+ encoders", encoders, replace(how, **bare, **warm), "sum"),
+    steps = [Approach("one look, best class", one, replace(how, **bare), "base"), Approach("+ sums", one, replace(how, **bare, **warm), "sum"), Approach("+ encoders", encoders, replace(how, **bare, **warm), "sum"),
              Approach("+ one middle", encoders, replace(how, metric="plain", centring="one", **warm), "sum"), Approach("+ two middles", encoders, replace(how, metric="plain", **warm), "sum"),
              Approach("+ kin metric", encoders, replace(how, **warm), "sum"), Approach("all of it", encoders, how)]
-    less = [Approach("less views", encoders, look), Approach("less mirrors", encoders, replace(how, mirror=False)), Approach("less encoders", one, how), Approach("one middle", encoders, replace(how, centring="one")),
+    other = [Approach("six looks", encoders, replace(how, views=VIEWS, mirror=True)), Approach("three views", encoders, replace(how, views=VIEWS)), Approach("less encoders", one, how), Approach("one middle", encoders, replace(how, centring="one")),
             Approach("no middle", encoders, replace(how, centring="none")), Approach("principal directions", encoders, replace(how, metric="principal")), Approach("plain cosine", encoders, replace(how, metric="plain"))]
-    return [a for i, a in enumerate(steps + less) if (a.encoders, a.how, a.rule) not in {(b.encoders, b.how, b.rule) for b in (steps + less)[:i]}]
+    return [a for i, a in enumerate(steps + other) if (a.encoders, a.how, a.rule) not in {(b.encoders, b.how, b.rule) for b in (steps + other)[:i]}]
 
 # %% ../nbs/66_placing.ipynb #784756c7
 def place_unseen(m: Material, approach: Approach) -> tuple[list[np.ndarray], list[np.ndarray]]:  # chosen targets at each level: of class means; of photos
@@ -305,7 +304,7 @@ def one_out_cosines(said: Sequence[np.ndarray], classes: np.ndarray, centred: bo
 # %% ../nbs/66_placing.ipynb #5f55766f
 def seen_hits(m: Material, pictures: Pictures) -> dict[str, list[np.ndarray]]:  # method -> at each level (n,) bool
     "Whether pictures of seen classes are recognised: frozen (first encoder: own targets; base level; sums) and the working version."
-    first, how = next(iter(m.encoders)), KinSettings() if len(m.encoders) > 1 else KinSettings(("centre",))
+    first, how = next(iter(m.encoders)), KinSettings()
     plain = frozen_embeddings(pictures.study, pictures.rows, m.encoders[first], m.settings)
     scores = {f"frozen_{rule}": level_scores([plain] * 3, m.h, rule) for rule in ("targets", "base", "sum")}
     placer = fit_placer([m.prototypes[n] for n in m.encoders], [m.means[n] for n in m.encoders], m.nodes, how)

@@ -37,7 +37,7 @@ from pygments.formatters import HtmlFormatter
 import chip
 from .explorer import REFERENCES, d3_source, explorer_data, first_seeds, in_script, methods_in_order, other_rule
 from .hierarchy import LEVEL_NAMES
-from .results import RULE_LABELS, SeedMean, both_right, method_colours, method_label, placement_counts, read_optional, reported, rule_of, seed_mean, wilson_count
+from .results import RULE_LABELS, SeedMean, both_right, main_methods, method_colours, method_label, placement_counts, read_optional, reported, rule_of, seed_mean, wilson_count
 from .runs import PHASES, Phase, Refused, notebooks_folder, read_marker
 from .settings import PROFILES, Run, profiles_table
 from .taxonomy import home
@@ -83,12 +83,13 @@ def _count(number: float) -> str: return f"{number:.0f}" if number == int(number
 def summary_lines(
     run: Run,
 ) -> list[str]:
-    "The key numbers of a run for a terminal."
+    "The key numbers of a run for a terminal: each method by its own rule of inference."
     lines: list[str] = []
     for table, what, show in [("seen", "nearest target is the right one", _percent), ("placements", "unseen classes put among their kin", _count)]:
         summary = read_summary(run, table)
         if summary.empty: continue
         n = f" (of {summary.pop('n').max():.0f})" if "n" in summary else ""
+        summary = summary[[*main_methods(summary.columns.drop("chance")), "chance"]]
         width = max(10, *(len(c) + 2 for c in summary.columns))
         lines.append(f"{what + n:<46}" + "".join(f"{c:>{width}}" for c in summary.columns))
         lines += [f"  {LEVEL_NAMES[level]:<44}" + "".join(f"{show(v):>{width}}" for v in row) for level, row in zip(summary.index, summary.to_numpy())]

@@ -58,7 +58,7 @@ def as_imagenet(folder: Path, per_class: int) -> Path:
 def test_paper_profile_on_a_small_imagenet(tmp_path: Path):
     "ResNet-152 and the paper's whole path, with fewer and smaller pictures and random weights."
     small = ["weights=random", "size=32", "n_val=1", "n_test=1", "epochs=1", "unseen_epochs=1", "k1_min=10", "k1_max=20", "k2_min=3", "k2_max=6",
-             "restarts=2", "final_restarts=5"]
+             "restarts=2", "final_restarts=5", "loss=paper"]
     done = chip(tmp_path / "home", "run", "paper", "--images", str(as_imagenet(tmp_path / "ilsvrc", 4)), *(w for s in small for w in ("-p", s)))
     assert done.returncode == 0, done.stderr
     tables = tmp_path / "home" / "reports" / "paper" / "tables"
@@ -67,4 +67,4 @@ def test_paper_profile_on_a_small_imagenet(tmp_path: Path):
     assert set(seen["n_images"]) == {54} and set(placed["slug"]) == {"giraffe", "kiwi_bird", "tuna"}
     assert sorted(seen[seen["level"] == 0]["n_targets"].unique()) == [54]
     weights = list((tmp_path / "home" / "data" / "runs" / "paper" / "oneshot").rglob("best.safetensors"))
-    assert len(weights) == 6                                                                # three levels, for each of the two losses
+    assert len(weights) == 3

@@ -355,7 +355,8 @@ def test_smoke_again_does_nothing_and_killed_gives_the_same(smoke: Home):
 def test_real_photographs(smoke: Home):
     import pandas as pd
 
-    quick = ["size=128", "epochs=1", "unseen_epochs=1", "n_val=0", "restarts=1", "final_restarts=5", "k1_min=86", "k1_max=90"]
+    quick = ["size=128", "epochs=1", "unseen_epochs=1", "n_val=0", "restarts=1", "final_restarts=5", "k1_min=86", "k1_max=90",
+             "loss=paper", "kin_encoders=efficientnet_lite0"]
     done = smoke.chip("run", "photos", "--images", str(SHARED / "photos"), *(w for q in quick for w in ("-p", q)), real=True)
     assert done.returncode == 0, done.stderr
     placed = smoke.folder / "reports" / "photos" / "tables" / "placements.csv"
