@@ -21,6 +21,7 @@ import os
 import pickle
 import re
 import shutil
+import socket
 import sys
 import tempfile
 import threading
@@ -49,7 +50,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from .encoders import Encoder, EncoderSpec, autocast, crop_for, pick_device
-from .images import UnreadableImage, decode_image, image_loader, open_image, os_reason, usable_cores
+from .images import UnreadableImage, decode_image, file_state, image_loader, open_image, os_reason, read_file, usable_cores
 from .taxonomy import home
 
 # %% ../nbs/04_embeddings.ipynb #fbcf29a1
@@ -83,8 +84,7 @@ class PicturesOnDisk:
     @property
     def identity(self) -> bytes:
         "Which files these are: path, size and time of last change."
-        states = [(p, os.stat(p)) for p in self.paths]
-        return repr([(p, s.st_size, s.st_mtime_ns) for p, s in states]).encode()
+        return repr([(p, *file_state(p)) for p in self.paths]).encode()
 
 
 def load_pictures(
@@ -174,7 +174,7 @@ class Work:
     def read(self, row: int) -> np.ndarray:  # (size, size, 3) uint8
         "One picture. Raises chip.images.UnreadableImage, also where its content is not the one expected."
         path = self.path(row)
-        try: data = Path(path).read_bytes()
+        try: data = read_file(path)
         except OSError as error: raise UnreadableImage(path, os_reason(error)) from error
         if hashlib.sha256(data).hexdigest() != self.key(row): raise UnreadableImage(path, "changed since it was listed: start the run again to list it anew")
         return quick_crop(data, path, self.spec)
@@ -884,8 +884,10 @@ def ray_cluster(engine: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    quiet = {"log_to_driver": False, "logging_level": "error"}
-    try: ray.init(num_cpus=usable_cores(), include_dashboard=False, **quiet) if engine == "ray" else ray.init(address=engine, **quiet)
+    quiet, host = {"log_to_driver": False, "logging_level": "error"}, re.search(r"([^/]+):(\d+)$", engine)
+    try:
+        if host: socket.create_connection((host[1].strip("[]"), int(host[2])), timeout=10).close()  # Ray itself would wait for minutes
+        ray.init(num_cpus=usable_cores(), include_dashboard=False, **quiet) if engine == "ray" else ray.init(address=engine, **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         raise ConnectionError(f"engine={engine}: there is no cluster of Ray's ({(str(error).splitlines() or [''])[0]}); start one with ray start --head, or use engine=ray") from error
     try: yield

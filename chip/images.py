@@ -632,7 +632,7 @@ def check_classes(
     "Raises ValueError where the classes of the splits contradict each other, or a training class has no usable image."
     train, root = set(folder.classes("train")), folder.root
     if bare := set(expected) - train:
-        first = folder.rejected[(folder.rejected["path"] + "/").str.startswith(f"train/{min(bare)}/")]
+        first = folder.rejected[(folder.rejected["path"] + "/").str.startswith((f"train/{min(bare)}/", f"train/{min(bare)}.tar/"))]
         because = f" ({first['path'].iloc[0]}: {first['reason'].iloc[0]})" if len(first) else ""
         needed = f"0 usable images, at least 1 needed{because}; add images or remove the folder"
         raise ValueError(f"{_named(bare)} in '{root / 'train'}': {needed}")
