@@ -879,14 +879,14 @@ def facts_of(run: Run, e: Evidence, cost: Cost) -> dict[str, str]:
 def overview(claims: pd.DataFrame, e: Evidence) -> list[Section]:
     "Scope, method, results."
     counts = claims["verdict"].value_counts()
-    said = "; ".join(f"{counts.get(v, 0)} {v}" for v in VERDICTS)
+    said = ", ".join(f"{v} {counts.get(v, 0)}" for v in VERDICTS)
     lines = claims.set_index("id")
     points = [f"{r['verdict'][0].upper()}{r['verdict'][1:]}: {r['claim']} ({r['where']}) {r['found']}" for i in HEADLINES for r in [lines.loc[i]] if r["verdict"] != CANNOT]
     how = pd.DataFrame([{"based on": e.setting if s == "run" else SOURCES[s], "computed by": source_command(s, e.command)} for s in ("run", *SOURCES)])
     return [
         Section("Scope", [f"CHIP: Contrastive Hierarchical Image Pretraining (Mittal, Jhaveri, Mallick, Ajmera; arXiv 2310.08304): {len(claims)} factual claims of the paper, each tested as far as this run allows. This run: {e.setting}.", *_caution(e)]),
         Section("Method", ["The three phases are built as the paper describes them; every verdict is computed from the paper's own numbers, from its authors' published files, or from this run's tables, by a function that tests try on changed evidence."], table=how),
-        Section("Results", [f"Of {len(claims)} claims: {said}."], points),
+        Section("Results", [f"Verdicts on {len(claims)} claims: {said}."], points),
         Section("Verdicts by part", table=verdict_counts(claims)),
     ]
 

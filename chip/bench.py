@@ -240,7 +240,7 @@ def plain_training(encoder: Encoder, paths: Sequence[Path], targets: torch.Tenso
 def our_training(encoder: Encoder, paths: Sequence[Path], targets: torch.Tensor, how: TrainSettings, device: torch.device) -> None:
     "As Phase 2 does it, from the files on."
     model = copy.deepcopy(encoder).to(device)
-    optimiser = torch.optim.Adam(model.parameters(), lr=how.lr)
+    optimiser = torch.optim.Adam(model.parameters(), lr=how.lr, fused=True)
     lesson = Lesson(load_pictures(paths, encoder, pick_workers(-1, device)), targets, torch.arange(len(paths)))
     for epoch in range(1, how.epochs + 1): train_epoch(model, optimiser, lesson, how, epoch)
 

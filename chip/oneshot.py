@@ -241,7 +241,7 @@ def train_level(
     model = copy.deepcopy(encoder).to(pick_device(device))
     if (history := keep.finished()) is not None:
         return load_weights(model, folder / "best.safetensors").eval(), pd.DataFrame(history)
-    optimiser = torch.optim.Adam(model.parameters(), lr=how.lr)
+    optimiser = torch.optim.Adam(model.parameters(), lr=how.lr, fused=True)
     history = keep.resume(model, optimiser) or _before(model, lesson, held_out, how)
     start = history[-1]["epoch"] + 1
     with tqdm(total=how.epochs * len(lesson), initial=(start - 1) * len(lesson), desc=title, unit="picture", disable=not progress, delay=3) as bar:

@@ -259,7 +259,7 @@ def _caption(path: Path) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(said))))
 
 # %% ../nbs/91_report.ipynb #793f9c01
-KEPT_BESIDE = ("placements", "seen")  # figures that a light report keeps as files too
+KEPT_BESIDE = ("placements", "seen", "collapse")  # figures that a light report keeps as files too
 
 
 def without_photos(name: str) -> str:

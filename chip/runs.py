@@ -44,6 +44,8 @@ import chip
 from .settings import Run, Settings, assigned_names, find_setting, profile_values, save_settings, written_aside
 from .taxonomy import home
 
+sys.modules.setdefault("rfc3987_syntax", None)  # jsonschema would compile a grammar of addresses for two seconds; no notebook is checked for any
+
 # %% ../nbs/90_runs.ipynb #b3b977fb
 @dataclass(frozen=True)
 class Phase:

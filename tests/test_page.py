@@ -101,8 +101,8 @@ def report(tmp_path_factory: pytest.TempPathFactory):
     save_table(run, pd.DataFrame(seen, columns=["method", "seed", "level", "n_images", "n_targets", "n", "top1", "chance"]), "seen", "How often the nearest target is right.")
     figures(run)
     save_table(run, pd.DataFrame({"claim": ["one", "two"], "verdict": ["reproduced", "not reproduced"]}), "claims", "The ledger.")
-    run.path("audit", "summary.md").write_text("Of 2 claims: 1 reproduced; 1 not.")
-    run.path("audit", "summary.html").write_text("<h3>Scope</h3><p>Of 2 claims: 1 reproduced; 1 not.</p>")
+    run.path("audit", "summary.md").write_text("Verdicts on 2 claims: reproduced 1, not 1.")
+    run.path("audit", "summary.html").write_text("<h3>Scope</h3><p>Verdicts on 2 claims: reproduced 1, not 1.</p>")
     write_marker(run, PHASES[0], "done", COST)
     light = shutil.copy(build_report(run, PHASES, light=True), home / "light.html")
     yield {"full": build_report(run, PHASES), "light": Path(light)}
