@@ -368,7 +368,7 @@ def bench_encoder(
         keys = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
         way, crop = OurWay(encoder, on, 10**6), crop_for(encoder.spec)
         work = Work(list(map(str, paths)), keys, encoder.spec, way.batch)
-        some = torch.stack([torch.from_numpy(work.read(i % n)) for i in range(max(way.batch, min(held or n, 1024)))])
+        some = torch.from_numpy(np.stack([work.read(i % n) for i in range(max(way.batch, min(held or n, 1024)))]))
         many = some if not held else some.repeat(-(-held // len(some)), 1, 1, 1)
         plain_batches = lambda: [many[i:i + 64].permute(0, 3, 1, 2).contiguous() for i in range(0, len(many), 64)]
         flat = copy.deepcopy(encoder).to(memory_format=torch.contiguous_format).eval()

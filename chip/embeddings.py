@@ -6,10 +6,11 @@
 __all__ = ['BACKENDS', 'WORTH_IT', 'Run', 'CPU_BATCH', 'GPU_BATCH', 'MAPPED', 'SHARD', 'GIVE_UP', 'ON_RAY', 'encode',
            'PicturesOnDisk', 'load_pictures', 'crop_box', 'quick_crop', 'Batch', 'packed', 'Work', 'fold_batch_norms',
            'pick_backend', 'FromBytes', 'eager_run', 'openvino_run', 'out_of_memory', 'by_halves', 'largest_batch',
-           'GraphRun', 'cudnn_choice', 'batch_shape', 'ready', 'Done', 'in_order', 'one_thread_each', 'on_processor',
-           'on_gpus', 'devices_for', 'cache_folder', 'CacheError', 'Found', 'EmbeddingCache', 'cache_for',
-           'cache_table', 'prune_cache', 'LostPictures', 'plan_line', 'embed', 'How', 'local_results', 'pick_workers',
-           'keep', 'check_engine', 'RayEncoder', 'RayReader', 'ray_results', 'ray_cluster']
+           'conv_relu', 'conv_add_relu', 'FusedBlock', 'fuse_blocks', 'GraphRun', 'with_fused_blocks', 'cudnn_choice',
+           'batch_shape', 'ready', 'Done', 'in_order', 'one_thread_each', 'on_processor', 'on_gpus', 'devices_for',
+           'cache_folder', 'CacheError', 'Found', 'EmbeddingCache', 'cache_for', 'cache_table', 'prune_cache',
+           'LostPictures', 'plan_line', 'embed', 'How', 'local_results', 'pick_workers', 'keep', 'check_engine',
+           'RayEncoder', 'RayReader', 'ray_results', 'ray_cluster']
 
 # %% ../nbs/04_embeddings.ipynb #df00ea54
 import copy
@@ -32,7 +33,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -250,7 +251,7 @@ class FromBytes(nn.Module):
 
     def __init__(self, encoder: Encoder, dtype: torch.dtype = torch.float32):
         super().__init__()
-        size = encoder.spec.size
+        self.size = size = encoder.spec.size
         example = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=torch.channels_last)
         plain = copy.deepcopy(encoder.backbone).cpu().eval()
         self.backbone, self.dtype = fold_batch_norms(plain, example).to(dtype=dtype, memory_format=torch.channels_last), dtype
@@ -328,6 +329,40 @@ def largest_batch(
         start //= 2
         if torch.cuda.is_available(): torch.cuda.empty_cache()
 
+# %% ../nbs/04_embeddings.ipynb #b7b37a3e
+def conv_relu(x: torch.Tensor, conv: nn.Conv2d) -> torch.Tensor:
+    "ReLU of a convolution, in one kernel on a CUDA device."
+    if not x.is_cuda: return torch.relu(conv(x))
+    return torch.cudnn_convolution_relu(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+
+
+def conv_add_relu(x: torch.Tensor, conv: nn.Conv2d, other: torch.Tensor) -> torch.Tensor:
+    "ReLU of a convolution and another tensor added to it, in one kernel on a CUDA device."
+    if not x.is_cuda: return torch.relu(conv(x) + other)
+    return torch.cudnn_convolution_add_relu(x, conv.weight, other, 1.0, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+
+
+class FusedBlock(nn.Module):
+    "A residual block of torchvision's, its norms folded, in as many kernels as it has convolutions."
+
+    def __init__(self, block: nn.Module):  # BasicBlock or Bottleneck
+        super().__init__()
+        self.convs, self.downsample = nn.ModuleList([getattr(block, name) for name in ("conv1", "conv2", "conv3") if hasattr(block, name)]), block.downsample
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        other = x if self.downsample is None else self.downsample(x)
+        for conv in self.convs[:-1]: x = conv_relu(x, conv)
+        return conv_add_relu(x, self.convs[-1], other)
+
+
+def fuse_blocks(backbone: nn.Module) -> nn.Module:
+    "Puts `FusedBlock`s in the place of torchvision's residual blocks whose norms are folded; anything else stays as it is."
+    from torchvision.models.resnet import BasicBlock, Bottleneck
+
+    for name, block in list(backbone.named_modules()):
+        if type(block) in (BasicBlock, Bottleneck) and not any(isinstance(m, nn.BatchNorm2d) for m in block.modules()): backbone.set_submodule(name, FusedBlock(block))
+    return backbone
+
 # %% ../nbs/04_embeddings.ipynb #7298ad77
 class GraphRun:
     "An encoder on a CUDA device as one recorded graph: a batch of fixed shape in, a promise of its embeddings out."
@@ -336,6 +371,7 @@ class GraphRun:
         exact, size = precision == "float32", encoder.spec.size
         self.device, self.stream = device, torch.cuda.Stream(device)
         model = FromBytes(encoder, torch.float32 if exact else torch.bfloat16).to(device).eval()
+        if not exact: model = with_fused_blocks(model, device)
         self.given = torch.zeros(batch, size, size, 3, dtype=torch.uint8, device=device)
         with torch.cuda.device(device), torch.inference_mode(), cudnn_choice(not exact):
             self.stream.wait_stream(torch.cuda.current_stream())
@@ -359,6 +395,22 @@ class GraphRun:
             return rows.numpy()
 
         return wait
+
+
+def with_fused_blocks(model: FromBytes, device: torch.device) -> FromBytes:
+    "The model with cuDNN's fused kernels, or as it is, with a warning, where this build of cuDNN has none or they say something else."
+    size = model.size
+    some = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).to(device)
+    fused = copy.deepcopy(model)
+    fused.backbone = fuse_blocks(fused.backbone)
+    try:
+        with torch.inference_mode(): far = 1 - torch.nn.functional.cosine_similarity(model(some), fused(some)).min().item()
+    except RuntimeError as error:
+        if out_of_memory(error): raise
+        far = float("nan")
+    if far < 1e-3: return fused
+    warnings.warn("cuDNN's fused kernels are not used: they fail here, or do not agree", stacklevel=2)
+    return model
 
 
 @contextmanager
