@@ -370,12 +370,12 @@ def bench_encoder(
         work = Work(list(map(str, paths)), keys, encoder.spec, way.batch)
         some = torch.from_numpy(np.stack([work.read(i % n) for i in range(max(way.batch, min(held or n, 1024)))]))
         many = some if not held else some.repeat(-(-held // len(some)), 1, 1, 1)
-        plain_batches = lambda: [many[i:i + 64].permute(0, 3, 1, 2).contiguous() for i in range(0, len(many), 64)]
+        planes = many.permute(0, 3, 1, 2).contiguous()
         flat = copy.deepcopy(encoder).to(memory_format=torch.contiguous_format).eval()
         ways: dict[str, tuple[int, Callable]] = {
             "plain": (n, lambda: plain_loop(encoder, paths, on)), "timm-style": (n, lambda: timm_loop(encoder, paths, on)), "ours": (n, lambda: way.files(paths, keys)),
             "decode only, plain": (n, lambda: [crop(open_image(p)) for p in paths]), "decode only, ours": (n, lambda: [work.read(i) for i in range(n)]),
-            "encode only, plain": (len(many), lambda: _encoded(flat, plain_batches(), on)), "encode only, ours": (len(many) // way.batch * way.batch, lambda: way.memory(many))}
+            "encode only, plain": (len(many), lambda: _encoded(flat, planes.split(64), on)), "encode only, ours": (len(many) // way.batch * way.batch, lambda: way.memory(many))}
         rows, last = [], {}
         for turn in range(-1, rounds):  # the first turn warms up and does not count
             for label, (count, call) in ways.items():

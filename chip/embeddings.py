@@ -539,6 +539,14 @@ class Found(NamedTuple):
     @property
     def missing(self) -> np.ndarray: return self.shard < 0  # (n,) bool
 
+    def tables(self) -> Iterator[tuple[Path, np.ndarray, np.ndarray]]:
+        "Each shard that holds some of them: its path, its embeddings (rows, width), and the places in the answer that it fills."
+        order = np.argsort(self.shard, kind="stable")
+        for places in np.split(order, np.flatnonzero(np.diff(self.shard[order])) + 1):
+            if not len(places) or self.shard[places[0]] < 0: continue
+            path = self.shards[self.shard[places[0]]]
+            with safe_open(path, "np") as file: yield path, file.get_tensor("embedding"), places
+
 
 def _digests(keys: Iterable[str]) -> np.ndarray:  # (n,) 32 bytes each
     "Hexadecimal SHA-256 sums as bytes."
@@ -591,10 +599,8 @@ class EmbeddingCache:
     def read(self, found: Found, width: int) -> np.ndarray:  # (n, width) float32, zero where missing
         "The embeddings that were found, in the order asked for; a mapped file where they are more than a gigabyte."
         out = _room(len(found.shard), width, self.folder)
-        for i in np.unique(found.shard[~found.missing]):
-            places = np.flatnonzero(found.shard == i)
-            with safe_open(found.shards[i], "np") as file: table = file.get_tensor("embedding")
-            if table.shape[1] != width: raise ValueError(f"cache shard {found.shards[i]} holds embeddings of {table.shape[1]} numbers, expected {width}: remove it")
+        for path, table, places in found.tables():
+            if table.shape[1] != width: raise ValueError(f"cache shard {path} holds embeddings of {table.shape[1]} numbers, expected {width}: remove it")
             out[places] = table[found.row[places]]
         return out
 
@@ -602,9 +608,7 @@ class EmbeddingCache:
         "The embeddings that are there, by content hash. A damaged shard is set aside with a warning."
         keys = sorted(wanted)
         found, there = self.find(keys), {}
-        for i in np.unique(found.shard[~found.missing]):
-            with safe_open(found.shards[i], "np") as file: table = file.get_tensor("embedding")
-            there.update({keys[place]: table[found.row[place]] for place in np.flatnonzero(found.shard == i)})
+        for _, table, places in found.tables(): there.update({keys[place]: table[found.row[place]] for place in places})
         return there
 
 # %% ../nbs/04_embeddings.ipynb #43bc3bf9
