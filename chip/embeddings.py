@@ -7,10 +7,10 @@ __all__ = ['BACKENDS', 'WORTH_IT', 'Run', 'CPU_BATCH', 'GPU_BATCH', 'MAPPED', 'S
            'PicturesOnDisk', 'load_pictures', 'crop_box', 'quick_crop', 'Batch', 'packed', 'Work', 'fold_batch_norms',
            'pick_backend', 'FromBytes', 'eager_run', 'openvino_run', 'out_of_memory', 'by_halves', 'largest_batch',
            'conv_relu', 'conv_add_relu', 'FusedBlock', 'fuse_blocks', 'GraphRun', 'with_fused_blocks', 'cudnn_choice',
-           'batch_shape', 'ready', 'Done', 'in_order', 'one_thread_each', 'on_processor', 'on_gpus', 'devices_for',
-           'cache_folder', 'CacheError', 'Found', 'EmbeddingCache', 'cache_for', 'cache_table', 'prune_cache',
-           'LostPictures', 'plan_line', 'embed', 'How', 'local_results', 'pick_workers', 'keep', 'check_engine',
-           'RayEncoder', 'RayReader', 'ray_results', 'ray_cluster']
+           'batch_shape', 'BackendFailed', 'ready', 'Done', 'in_order', 'one_thread_each', 'on_processor', 'on_gpus',
+           'devices_for', 'cache_folder', 'CacheError', 'Found', 'EmbeddingCache', 'cache_for', 'cache_table',
+           'prune_cache', 'LostPictures', 'plan_line', 'embed', 'How', 'local_results', 'pick_workers', 'keep',
+           'check_engine', 'RayEncoder', 'RayReader', 'ray_results', 'ray_cluster']
 
 # %% ../nbs/04_embeddings.ipynb #df00ea54
 import copy
@@ -421,7 +421,7 @@ def cudnn_choice(
     flags = torch.backends.cudnn.flags(enabled=True, benchmark=fast, deterministic=True, allow_tf32=fast)
     with flags: yield
 
-# %% ../nbs/04_embeddings.ipynb #35aac0c9
+# %% ../nbs/04_embeddings.ipynb #ceb1cb9f
 CPU_BATCH, GPU_BATCH = 4, 512  # pictures
 
 
@@ -434,6 +434,10 @@ def batch_shape(
     return min(asked or most, most)
 
 
+class BackendFailed(RuntimeError):
+    "A backend cannot take a network; another one may."
+
+
 def ready(
     encoder: Encoder,
     device: torch.device,     # with its number, where there are several
@@ -442,10 +446,14 @@ def ready(
     backend: str = "eager",   # one of BACKENDS
     threads: int = 1,         # that call it at once, on a processor
 ) -> tuple[int, Run]:         # pictures in a batch, and what encodes one
-    "An encoder made fast for one device. It does not change with the encoder given."
-    if backend == "graph": return largest_batch(lambda n: GraphRun(encoder, device, precision, n), batch)
-    make = {"eager": eager_run, "openvino": openvino_run}[backend]
-    return batch, make(encoder, device, precision, batch, threads)
+    "An encoder made fast for one device. It does not change with the encoder given. Raises BackendFailed, MemoryError."
+    if backend == "eager": return batch, eager_run(encoder, device, precision, batch, threads)
+    try:
+        if backend == "graph": return largest_batch(lambda n: GraphRun(encoder, device, precision, n), batch)
+        return batch, openvino_run(encoder, device, precision, batch, threads)
+    except MemoryError: raise
+    except Exception as error:  # compilers raise whatever they stumble over in a network they do not know
+        raise BackendFailed(f"{backend} cannot take {encoder.spec.name}: {(str(error).splitlines() or [type(error).__name__])[0]}") from error
 
 # %% ../nbs/04_embeddings.ipynb #33192530
 class Done(NamedTuple):
@@ -772,14 +780,22 @@ def embed(
     check_engine(engine)
     chosen = pick_device(device)
     encoder = encoder.to(chosen).eval()
-    backend = pick_backend(chosen, precision, len(table))
-    store = cache_for(encoder, chosen, precision, cache, backend=backend)
-    how = How(device, chosen, precision, batch_size, workers, backend, engine)
+    how = How(device, chosen, precision, batch_size, workers, pick_backend(chosen, precision, len(table)), engine)
+    try: return _embed(table, Path(root), encoder, how, cache, progress)
+    except BackendFailed as error:
+        if os.environ.get("CHIP_BACKEND"): raise
+        warnings.warn(f"{error}; torch itself computes instead", stacklevel=2)
+        return _embed(table, Path(root), encoder, how._replace(backend="eager"), cache, progress)
+
+
+def _embed(table: pd.DataFrame, root: Path, encoder: Encoder, how: "How", cache: Path | None, progress: bool) -> np.ndarray:
+    "`embed` by one backend, with its cache."
+    store = cache_for(encoder, how.chosen, how.precision, cache, backend=how.backend)
     for _ in range(3):  # more than once only where shards vanish meanwhile
         found = store.find(table["sha256"])
         new = table[found.missing].drop_duplicates("sha256")
         if not len(new): return store.read(found, encoder.spec.width)
-        _embed_new(new, Path(root), encoder, how, store, len(table), progress)
+        _embed_new(new, root, encoder, how, store, len(table), progress)
     raise CacheError(errno.EIO, f"embeddings vanish from {store.folder} as soon as they are written: is another process pruning it?")
 
 
@@ -944,7 +960,7 @@ def ray_cluster(engine: str) -> Iterator[None]:
     try:
         if host: socket.create_connection((host[1].strip("[]"), int(host[2])), timeout=10).close()  # Ray itself would wait for minutes
         ray.init(num_cpus=usable_cores(), include_dashboard=False, **quiet) if engine == "ray" else ray.init(address=engine, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+    except Exception as error:  # Ray raises bare ones where its own processes do not start in time
         raise ConnectionError(f"engine={engine}: there is no cluster of Ray's ({(str(error).splitlines() or [''])[0]}); start one with ray start --head, or use engine=ray") from error
     try: yield
     finally: ray.shutdown()
