@@ -31,6 +31,6 @@ setup(
     include_package_data=True,
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
-    extras_require={"dev": cfg["dev_requirements"].split(), "ray": cfg["ray_requirements"].split()},
+    extras_require={"dev": cfg["dev_requirements"].split(), "ray": cfg["ray_requirements"].split(), "fast": cfg["fast_requirements"].split()},
     entry_points={"console_scripts": [cfg["console_scripts"]]},
 )

@@ -5,10 +5,13 @@
 # %% auto #0
 __all__ = ['GROWTH_KS', 'BENCHMARKS', 'synthetic_means', 'class_points', 'processor', 'plain_sweep', 'our_sweep',
            'compare_sweeps', 'silhouette_difference', 'bench_hierarchy', 'growth_row', 'in_own_process', 'growth',
-           'silhouette_row', 'training_pictures', 'plain_training', 'our_training', 'bench_train', 'run_bench']
+           'silhouette_row', 'training_pictures', 'plain_training', 'our_training', 'bench_train', 'plain_loop',
+           'timm_loop', 'OurWay', 'peak_flops', 'encoder_flops', 'agreement', 'bench_encoder', 'bench_embed',
+           'small_pictures', 'tiny_encoder', 'OwnMemory', 'embed_growth_row', 'embed_growth', 'run_bench']
 
 # %% ../nbs/80_bench.ipynb #8f4f4045
 import copy
+import hashlib
 import json
 import os
 import platform
@@ -17,10 +20,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from threading import Event, Thread
 
 import numpy as np
 import pandas as pd
@@ -29,12 +34,14 @@ from PIL import Image
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from .clusterers import FULL, LINKAGE_SAMPLE, usable_cores
-from .embeddings import load_pictures, pick_workers
-from .encoders import Encoder, crop_for, load_encoder, pick_device
+from .embeddings import Batch, Done, EmbeddingCache, How, Work, batch_shape, embed, keep, load_pictures, on_gpus, on_processor, one_thread_each, pick_backend, pick_workers, ready
+from .encoders import Encoder, EncoderSpec, crop_for, encoder_spec, load_encoder, pick_device
 from .hierarchy import sweep_k
-from .images import open_image
+from .images import image_loader, open_image
 from .losses import paper_loss
 from .oneshot import Lesson, TrainSettings, batches, train_epoch
 from .settings import written_aside
@@ -265,8 +272,212 @@ def bench_train(
     return {"bench": "train", "ratio": middle["ours"] / middle["plain"], "device": torch.cuda.get_device_name() if on.type == "cuda" else processor(), "encoder": encoder,
             "size": size, "batch": batch, "epochs": epochs, "pictures": source, "images_per_second": middle, "rows": rows}
 
+# %% ../nbs/80_bench.ipynb #900bc2d9
+def plain_loop(encoder: Encoder, paths: Sequence[Path], device: torch.device, batch: int = 64) -> np.ndarray:  # (n, width)
+    "The authors' loop: decode a batch in this process, encode it in float32."
+    model, crop = copy.deepcopy(encoder).to(device, memory_format=torch.contiguous_format).eval(), crop_for(encoder.spec)
+    return _encoded(model, (torch.stack([crop(open_image(p)) for p in paths[i:i + batch]]) for i in range(0, len(paths), batch)), device)
+
+
+def timm_loop(encoder: Encoder, paths: Sequence[Path], device: torch.device, batch: int = 64) -> np.ndarray:  # (n, width)
+    "The same network, fed by a DataLoader whose processes decode, one a core."
+    model = copy.deepcopy(encoder).to(device, memory_format=torch.contiguous_format).eval()
+    return _encoded(model, (pictures for pictures, _ in image_loader(paths, crop_for(encoder.spec), batch, usable_cores())), device)
+
+
+def _encoded(model: Encoder, batches: Iterable[torch.Tensor], device: torch.device) -> np.ndarray:
+    "Float32, torch's default layout, batch by batch."
+    with torch.inference_mode():
+        parts = [model.backbone((pictures.to(device, non_blocking=True).float() - model.mean) / model.std).cpu() for pictures in batches]
+    return torch.cat(parts).numpy()
+
+
+class OurWay:
+    "An encoder made ready once, and used as `chip.embeddings.embed` uses it."
+
+    def __init__(self, encoder: Encoder, device: torch.device, n: int, workers: int = -1):
+        self.encoder, self.device, begin = encoder.to(device), device, time.perf_counter()
+        self.how = How(str(device), device, "auto", 0, workers, pick_backend(device, "auto", n))
+        self.threads = usable_cores() if device.type == "cpu" else 1
+        self.batch, self.run = ready(encoder, device, "auto", batch_shape(device), self.how.backend, self.threads)
+        self.seconds = time.perf_counter() - begin
+
+    def results(self, work: Work) -> Iterator[Done]:
+        return on_processor(work, self.run, self.threads) if self.device.type == "cpu" else on_gpus(work, [self.run], pick_workers(self.how.workers, self.device))
+
+    def files(self, paths: Sequence[Path], keys: Sequence[str]) -> np.ndarray:  # (n, width)
+        "From files to shards to embeddings."
+        with tempfile.TemporaryDirectory() as folder:
+            store, work = EmbeddingCache(Path(folder, "cache")), Work(list(map(str, paths)), keys, self.encoder.spec, self.batch)
+            store.prepare()
+            keep(self.results(work), work, store, self.encoder.spec.name, False)
+            return store.read(store.find(keys), self.encoder.spec.width)
+
+    def memory(self, pictures: torch.Tensor) -> None:  # (n, size, size, 3) uint8
+        "Encodes what is in memory, whole batches of it."
+        if self.device.type == "cpu":
+            with one_thread_each(), ThreadPoolExecutor(self.threads) as pool:
+                list(pool.map(lambda i: self.run(pictures[i:i + self.batch])(), range(0, len(pictures) - self.batch + 1, self.batch)))
+        else: list(on_gpus([Batch(pictures[:self.batch], (), ())] * (len(pictures) // self.batch), [self.run], 0))
+
+# %% ../nbs/80_bench.ipynb #d30b4314
+def peak_flops(device: torch.device, half: bool = False) -> float:
+    "Floating-point operations a second that this device reaches in a large product of matrices, best of five."
+    n, kind = (8192, torch.bfloat16 if half else torch.float32) if device.type == "cuda" else (1536, torch.float32)
+    a, best = torch.ones(n, n, device=device, dtype=kind), float("inf")
+    for _ in range(6):
+        begin = time.perf_counter()
+        for _ in range(10 if device.type == "cuda" else 2): a @ a
+        if device.type == "cuda": torch.cuda.synchronize(device)
+        best = min(best, (time.perf_counter() - begin) / (10 if device.type == "cuda" else 2))
+    return 2 * n**3 / best
+
+
+def encoder_flops(encoder: Encoder) -> int:
+    "Floating-point operations for one picture, two for each multiplication and addition."
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        encoder.backbone(torch.zeros(1, 3, encoder.spec.size, encoder.spec.size, device=encoder.mean.device))
+    return counter.get_total_flops()
+
+
+def agreement(
+    ours: np.ndarray,                # (n, width)
+    plain: np.ndarray,               # (n, width)
+    targets: np.ndarray | None,      # (k, width); None: there are none, as for weights that know nothing
+) -> dict:                           # smallest cosine, share of pictures with the same nearest target
+    "How well two sets of embeddings of the same pictures agree."
+    unit = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)
+    a, b = unit(ours.astype(np.float64)), unit(plain.astype(np.float64))
+    same = None if targets is None else float((np.argmax(a @ unit(targets).T, 1) == np.argmax(b @ unit(targets).T, 1)).mean())
+    return {"smallest_cosine": float((a * b).sum(1).min()), "same_nearest": same, "targets": 0 if targets is None else len(targets)}
+
+# %% ../nbs/80_bench.ipynb #a3af55b8
+def bench_encoder(
+    name: str,             # of the encoder
+    n: int = 128,          # pictures
+    rounds: int = 3,       # times that all ways take their turn
+    size: int = 0,         # side of the input, pixels; 0: the encoder's own
+    device: str = "auto",  # see `chip.encoders.pick_device`
+    held: int = 0,         # pictures encoded from memory; 0: as many as there are files
+) -> tuple[list[dict], dict]:  # a row for each round and way; what was found
+    "Plain, timm-style and ours on one encoder, taken in turn, from files and in halves."
+    on = pick_device(device)
+    encoder = load_encoder(name, "pretrained" if encoder_spec(name).source == "package" else "random", size).to(on)
+    with tempfile.TemporaryDirectory() as folder:
+        paths, source = training_pictures(n, Path(folder))
+        keys = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+        way, crop = OurWay(encoder, on, 10**6), crop_for(encoder.spec)
+        work = Work(list(map(str, paths)), keys, encoder.spec, way.batch)
+        some = torch.from_numpy(np.stack([work.read(i % n) for i in range(max(way.batch, min(held or n, 1024)))]))
+        many = some if not held else some.repeat(-(-held // len(some)), 1, 1, 1)
+        planes = many.permute(0, 3, 1, 2).contiguous()
+        flat = copy.deepcopy(encoder).to(memory_format=torch.contiguous_format).eval()
+        ways: dict[str, tuple[int, Callable]] = {
+            "plain": (n, lambda: plain_loop(encoder, paths, on)), "timm-style": (n, lambda: timm_loop(encoder, paths, on)), "ours": (n, lambda: way.files(paths, keys)),
+            "decode only, plain": (n, lambda: [crop(open_image(p)) for p in paths]), "decode only, ours": (n, lambda: [work.read(i) for i in range(n)]),
+            "encode only, plain": (len(many), lambda: _encoded(flat, planes.split(64), on)), "encode only, ours": (len(many) // way.batch * way.batch, lambda: way.memory(many))}
+        rows, last = [], {}
+        for turn in range(-1, rounds):  # the first turn warms up and does not count
+            for label, (count, call) in ways.items():
+                begin, busy = time.perf_counter(), time.process_time()
+                last[label] = call()
+                seconds = time.perf_counter() - begin
+                if turn >= 0: rows.append({"encoder": name, "round": turn, "way": label, "images": count, "seconds": seconds, "images_per_second": count / seconds,
+                                           "cpu_seconds": time.process_time() - busy, "load": os.getloadavg()[0]})
+    return rows, _found(rows, way, last, source)
+
+
+def _found(rows: list[dict], way: OurWay, last: dict, source: str) -> dict:
+    "Medians, ratios, agreement and the share of the peak."
+    middle = {w: median(r["images_per_second"] for r in rows if r["way"] == w) for w in dict.fromkeys(r["way"] for r in rows)}
+    peak, flops = peak_flops(way.device, way.device.type == "cuda"), encoder_flops(way.encoder)
+    return {"encoder": way.encoder.spec.name, "size": way.encoder.spec.size, "pictures": source, "backend": way.how.backend, "batch": way.batch, "seconds_to_get_ready": way.seconds,
+            "images_per_second": middle, "over_plain": middle["ours"] / middle["plain"], "over_timm": middle["ours"] / middle["timm-style"],
+            "encode_over_plain": middle["encode only, ours"] / middle["encode only, plain"], "peak_gflops": peak / 1e9, "share_of_peak": middle["encode only, ours"] * flops / peak,
+            **agreement(last["ours"], last["plain"], way.encoder.rows if way.encoder.spec.source == "package" else None)}
+
+# %% ../nbs/80_bench.ipynb #a1df7ed0
+def bench_embed(
+    n: int = 128,               # pictures
+    rounds: int = 3,            # times that all ways take their turn
+    encoders: Sequence[str] = (),  # empty: EfficientNet-Lite0 and ResNet-50 on a CPU, ResNet-152 on a GPU
+    size: int = 0,              # side of the input, pixels; 0: the encoder's own
+    device: str = "auto",       # see `chip.encoders.pick_device`
+    held: int = 0,              # pictures encoded from memory; 0: as many as there are files
+) -> dict:                      # ratio (the smallest over the encoders), device, rows, …
+    "From JPEG files to embeddings: plain, timm-style and ours. Raises AssertionError where ours does not agree with plain."
+    on, rows, found = pick_device(device), [], []
+    for name in encoders or (("resnet152",) if on.type == "cuda" else ("efficientnet_lite0", "resnet50")):
+        new, one = bench_encoder(name, n, rounds, size, device, held)
+        rows += new; found.append(one)
+    for one in found: assert one["smallest_cosine"] >= 0.9995 and (one["same_nearest"] is None or one["same_nearest"] >= 0.999), f"ours does not agree with plain: {one}"
+    return {"bench": "embed", "ratio": min(one["over_plain"] for one in found), "device": torch.cuda.get_device_name() if on.type == "cuda" else processor(), "encoders": found, "rows": rows}
+
+# %% ../nbs/80_bench.ipynb #162636bf
+def small_pictures(n: int, folder: Path) -> pd.DataFrame:  # path, sha256, bytes
+    "Writes n different JPEG files of 48 × 40 pixels, a thousand to a folder, or finds them; few random numbers make many pictures."
+    rng, rows = np.random.default_rng(0), {"path": [], "sha256": [], "bytes": []}
+    noise = Image.fromarray(rng.integers(0, 256, (1024, 1024, 3), dtype=np.uint8)).resize((4096, 4096), Image.Resampling.BILINEAR)
+    for i in range(n):
+        path = folder / f"{i // 1000:04d}" / f"{i:07d}.jpg"
+        if i % 1000 == 0: path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            x, y = i % 1009 * 4, i // 1009 * 4
+            noise.crop((x, y % 4000, x + 48, y % 4000 + 40)).save(path, quality=75)
+        data = path.read_bytes()
+        for name, value in zip(rows, (path.relative_to(folder).as_posix(), hashlib.sha256(data).hexdigest(), len(data)), strict=True): rows[name].append(value)
+    return pd.DataFrame(rows).astype({"path": "string[pyarrow]", "sha256": "string[pyarrow]"})
+
+
+def tiny_encoder(width: int = 32) -> Encoder:
+    "A network of one convolution, for 32 pixels: next to nothing."
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        backbone = nn.Sequential(nn.Conv2d(3, width, 8, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return Encoder(backbone, EncoderSpec("tiny", "none", width, 32, 36, (0.5,) * 3, (0.5,) * 3, "bilinear", "random"), None).eval()
+
+
+class OwnMemory(Thread):
+    "Watches the anonymous memory of this process, twenty times a second; `peak` in megabytes."
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.peak, self.ended = 0.0, Event()
+
+    @staticmethod
+    def now() -> float: return int(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon")).split()[1]) / 1e3
+
+    def run(self) -> None:
+        while not self.ended.wait(0.05): self.peak = max(self.peak, self.now())
+
+# %% ../nbs/80_bench.ipynb #2b66cd51
+def embed_growth_row(
+    n: int,        # pictures
+    folder: str,   # gets them, and is used again for the next size
+) -> dict:
+    "One line of the table, measured in this process: embedding n small pictures, and then asking for them again."
+    begin = time.perf_counter()
+    table, encoder = small_pictures(n, Path(folder, "pictures")), tiny_encoder()
+    made, watch, row = time.perf_counter() - begin, OwnMemory(), {}
+    before = watch.now()
+    watch.start()
+    with tempfile.TemporaryDirectory(dir=folder) as cache:
+        for what in ("embed", "again"):
+            begin = time.perf_counter()
+            out = embed(table, Path(folder, "pictures"), encoder, device="cpu", cache=Path(cache))
+            row[f"{what}_seconds"] = time.perf_counter() - begin
+        shards = len(list(Path(cache).glob("*/*.safetensors")))
+    watch.ended.set(); watch.join()
+    return {"images": n, "distinct": int(table["sha256"].nunique()), "mb": float(table["bytes"].sum() / 1e6), "making_them_seconds": made, **row, "ms_per_image": row["embed_seconds"] / n * 1e3,
+            "own_memory_before_mb": before, "own_memory_grown_mb": watch.peak - before, "answer_mb": out.nbytes / 1e6, "shards": shards}
+
+
+def embed_growth(sizes: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000), folder: str | None = None) -> pd.DataFrame:
+    "Time and memory of embedding for growing numbers of pictures; one row a size. The pictures of a million need 8 GB of disk."
+    with tempfile.TemporaryDirectory() as own: return pd.DataFrame([in_own_process("embed_growth_row", n, folder or own) for n in sizes])
+
 # %% ../nbs/80_bench.ipynb #4a3defe1
-BENCHMARKS: dict[str, Callable[..., dict]] = {"hierarchy": bench_hierarchy, "train": bench_train}
+BENCHMARKS: dict[str, Callable[..., dict]] = {"hierarchy": bench_hierarchy, "train": bench_train, "embed": bench_embed}
 
 
 def run_bench(

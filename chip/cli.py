@@ -6,7 +6,7 @@
 __all__ = ['LONG', 'FETCHES', 'BENCHES', 'COMMANDS', 'nearest', 'Once', 'Parser', 'parse_parameters', 'make_absolute',
            'values_of', 'settings_of', 'report_summary', 'run_command', 'why_command', 'sweep_of', 'sweep_command',
            'compare_command', 'report_command', 'profile_lines', 'profiles_command', 'fetch_command', 'bench_command',
-           'make_parser', 'main']
+           'cache_lines', 'cache_command', 'make_parser', 'main']
 
 # %% ../nbs/99_cli.ipynb #92809bb0
 import argparse
@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
+
+import pandas as pd
 
 from . import __version__
 from .runs import (PHASES, Outcome, Phase, PhaseFailed, Refused, check_asked, check_run, check_writable, duration, explain, locked, notebooks_folder,
@@ -107,6 +109,9 @@ def values_of(
         if "images" in given: raise Refused("pictures are given twice, by --images and by -p images: leave one out")
         if not arguments.images: raise Refused("--images '': expected a folder with train/<class>/<picture>")
         given["images"] = arguments.images
+    if getattr(arguments, "ray", None) is not None and arguments.command == "run":
+        if "engine" in given: raise Refused("who computes embeddings is given twice, by --ray and by -p engine: leave one out")
+        given["engine"] = "ray" if arguments.ray == "local" else arguments.ray
     file = {} if arguments.settings is None else read_settings_file(arguments.settings)
     profile = _one_of_two("profile", arguments.profile, arguments.settings, file.pop("profile", None))
     name = _one_of_two("name", arguments.name, arguments.settings, file.pop("name", None))
@@ -249,7 +254,7 @@ def profiles_command(arguments: argparse.Namespace, notebooks: Path, phases: tup
     print(settings_yaml(arguments.yaml), end="", flush=True)
 
 # %% ../nbs/99_cli.ipynb #5835b8f0
-FETCHES, BENCHES = ("authors",), ("hierarchy", "train")
+FETCHES, BENCHES = ("authors",), ("hierarchy", "train", "embed")
 
 
 def fetch_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
@@ -273,6 +278,32 @@ def bench_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[
     from chip.bench import run_bench
 
     run_bench(arguments.name, arguments.json)
+
+# %% ../nbs/99_cli.ipynb #d65807d8
+def cache_lines(
+    table: pd.DataFrame,  # as `chip.embeddings.cache_table` gives it
+    now: float,           # seconds since 1970
+) -> list[str]:
+    "The cache, one line a combination, the largest first."
+    lines = []
+    for row in table.sort_values("mb", ascending=False).to_dict("records"):
+        how = ", ".join(filter(None, (f"{row['size']} pixels", row["view"], row["precision"], row["device"], row["backend"])))
+        lines += [f"{row['key']}", f"    {row['encoder']}: {row['images']:,} images, {row['mb']:,.1f} MB, {how}; last written {(now - row['used']) / 86_400:.0f} days ago"]
+    return lines + [f"{len(table)} combinations, {table['images'].sum():,} embeddings, {table['mb'].sum():,.1f} MB"]
+
+
+def cache_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
+    "chip cache"
+    from chip.embeddings import cache_folder, cache_table, prune_cache
+
+    if arguments.older is not None and not arguments.older >= 0: raise Refused(f"--older {arguments.older:g}: expected a number of days, 0 or more")
+    if arguments.prune or arguments.remove or arguments.older is not None:
+        known = list(cache_table()["key"])
+        for key in arguments.remove:
+            if key not in known: raise Refused(f"the cache holds nothing by the name '{key}'{nearest(key, known)}; chip cache lists it")
+        files, size = prune_cache(keys=arguments.remove, older=float("inf") if arguments.older is None else arguments.older)
+        return _say(f"{shown(cache_folder())}: {files} files removed, {size:,.1f} MB")
+    _say("\n".join([f"{shown(cache_folder())}:", *cache_lines(cache_table(), time.time())]))
 
 # %% ../nbs/99_cli.ipynb #f2a57e46
 def _add_sweep(commands: argparse._SubParsersAction) -> None:
@@ -305,6 +336,7 @@ def make_parser() -> Parser:
     run.add_argument("--name", help="name of the run and its report (default: the profile's)")
     run.add_argument("--fresh", action="store_true", help="forget what earlier runs of this name have done")
     run.add_argument("--why", action="store_true", help="only say which phases would be run, and what makes it so")
+    run.add_argument("--ray", metavar="ADDRESS", help="compute embeddings on the Ray cluster at this address; local: on this machine, through Ray (-p engine)")
     run.set_defaults(call=run_command, parser=run)
     _add_sweep(commands)
     compare = commands.add_parser("compare", help="what differs between finished runs, in settings and in results")
@@ -315,6 +347,11 @@ def make_parser() -> Parser:
     report.add_argument("name", metavar="NAME", help="name of the run")
     report.add_argument("--light", action="store_true", help="small enough to keep: no photographs, no executed notebooks")
     report.set_defaults(call=report_command, parser=report)
+    cache = commands.add_parser("cache", help="show the embeddings that are kept, or remove some of them")
+    cache.add_argument("--prune", action="store_true", help="remove what killed runs and damage left behind")
+    cache.add_argument("--remove", action="append", default=[], metavar="KEY", help="remove a combination of encoder, weights, crop and precision, as listed")
+    cache.add_argument("--older", type=float, metavar="DAYS", help="remove the combinations that were last written so many days ago")
+    cache.set_defaults(call=cache_command, parser=cache)
     profiles = commands.add_parser("profiles", help="every setting, its type, value, range and meaning")
     profiles.add_argument("--yaml", metavar="PROFILE", help="print a complete settings file to start from")
     profiles.set_defaults(call=profiles_command, parser=profiles)
@@ -328,7 +365,7 @@ def make_parser() -> Parser:
     return parser
 
 # %% ../nbs/99_cli.ipynb #550ad9e8
-COMMANDS = ("run", "sweep", "compare", "report", "profiles", "fetch", "bench")
+COMMANDS = ("run", "sweep", "compare", "report", "cache", "profiles", "fetch", "bench")
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:

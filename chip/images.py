@@ -4,23 +4,26 @@
 
 # %% auto #0
 __all__ = ['SUFFIXES', 'FORMATS', 'SPLITS', 'LAYOUT', 'Known', 'UnreadableImage', 'os_reason', 'decoder_reason', 'to_eight_bits',
-           'to_rgb', 'orientation', 'decode_image', 'open_image', 'contact_sheet', 'is_hidden', 'walk_files',
-           'Candidate', 'list_files', 'check_layout', 'usable_cores', 'inspect_file', 'inspect_files', 'load_cache',
-           'save_cache', 'inspect_cached', 'natural_key', 'sort_table', 'find_duplicates', 'ImageFolder',
-           'check_classes', 'scan_images', 'draw_order', 'share_out', 'draw_splits', 'draw_shots', 'ImageDataset',
-           'image_loader']
+           'to_rgb', 'orientation', 'inside_tar', 'tar_members', 'read_file', 'file_state', 'decode_image',
+           'open_image', 'contact_sheet', 'is_hidden', 'walk_files', 'Candidate', 'list_files', 'check_layout',
+           'usable_cores', 'inspect_file', 'inspect_files', 'load_cache', 'save_cache', 'inspect_cached', 'natural_key',
+           'sort_table', 'find_duplicates', 'ImageFolder', 'check_classes', 'scan_images', 'draw_order', 'share_out',
+           'draw_splits', 'draw_shots', 'ImageDataset', 'image_loader']
 
 # %% ../nbs/00_images.ipynb #73ad0aad
 import ast
+import errno
 import hashlib
 import os
 import re
 import stat
+import tarfile
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -124,6 +127,55 @@ def orientation(
     except Exception:  # a broken note raises whatever its parser stumbles over; the pixels are still good
         return 1
 
+# %% ../nbs/00_images.ipynb #0c5169da
+def inside_tar(
+    path: str | Path,
+) -> tuple[str, str] | None:  # the tar file, and the name inside it; None for a path that leads through none
+    "Where a path leads into a tar file."
+    text, at = os.fspath(path), -1
+    while (at := text.find(".tar/", at + 1)) >= 0:
+        if os.path.isfile(text[:at + 4]): return text[:at + 4], text[at + 5:]
+    return None
+
+
+@lru_cache(maxsize=64)
+def _tar_index(tar: str, size: int, mtime_ns: int) -> dict[str, tuple[int, int]]:
+    "Regular files in a tar file: name → where its bytes begin, and how many there are. Raises tarfile.TarError."
+    with tarfile.open(tar, "r:") as file: return {member.name.removeprefix("./"): (member.offset_data, member.size) for member in file if member.isreg()}
+
+
+def tar_members(
+    tar: str | Path,
+) -> dict[str, tuple[int, int]]:  # name → where its bytes begin, and how many there are
+    "The files in an uncompressed tar file. Raises OSError for one that is damaged, or is none."
+    state = os.stat(tar)
+    try: return _tar_index(os.fspath(tar), state.st_size, state.st_mtime_ns)
+    except tarfile.TarError as error: raise OSError(errno.EIO, f"not a whole tar file: {error}", os.fspath(tar)) from error
+
+
+def read_file(
+    path: str | Path,  # DIR/a.tar/b is the file b inside the tar file DIR/a.tar
+) -> bytes:
+    "A file's content, wherever it lies. Raises OSError."
+    try: return Path(path).read_bytes()
+    except NotADirectoryError:
+        if not (inside := inside_tar(path)): raise
+    tar, name = inside
+    if name not in (members := tar_members(tar)): raise FileNotFoundError(errno.ENOENT, "no such file in the tar file", os.fspath(path))
+    offset, size = members[name]
+    with open(tar, "rb") as file:
+        file.seek(offset)
+        return file.read(size)
+
+
+def file_state(
+    path: str | Path,  # as for `read_file`
+) -> tuple[int, int]:  # bytes, time of last change in nanoseconds (the tar file's, for a file inside one)
+    "What tells whether a file is still the one it was. Raises OSError."
+    inside = inside_tar(path)
+    state = os.stat(inside[0] if inside else path)
+    return (tar_members(inside[0]).get(inside[1], (0, 0))[1] if inside else state.st_size), state.st_mtime_ns
+
 # %% ../nbs/00_images.ipynb #fac60db3
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")  # compared in lower case
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")  # tried on the content, whatever the suffix says
@@ -157,7 +209,7 @@ def open_image(
 ) -> Image.Image:                 # mode RGB, upright
     "Read and decode one picture. Raises `UnreadableImage` for anything that keeps it from being one."
     try:
-        data = Path(path).read_bytes()
+        data = read_file(path)
     except OSError as error:
         raise UnreadableImage(path, os_reason(error)) from error
     return decode_image(data, path, at_least)
@@ -289,14 +341,15 @@ def _candidate(full: str, relative: str, why: str) -> Candidate | str:
         return f"not a picture's suffix: {suffix or 'none'}"
     if not relative.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in relative):
         return "name is not valid text"
+    inside = inside_tar(full)
     try:
-        status = os.stat(full)
+        if not inside and not stat.S_ISREG(os.stat(full).st_mode):
+            return "not a regular file"
+        size, changed = file_state(full)
     except OSError as error:
         return os_reason(error)
-    if not stat.S_ISREG(status.st_mode):
-        return "not a regular file"
     split, label = relative.split("/")[:2]
-    return Candidate(relative, full, label, split, status.st_size, status.st_mtime_ns)
+    return Candidate(relative, full, label.removesuffix(".tar") if inside else label, split, size, changed)
 
 # %% ../nbs/00_images.ipynb #378315bd
 def _relative(full: str, root: Path) -> str:
@@ -309,15 +362,30 @@ def _written(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode()
 
 
+def _is_tar(entry: os.DirEntry) -> bool: return entry.name.endswith(".tar") and entry.is_file()
+
+
+def _class_name(entry: os.DirEntry) -> str: return entry.name.removesuffix(".tar") if _is_tar(entry) else entry.name
+
+
+def _in_tar(tar: str) -> Iterator[tuple[str, str]]:
+    "Every file of a class that lies in a tar file."
+    try: names = tar_members(tar)
+    except OSError as error: yield tar, os_reason(error)
+    else: yield from ((f"{tar}/{name}", "hidden" if is_hidden(name.rpartition("/")[2]) else "") for name in names)
+
+
 def _in_split(folder: Path, classes: set[str] | None) -> Iterator[tuple[str, str]]:
     "Every file of a split, those outside of any class folder with the reason 'stray'."
     for entry in _entries(folder):
         if is_hidden(entry.name):
             yield entry.path, "hidden"
-        elif classes is not None and entry.name not in classes and _is_folder(entry):
+        elif classes is not None and _class_name(entry) not in classes and (_is_folder(entry) or _is_tar(entry)):
             yield entry.path, "a class that was not asked for"
         elif _is_folder(entry):
             yield from walk_files(entry.path)
+        elif _is_tar(entry):
+            yield from _in_tar(entry.path)
         else:
             yield entry.path, f"stray: not inside a class folder of {folder.name}/"
 
@@ -386,7 +454,7 @@ def inspect_file(
 ) -> tuple[str, str]:  # SHA-256 of its content in hex ('' if it cannot be read), and the reason against it ('' if none)
     "Read a file once, to name its content and to see whether it is a whole picture."
     try:
-        data = Path(full).read_bytes()
+        data = read_file(full)
     except OSError as error:
         return "", os_reason(error)
     try:
@@ -462,7 +530,7 @@ def inspect_cached(
     Path(cache).parent.mkdir(parents=True, exist_ok=True)
     known, here = load_cache(cache), f"{root.resolve().as_posix()}/"
     keys = {candidate: _key(candidate, root) for candidate in candidates}
-    old = {c: known[keys[c]] for c in candidates if keys[c] in known and os.access(c.full, os.R_OK)}
+    old = {c: known[keys[c]] for c in candidates if keys[c] in known and os.access((inside_tar(c.full) or (c.full,))[0], os.R_OK)}
     yield from ((candidate, sha256, "") for candidate, sha256 in old.items())
     fresh = {key: value for key, value in known.items() if not key[0].startswith(here)}  # of other folders
     fresh |= {keys[candidate]: sha256 for candidate, sha256 in old.items()}
@@ -564,7 +632,7 @@ def check_classes(
     "Raises ValueError where the classes of the splits contradict each other, or a training class has no usable image."
     train, root = set(folder.classes("train")), folder.root
     if bare := set(expected) - train:
-        first = folder.rejected[(folder.rejected["path"] + "/").str.startswith(f"train/{min(bare)}/")]
+        first = folder.rejected[(folder.rejected["path"] + "/").str.startswith((f"train/{min(bare)}/", f"train/{min(bare)}.tar/"))]
         because = f" ({first['path'].iloc[0]}: {first['reason'].iloc[0]})" if len(first) else ""
         needed = f"0 usable images, at least 1 needed{because}; add images or remove the folder"
         raise ValueError(f"{_named(bare)} in '{root / 'train'}': {needed}")
@@ -582,14 +650,14 @@ def check_classes(
 
 # %% ../nbs/00_images.ipynb #80d3bbf3
 def _folder_names(folder: Path) -> list[str]:
-    "The class folders of a split, empty ones included."
+    "The class folders of a split and its classes in tar files, empty ones included."
     entries = _entries(folder) if folder.is_dir() else []
-    return [entry.name for entry in entries if _is_folder(entry) and not is_hidden(entry.name)]
+    return sorted({_class_name(entry) for entry in entries if (_is_folder(entry) or _is_tar(entry)) and not is_hidden(entry.name)})
 
 
 def _empty_folders(root: Path, mentioned: Iterable[str]) -> list[tuple[str, str]]:
     "Class folders outside of train in which there is nothing at all."
-    named = {tuple(path.split("/")[:2]) for path in mentioned}
+    named = {tuple(path.replace(".tar/", "/").removesuffix(".tar").split("/")[:2]) for path in mentioned}
     folders = [(split, name) for split in SPLITS[1:] for name in _folder_names(root / split)]
     return [("/".join(folder), "no file in this class folder") for folder in folders if folder not in named]
 

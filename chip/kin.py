@@ -92,9 +92,10 @@ def embed_views(
 ) -> np.ndarray:            # (n_rows, width) float32
     "The mean over views of a picture's unit embeddings, from the cache where they are known."
     device, shown = pick_device(settings.device), looks(views, mirror)
+    if shown == [("centre", False)]: return unit_rows(frozen_embeddings(study, rows, encoder, settings))
     encoder = encoder.to(device).eval()
     names = [view if not mirrored else f"{view}-mirror" for view, mirrored in shown]
-    stores = [cache_for(encoder, device, settings.precision, view="" if name == "centre" else name) for name in names]
+    stores = [cache_for(encoder, device, settings.precision, view=name) for name in names]
     known = [store.get(set(rows["sha256"])) for store in stores]
     lacking = [not found.keys() >= set(rows["sha256"]) for found in known]
     new = rows[[any(key not in found for found in known) for key in rows["sha256"]]].drop_duplicates("sha256")
@@ -113,7 +114,7 @@ def _look(
     "Decodes pictures once, encodes what is asked of them, and adds it to what is known; what is computed is kept even when it breaks off."
     views = list(dict.fromkeys(view for view, *_ in todo))
     crops = [view_crop(encoder.spec, view) for view in views]
-    loader = image_loader(study.paths(new), lambda picture: tuple(crop(picture) for crop in crops), settings.batch_size, pick_workers(settings.workers, encoder.mean.device))
+    loader = image_loader(study.paths(new), lambda picture: tuple(crop(picture) for crop in crops), settings.batch_size or 64, pick_workers(settings.workers, encoder.mean.device))
     keys, waiting = list(new["sha256"]), []
 
     def write() -> None:

@@ -715,14 +715,16 @@ def changed_settings(
 def check_encoder(
     settings: Settings,
 ) -> None:
-    "Raises Refused for an encoder, weights, size or device that there cannot be here."
-    if not {"encoder", "weights", "size", "train_size", "device", "kin_encoders"} & set(changed_settings(settings)): return
+    "Raises Refused for an encoder, weights, size, device or engine that there cannot be here."
+    if not {"encoder", "weights", "size", "train_size", "device", "kin_encoders", "engine"} & set(changed_settings(settings)): return
+    from chip.embeddings import check_engine
     from chip.encoders import check_weights, encoder_spec, pick_device
 
     try:
         for size in (settings.size, settings.train_size): check_weights(encoder_spec(settings.encoder).at(size), settings.weights)
         for name in filter(None, settings.kin_encoders.split("+")): check_weights(encoder_spec(name), "pretrained")
         pick_device(settings.device)
+        check_engine(settings.engine)
     except (ValueError, OSError, ImportError) as error: raise Refused(str(error)) from error
 
 # %% ../nbs/90_runs.ipynb #a481424d

@@ -66,10 +66,11 @@ class Settings:
     encoder: str = _setting("efficientnet_lite0", "encoder", "name in the registry of encoders, or timm:<name>")
     weights: str = _setting("pretrained", "encoder", "pretrained, random, a torchvision weights' member, or a file")
     size: int = _setting(96, "encoder", "side of the encoder's input, pixels (0: the encoder's own)", 0, 2048)
-    batch_size: int = _setting(64, "encoder", "pictures embedded at a time", 1, 65_536)
+    batch_size: int = _setting(64, "encoder", "pictures embedded at a time, at most (0: chosen by itself)", 0, 65_536)
     device: str = _setting("auto", "encoder", "auto, cpu, cuda, cuda:<n>; auto takes a GPU where there is one")
     precision: str = _setting("auto", "encoder", "auto (bf16 on a GPU, float32 on a CPU), float32, bf16", choices=("auto", "float32", "bf16"))
-    workers: int = _setting(-1, "encoder", "processes that decode pictures (-1: chosen by itself)", -1, 256)
+    workers: int = _setting(-1, "encoder", "processes that decode pictures, or threads where there is no GPU (-1: chosen by itself)", -1, 256)
+    engine: str = _setting("local", "encoder", "who computes embeddings: local (this machine), ray (this machine, through Ray), or the address of a Ray cluster")
     # Phase 1
     prototype: str = _setting("images", "hierarchy", "level-0 target of a class: mean of its images' embeddings, or its row in the classifier", choices=("images", "classifier"))
     pooling: str = _setting("mean", "hierarchy", "what is clustered into parents: class means, single images (majority), or means of a few images in succession", choices=("mean", "majority", "successive"))
@@ -192,7 +193,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     "demo": {},
     "photos": dict(size=0, n_val=5, prototype="classifier", final_restarts=1000, preset="cpu",
                    kin_encoders="efficientnet_lite0+efficientnet_lite1+efficientnet_lite2"),
-    "paper": dict(encoder="resnet152", size=0, n_val=5, paper_classes=True, draw_val_test=True, batch_size=256, preset="paper",
+    "paper": dict(encoder="resnet152", size=0, n_val=5, paper_classes=True, draw_val_test=True, batch_size=0, preset="paper",
                   loss="paper+released", clusterer="kmeans_plain", restarts=10, final_restarts=2000),
 }
 

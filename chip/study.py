@@ -136,7 +136,7 @@ def frozen_embeddings(
     study: Study,        # where the pictures are
     rows: pd.DataFrame,  # some of its pictures
     encoder: Encoder,    # from `study_encoder`
-    settings: Settings,  # batch size, device, precision, workers
+    settings: Settings,  # batch size, device, precision, workers, engine
 ) -> np.ndarray:         # (n_rows, width) float32
     "Embeddings by the frozen encoder, from the cache where they are known."
-    return embed(rows, study.root, encoder, settings.batch_size, settings.device, settings.precision, settings.workers)
+    return embed(rows, study.root, encoder, settings.batch_size, settings.device, settings.precision, settings.workers, engine=settings.engine)

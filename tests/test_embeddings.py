@@ -1,0 +1,144 @@
+"Embedding as it meets the world: killed processes, two at once, full disks, caches that can only be read."
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for i in range(160): Image.fromarray(rng.integers(0, 256, (40, 44, 3), dtype=np.uint8)).save(folder / f"{i:03d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(pictures: Path) -> pd.DataFrame:
+    paths = sorted(pictures.glob("*.png"))
+    return pd.DataFrame({"path": [p.name for p in paths], "sha256": [hashlib.sha256(p.read_bytes()).hexdigest() for p in paths]})
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    from chip.encoders import load_encoder
+
+    return load_encoder("efficientnet_lite0", size=32)
+
+
+@contextlib.contextmanager
+def mounted(place: Path, size: str) -> Iterator[Path]:
+    "A file system in memory, of a given size; skips where none may be mounted."
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)], capture_output=True, text=True)
+    if done.returncode: pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    try: yield place
+    finally: subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_killed_at_random_moments(pictures: Path):
+    "Whatever a kill interrupts, the result is the same to the last byte, nothing is there twice, and at most one shard is computed again; likewise where two processes fill one cache."
+    done = subprocess.run([sys.executable, str(ROOT / "tests" / "embed_killed.py"), str(pictures), "--kills", "4", "--shard", "16", "--size", "32"],
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert done.stdout, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == 0 and result["byte_identical"] and result["kept"] == 160 and result["kept_twice"] == 0 and result["kills"] > 1 and result["two_at_once"], result
+
+
+def test_full_disk(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    "The disk fills up: an error says so, the shards before it stay, and with more room the run goes on from there."
+    from chip import embeddings
+
+    monkeypatch.setattr(embeddings, "SHARD", 16)
+    how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
+    calm = embeddings.embed(table, cache=tmp_path / "calm", **how)
+    with mounted(tmp_path / "small", "400k") as small:
+        with pytest.raises(embeddings.CacheError, match="no room for embeddings in .* MB free. Shards written before are kept"): embeddings.embed(table, cache=small, **how)
+        kept = int(embeddings.cache_table(small)["images"].sum())
+        assert 16 <= kept < 160 and not list(small.glob("*/*.part"))
+        subprocess.run(["mount", "-o", "remount,size=8m", str(small)], check=True)
+        fresh = table[embeddings.EmbeddingCache(next(small.glob("*"))).find(table["sha256"]).missing]
+        assert len(fresh) == 160 - kept
+        assert np.array_equal(embeddings.embed(table, cache=small, **how), calm)
+
+
+def test_read_only_cache(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path):
+    "A cache that can only be read serves what it has; for what it lacks, the error comes before the work."
+    from chip import embeddings
+
+    how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
+    with mounted(tmp_path / "fixed", "8m") as fixed:
+        first = embeddings.embed(table[:40], cache=fixed, **how)
+        subprocess.run(["mount", "-o", "remount,ro", str(fixed)], check=True)
+        assert np.array_equal(embeddings.embed(table[:40], cache=fixed, **how), first)
+        with pytest.raises(embeddings.CacheError, match="cannot be kept in .*read-only.*CHIP_HOME"): embeddings.embed(table, cache=fixed, **how)
+        subprocess.run(["mount", "-o", "remount,rw", str(fixed)], check=True)
+        assert np.array_equal(embeddings.embed(table, cache=fixed, **how)[:40], first)
+
+
+def test_weights_of_another_shape(pictures: Path, table: pd.DataFrame, tmp_path: Path):
+    "Weights that do not fit are named before any work; others than before are other embeddings, and both are kept."
+    import torch
+
+    from chip import embeddings
+    from chip.encoders import load_encoder
+
+    narrow = load_encoder("resnet18", "random", size=32)
+    state = {name: tensor[:1] if name == "backbone.layer1.0.conv1.weight" else tensor for name, tensor in narrow.state_dict().items()}
+    torch.save({name.removeprefix("backbone."): tensor for name, tensor in state.items()}, tmp_path / "w.pth")
+    with pytest.raises(ValueError, match="'layer1.0.conv1.weight' has shape .1, 64, 3, 3., expected .64, 64, 3, 3."): load_encoder("resnet18", str(tmp_path / "w.pth"))
+    how = dict(root=pictures, device="cpu", cache=tmp_path / "cache", progress=False)
+    one, two = (embeddings.embed(table[:8], encoder=load_encoder("resnet18", "random", size=32, seed=seed), **how) for seed in (0, 1))
+    assert not np.allclose(one, two) and embeddings.cache_table(tmp_path / "cache")["images"].tolist() == [8, 8]
+    assert np.array_equal(embeddings.embed(table[:8], encoder=load_encoder("resnet18", "random", size=32), **how), one)
+
+
+def test_a_worker_is_lost(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    "Through Ray, with one of its workers killed after the first results: the bytes of the local engine, in the same cache."
+    pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
+    import signal
+
+    import psutil
+
+    from chip import embeddings
+
+    how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
+    calm = embeddings.embed(table, cache=tmp_path / "calm", **how)
+    workers = lambda: [p for p in psutil.Process().children(recursive=True) if "RayEncoder" in " ".join(p.cmdline())]
+    through, killed = embeddings.ray_results, []
+
+    def disturbed(*arguments) -> Iterator[embeddings.Done]:
+        for done in through(*arguments):
+            if not killed and (found := workers()):
+                os.kill(found[0].pid, signal.SIGKILL)
+                killed.append(found[0].pid)
+            yield done
+
+    monkeypatch.setattr(embeddings, "ray_results", disturbed)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert np.array_equal(embeddings.embed(table, cache=tmp_path / "ray", engine="ray", **how), calm) and killed
+    assert embeddings.cache_table(tmp_path / "ray")["key"].tolist() == embeddings.cache_table(tmp_path / "calm")["key"].tolist()
+    assert np.array_equal(embeddings.embed(table, cache=tmp_path / "ray", **how), calm)
+    with pytest.raises(ConnectionError, match="engine=127.0.0.1:1: there is no cluster"): embeddings.embed(table[:1], cache=tmp_path / "none", engine="127.0.0.1:1", **how)
+
+
+def test_tar_files(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path):
+    "Pictures inside a tar file are found under the same content, and embedded without being unpacked."
+    import tarfile
+
+    from chip import embeddings
+
+    with tarfile.open(tmp_path / "all.tar", "w") as file: file.add(pictures, ".")
+    inside = table.assign(path="all.tar/" + table["path"])[:20]
+    first = embeddings.embed(inside, tmp_path, encoder, device="cpu", cache=tmp_path / "cache", progress=False)
+    assert len(first) == 20 and np.array_equal(embeddings.embed(table[:20], pictures / "gone", encoder, device="cpu", cache=tmp_path / "cache", progress=False), first)
