@@ -18,8 +18,6 @@ def group_of(item: pytest.Item) -> str | None:
     return file
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    "Before xdist reads the marks."
-    for item in items:
-        if group := group_of(item): item.add_marker(pytest.mark.xdist_group(group))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    "Marks each test before xdist reads the marks."
+    if group := group_of(item): item.add_marker(pytest.mark.xdist_group(group))
