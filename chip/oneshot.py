@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PROBE', 'TrainSettings', 'batches', 'Lesson', 'set_training', 'train_epoch', 'measure', 'signature', 'Checkpoints',
            'save_weights', 'load_weights', 'train_level', 'best_epoch', 'Shots', 'load_shots', 'starting_encoder',
-           'oneshot_settings', 'train_levels', 'constant_embeddings', 'seen_rows', 'rows_of_scores', 'plot_collapse',
-           'plot_curves']
+           'oneshot_settings', 'checkpoint_name', 'train_levels', 'constant_embeddings', 'seen_rows', 'rows_of_scores',
+           'plot_collapse', 'plot_curves']
 
 # %% ../nbs/20_oneshot.ipynb #a2571bc2
 import copy
@@ -110,12 +110,12 @@ def train_epoch(
     set_training(encoder, how.batch_norm)
     device, loss_sum, cosine_sum = encoder.mean.device, 0.0, 0.0
     targets = lesson.targets.to(device)
-    for index in batches(len(lesson), how.batch_size, how.seed, epoch):
+    for number, index in enumerate(batches(len(lesson), how.batch_size, how.seed, epoch), 1):
         with autocast(device, how.precision): embedding = encoder(lesson.pictures[index].to(device, non_blocking=True))
         own = lesson.own[index].to(device)
         loss = LOSSES[how.loss](embedding, targets, own, how.margin, how.temperature)
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss became {loss.item()} in epoch {epoch}: the weights of epoch {epoch - 1} are kept; try a smaller learning rate than {how.lr:g}")
+            raise FloatingPointError(f"the loss '{how.loss}' became {loss.item()} in batch {number} of epoch {epoch}")
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -132,11 +132,11 @@ PROBE = 64  # pictures on which collapse is followed, where nothing is validated
 def measure(
     encoder: Encoder,       # in evaluation mode
     lesson: Lesson,         # some pictures
-    how: TrainSettings,     # loss, margin and precision
+    how: TrainSettings,     # loss, margin, batch size and precision
 ) -> dict[str, float]:      # loss, cosine, mean_pairwise_cosine, effective_rank
     "Algorithm 2's second inner loop, and collapse. Raises FloatingPointError for embeddings that are not finite."
     embeddings = encode(encoder, lesson.pictures, how.batch_size, how.precision)
-    if not np.isfinite(embeddings).all(): raise FloatingPointError(f"the encoder's embeddings are no longer finite; try a smaller learning rate than {how.lr:g}")
+    if not np.isfinite(embeddings).all(): raise FloatingPointError("the encoder's embeddings are no longer finite")
     said = torch.from_numpy(embeddings)
     alive = bool((said.abs().amax(dim=1) > 0).all())  # an encoder can die: all zeros have no direction
     nothing = float("nan")
@@ -192,6 +192,10 @@ class Checkpoints:
             aside.write_text(json.dumps({"signature": self.mark, "best": best, "history": history}) + "\n")
         for path in (*self.folder.glob("epoch*.safetensors"), self.folder / "state.pt"): path.unlink()
 
+    def last_good(self, epoch: int) -> str:
+        "In words, what is left when an epoch fails."
+        return f"the weights of epoch {epoch - 1} are kept in {self._epoch(epoch - 1)}" if epoch > 1 else "nothing was trained yet"
+
     def _epoch(self, epoch: int) -> Path: return self.folder / f"epoch{epoch}.safetensors"
 
 # %% ../nbs/20_oneshot.ipynb #3b77e538
@@ -246,29 +250,41 @@ def train_level(
     start = history[-1]["epoch"] + 1
     with tqdm(total=how.epochs * len(lesson), initial=(start - 1) * len(lesson), desc=title, unit="picture", disable=not progress, delay=3) as bar:
         for epoch in range(start, how.epochs + 1):
-            loss, cosine = train_epoch(model, optimiser, lesson, how, epoch, bar.update)
-            seen = _collapse(measure(model, _probe(lesson), how)) if held_out is None else {}
-            history = history + [{"epoch": epoch, "split": "train", "loss": loss, "cosine": cosine, **seen}]
-            if held_out: history += [{"epoch": epoch, "split": "val", **measure(model, held_out, how)}]
+            try: history = history + _one_epoch(model, optimiser, lesson, held_out, how, epoch, bar.update)
+            except FloatingPointError as error: raise FloatingPointError(f"{title}: {error}; {keep.last_good(epoch)}; try a smaller learning rate than {how.lr:g}") from error
             keep.save(model, optimiser, history)
     keep.finish(model, history, best_epoch(history))
     return model.eval(), pd.DataFrame(history)
 
 # %% ../nbs/20_oneshot.ipynb #7798e54f
 def _probe(lesson: Lesson) -> Lesson:
-    "The first pictures of a lesson."
-    return Lesson(lesson.pictures[:PROBE], lesson.targets, lesson.own[:PROBE])
+    "Some pictures of a lesson, evenly spaced: the same ones before and after training, as the rank of few pictures is low by itself."
+    index = torch.linspace(0, len(lesson) - 1, min(PROBE, len(lesson))).round().long()
+    return Lesson(lesson.pictures[index], lesson.targets, lesson.own[index])
 
 
-def _collapse(measured: dict[str, float]) -> dict[str, float]:
+def _collapse(model: Encoder, lesson: Lesson, held_out: Lesson | None, how: TrainSettings) -> dict[str, float]:
+    "Collapse on a probe of the training pictures, where no others are held out."
+    if held_out: return {}
+    measured = measure(model, _probe(lesson), how)
     return {name: measured[name] for name in ("mean_pairwise_cosine", "effective_rank")}
+
+
+def _held_out(model: Encoder, held_out: Lesson | None, how: TrainSettings, epoch: int) -> list[dict]:
+    return [{"epoch": epoch, "split": "val", **measure(model, held_out, how)}] if held_out else []
+
+
+def _one_epoch(model: Encoder, optimiser: torch.optim.Optimizer, lesson: Lesson, held_out: Lesson | None, how: TrainSettings, epoch: int, tick: Callable[[int], None]) -> list[dict]:
+    "Trains for one epoch; its rows of the history."
+    loss, cosine = train_epoch(model, optimiser, lesson, how, epoch, tick)
+    return [{"epoch": epoch, "split": "train", "loss": loss, "cosine": cosine, **_collapse(model, lesson, held_out, how)}, *_held_out(model, held_out, how, epoch)]
 
 
 def _before(model: Encoder, lesson: Lesson, held_out: Lesson | None, how: TrainSettings) -> list[dict]:
     "Epoch 0: what the pretrained weights score."
     model.eval()
-    rows = [{"epoch": 0, "split": "train", **measure(model, lesson, how)}]
-    return rows + ([{"epoch": 0, "split": "val", **measure(model, held_out, how)}] if held_out else [])
+    measured = measure(model, lesson, how)
+    return [{"epoch": 0, "split": "train", "loss": measured["loss"], "cosine": measured["cosine"], **_collapse(model, lesson, held_out, how)}, *_held_out(model, held_out, how, 0)]
 
 
 def best_epoch(history: list[dict]) -> int:  # rows with epoch, split, loss
@@ -312,6 +328,14 @@ def oneshot_settings(
     return TrainSettings(s.epochs, s.lr, 0.0 if LOSSES[loss].uses_others else s.margin, s.train_batch, seed, s.precision, loss, s.loss_temperature, s.batch_norm)
 
 
+def checkpoint_name(
+    start: Encoder,    # what training starts from
+    loss: str, seed: int, level: int,
+) -> str:
+    "What is written into a checkpoint of Phase 2, so that another level's or encoder's is refused."
+    return f"level {level}, loss {loss}, seed {seed}, from {start.spec.name} {start.weights_id}"
+
+
 def train_levels(
     h: Hierarchy, encoder: Encoder, settings: Settings,
     loss: str,         # a key of LOSSES
@@ -325,7 +349,7 @@ def train_levels(
     for level in LEVELS:
         held_out = val.lesson(h, level) if len(val.pictures) else None
         model, history = train_level(encoder, shots.lesson(h, level), held_out, oneshot_settings(settings, loss, seed), folder / f"level{level}",
-                                     settings.device, f"{loss}, seed {seed}, level {level}", f"level {level}")
+                                     settings.device, f"{loss}, seed {seed}, level {level}", checkpoint_name(encoder, loss, seed, level))
         encoders.append(model.cpu())
         curves.append(history.assign(level=level))
     return encoders, pd.concat(curves, ignore_index=True)

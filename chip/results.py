@@ -288,7 +288,9 @@ def table2(
             _row(level, "cosine between pictures", ours("mean_pairwise_cosine"), paper_table=nothing),
         ]
         placed, frozen, blind, total = (_placed(counts, level, m, c) for m, c in (("paper", None), ("frozen", "right"), ("paper", "expected"), ("paper", "total")))
-        if not np.isnan(total): rows.append(_row(level, f"classes placed right, of {total:g}", placed, frozen, blind, "blind choice", paper_table=nothing))
+        if not np.isnan(total):
+            rows += [_row(level, f"classes placed right, of {total:g}", placed, frozen, blind, "blind choice", paper_table=nothing),
+                     _row(level, "the same after fine-tuning", ours("classes_right"), frozen, blind, "blind choice", paper_table=nothing)]
     return pd.DataFrame(rows)
 
 

@@ -27,7 +27,7 @@ from .inference import RULES, answers, level_scores, method_name, with_direction
 from .kin import kin_for_run
 from .losses import LOSSES
 from .metrics import contrastive_loss, cosine_distance, holds_kin, kin_matrix, mean_pairwise_cosine, placement_summary
-from .oneshot import Lesson, TrainSettings, constant_embeddings, load_weights, plot_curves, starting_encoder, train_level
+from .oneshot import Lesson, TrainSettings, checkpoint_name, constant_embeddings, load_weights, plot_curves, starting_encoder, train_level
 from .settings import Run, Settings, check_parameters, save_table, start_run, written_aside
 from .study import Study, frozen_embeddings, kin_of, load_study, study_encoder
 
@@ -117,12 +117,19 @@ def unseen_frame(unseen: UnseenPictures, embeddings: Sequence[np.ndarray], h: Hi
     return pd.DataFrame(frame), chosen
 
 
-def unseen_row(method: str, seed: int, level: int, stage: str, embeddings: np.ndarray, targets: np.ndarray, margin: float) -> dict:
-    "A row of tables/unseen.csv: the paper's measures of pictures against the targets that they were given."
-    distance = cosine_distance(embeddings, targets)
+def unseen_row(
+    embeddings: np.ndarray,   # (n_pictures, d)
+    unseen: UnseenPictures,   # whose they are
+    h: Hierarchy, level: int, # where they are placed
+    given: np.ndarray,        # (n_unseen,) the target that UD gives to each class
+    margin: float,            # m of the loss
+) -> dict:                    # the measures of a row of tables/unseen.csv
+    "The paper's measures of pictures against the targets that they were given, and how many class means go to a target that holds kin."
+    distance = cosine_distance(embeddings, h.targets[level][given][unseen.classes])
     loss = contrastive_loss(distance, margin)
-    return {"method": method, "seed": seed, "level": level, "stage": stage, "n_images": len(embeddings), "margin": margin, "contrastive_loss": loss,
-            "contrastive_accuracy": 1 - loss, "cosine": float(1 - distance.mean()), "mean_pairwise_cosine": mean_pairwise_cosine(embeddings)}
+    placed = pd.DataFrame(placement_rows("", 0, level_scores([unseen.means(embeddings)] * 3, h), level_scores([embeddings] * 3, h), unseen, h)).query("level == @level")
+    return {"n_images": len(embeddings), "margin": margin, "contrastive_loss": loss, "contrastive_accuracy": 1 - loss, "cosine": float(1 - distance.mean()),
+            "mean_pairwise_cosine": mean_pairwise_cosine(embeddings), "classes_right": int(placed["right"].sum()), "classes_judged": int(placed["right"].notna().sum())}
 
 # %% ../nbs/30_unseen.ipynb #a33ef0f4
 def finetune_unseen(
@@ -146,8 +153,8 @@ def finetune_unseen(
         model, history = train_level(encoders[level], lesson, None, how, folder / f"level{level}", settings.device,
                                      f"unseen, {method}, seed {seed}, level {level}", f"level {level}, unseen")
         after = with_direction(encode(model, pictures, settings.batch_size, settings.precision))
-        given = h.targets[level][chosen[level]][unseen.classes]
-        rows += [unseen_row(method, seed, level, stage, e, given, settings.unseen_margin) for stage, e in (("before", before[level]), ("after", after))]
+        rows += [{"method": method, "seed": seed, "level": level, "stage": stage, **unseen_row(e, unseen, h, level, chosen[level], settings.unseen_margin)}
+                 for stage, e in (("before", before[level]), ("after", after))]
         curves.append(history.assign(method=method, seed=seed, level=level))
     return frame, rows, pd.concat(curves, ignore_index=True)
 
