@@ -184,7 +184,7 @@ PRESETS: dict[str, dict[str, Any]] = {
                   unseen_epochs=5, unseen_lr=0.01, unseen_margin=0.07, unseen_batch=4),
 }
 PRESETS["released"] = {**PRESETS["paper"], "loss": "released"}  # the paper names no number of training; both have the released code's
-PRESETS["cpu"] = {**PRESETS["paper"], "loss": "paper+released", "epochs": 5, "train_size": 128, "unseen_epochs": 2}
+PRESETS["cpu"] = {**PRESETS["paper"], "loss": "paper+released+contrastive", "epochs": 5, "train_size": 96, "unseen_epochs": 2}
 
 # %% ../nbs/06_settings.ipynb #18df4b8b
 PROFILES: dict[str, dict[str, Any]] = {
@@ -194,7 +194,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     "photos": dict(size=0, n_val=5, prototype="classifier", final_restarts=1000, preset="cpu",
                    kin_encoders="efficientnet_lite0+efficientnet_lite1+efficientnet_lite2"),
     "paper": dict(encoder="resnet152", size=0, n_val=5, paper_classes=True, draw_val_test=True, batch_size=0, preset="paper",
-                  loss="paper+released", clusterer="kmeans_plain", restarts=10, final_restarts=2000),
+                  loss="paper+released+contrastive", clusterer="kmeans_plain", restarts=10, final_restarts=2000),
 }
 
 
