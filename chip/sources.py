@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['data_packs', 'authors_means', 'authors_hierarchy', 'classifier_points', 'purity', 'hierarchy_distances',
            'tree_correlation', 'judge_by_tree', 'agreement', 'plain_hierarchy', 'unseen_photos', 'judge_by_placement',
-           'publish']
+           'restricted', 'publish']
 
 # %% ../nbs/60_sources.ipynb #b75a6da7
 import shutil
@@ -116,6 +116,20 @@ def judge_by_placement(h: Hierarchy, embeddings: np.ndarray, unseen: UnseenPictu
             level = ("parent", "super")[row.level - 1]
             out |= {f"{level}_right{way}": int(row.right), f"{level}_chance{way}": row.chance, f"{level}_photos{way}": row.photo_rate}
     return out
+
+
+def restricted(
+    keys: Sequence[str],  # some of the classes
+    level0: np.ndarray,   # (n, d) their targets
+    table: pd.DataFrame,  # wnid, parent, super_parent of all classes
+) -> Hierarchy:
+    "The part of a given hierarchy that holds some classes. Raises ValueError for a class that it lacks."
+    rows = table.set_index("wnid").reindex(list(keys))
+    if rows["parent"].isna().any(): raise ValueError(f"the hierarchy lacks class '{rows.index[rows['parent'].isna()][0]}'")
+    parent = np.unique(rows["parent"], return_inverse=True)[1]
+    first = [int(np.flatnonzero(parent == p)[0]) for p in range(parent.max() + 1)]
+    super_of = np.unique(rows["super_parent"].to_numpy()[first], return_inverse=True)[1]
+    return plain_hierarchy(keys, level0, parent, super_of)
 
 # %% ../nbs/60_sources.ipynb #1b4dcb24
 def publish(
