@@ -581,10 +581,10 @@ def read_hits(run: Run) -> pd.DataFrame:  # method, seed, level, picture, label,
 
 
 def _pairs(methods: Sequence[str]) -> list[tuple[str, str]]:
-    "Which method is compared with which."
+    "Which method is compared with which: every one with *frozen*, a rule with the paper's rule of the same method, *kin* with the frozen encoder's other rules."
     known = list(method_colours(methods))
-    against = {m: rule_of(m)[0] if rule_of(m)[1] else "frozen" for m in known}
-    return [(m, a) for m, a in against.items() if a in known and a != m]
+    against = {m: ["frozen", rule_of(m)[0] if rule_of(m)[1] else "frozen"] for m in known} | {"kin": ["frozen", "frozen_base", "frozen_sum"]}
+    return [(m, a) for m in known for a in dict.fromkeys(against[m]) if a in known and a != m]
 
 
 def _difference(items: pd.DataFrame, column: str, method: str, against: str, seed: int, group: str | None) -> PairedDifference:
