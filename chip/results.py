@@ -509,7 +509,7 @@ def draw_collapse(curves: pd.DataFrame) -> tuple[Figure, str]:
     for ax in axes[-1]: ax.set_xlabel("epoch (0: before training)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure, f"Collapse, epoch by epoch: how alike the embeddings of different pictures are (1: the encoder says the same of all), and how many directions they use.{_over_seeds(curves)}" + (
-        " A cross: the encoder says zeros for every picture, in one seed at least." if curves[list(COLLAPSE)].isna().any(axis=None) else "")
+        " A cross: the encoder says zeros for every picture, in one seed at least; the line is the mean of the seeds in which it does not." if curves[list(COLLAPSE)].isna().any(axis=None) else "")
 
 # %% ../nbs/40_results.ipynb #0ba90c72
 def _bars(ax: Axes, groups: Sequence[int], methods: Mapping[str, str], of: Mapping[tuple[str, int], tuple[float, float, float]]) -> dict[tuple[str, int], float]:
