@@ -86,6 +86,27 @@ def test_read_only_cache(pictures: Path, table: pd.DataFrame, encoder, tmp_path:
         assert np.array_equal(embeddings.embed(table, cache=fixed, **how)[:40], first)
 
 
+def test_no_room_for_the_answer(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    "An answer larger than memory should hold gets its room before it is written to: a full disk is an error, not the end of the process; a cache that can only be read lends the temporary folder's."
+    from chip import embeddings
+
+    how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
+    with mounted(tmp_path / "small", "1200k") as small:
+        first = embeddings.embed(table, cache=small, **how)
+        monkeypatch.setattr(embeddings, "MAPPED", 8)
+        with pytest.raises(embeddings.CacheError, match="no room for embeddings in .*: all of them in one file, .* of 0.8 MB, 0.* MB free. Shards written before are kept"): embeddings.embed(table, cache=small, **how)
+        with monkeypatch.context() as without:  # a platform that cannot reserve writes zeros
+            without.delattr(os, "posix_fallocate")
+            with pytest.raises(embeddings.CacheError, match="no room for embeddings"): embeddings.embed(table, cache=small, **how)
+        assert len(list(small.rglob("*"))) == 3  # nothing is left of it: the folder, about.json and one shard
+        subprocess.run(["mount", "-o", "remount,size=8m", str(small)], check=True)
+        for again in range(2):
+            mapped = embeddings.embed(table, cache=small, **how)
+            assert isinstance(mapped, np.memmap) and np.array_equal(mapped, first)
+            subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+        del mapped
+
+
 def test_weights_of_another_shape(pictures: Path, table: pd.DataFrame, tmp_path: Path):
     "Weights that do not fit are named before any work; others than before are other embeddings, and both are kept."
     import torch
