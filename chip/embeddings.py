@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['BACKENDS', 'WORTH_IT', 'Run', 'CPU_BATCH', 'GPU_BATCH', 'MAPPED', 'SHARD', 'GIVE_UP', 'ON_RAY', 'encode',
-           'PicturesOnDisk', 'load_pictures', 'crop_box', 'quick_crop', 'Batch', 'packed', 'Work', 'fold_batch_norms',
-           'pick_backend', 'FromBytes', 'eager_run', 'openvino_run', 'out_of_memory', 'by_halves', 'largest_batch',
-           'conv_relu', 'conv_add_relu', 'FusedBlock', 'fuse_blocks', 'GraphRun', 'with_fused_blocks', 'cudnn_choice',
-           'batch_shape', 'in_pieces', 'BackendFailed', 'ready', 'Done', 'in_order', 'one_thread_each', 'on_processor',
-           'on_gpus', 'naming_lost_workers', 'devices_for', 'cache_folder', 'CacheError', 'Found', 'EmbeddingCache',
-           'cache_for', 'cache_table', 'prune_cache', 'LostPictures', 'plan_line', 'lost_line', 'embed', 'How',
-           'local_results', 'pick_workers', 'keep', 'check_engine', 'RayEncoder', 'RayReader', 'ray_results',
-           'ray_cluster']
+           'PicturesOnDisk', 'load_pictures', 'crop_box', 'cropped', 'quick_crop', 'Batch', 'packed', 'Work',
+           'fold_batch_norms', 'pick_backend', 'FromBytes', 'eager_run', 'openvino_run', 'out_of_memory', 'by_halves',
+           'largest_batch', 'conv_relu', 'conv_add_relu', 'FusedBlock', 'fuse_blocks', 'GraphRun', 'with_fused_blocks',
+           'cudnn_choice', 'batch_shape', 'in_pieces', 'BackendFailed', 'ready', 'Done', 'in_order', 'one_thread_each',
+           'on_processor', 'fed', 'on_gpus', 'naming_lost_workers', 'devices_for', 'cache_folder', 'CacheError',
+           'Found', 'EmbeddingCache', 'cache_for', 'cache_table', 'prune_cache', 'LostPictures', 'plan_line',
+           'lost_line', 'embed', 'How', 'local_results', 'pick_workers', 'keep', 'check_engine', 'RayEncoder',
+           'RayReader', 'ray_results', 'ray_cluster']
 
 # %% ../nbs/04_embeddings.ipynb #df00ea54
 import copy
@@ -123,19 +123,26 @@ def crop_box(
     return left * across, top * down, min((left + spec.size) * across, width), min((top + spec.size) * down, height)
 
 
-def quick_crop(
-    data: bytes,        # a picture file's content
-    path: str,          # for the message
+def cropped(
+    picture: Image.Image,
     spec: EncoderSpec,  # says to which size
 ) -> np.ndarray:        # (size, size, 3) uint8
-    "What `chip.encoders.crop_for` makes of a picture, by resizing no more than is kept. Raises chip.images.UnreadableImage."
-    picture = decode_image(data, path)
+    "What `chip.encoders.crop_for` makes of a picture, by resizing no more than is kept; columns first, as for a whole picture."
     how = Image.Resampling.BICUBIC if spec.interpolation == "bicubic" else Image.Resampling.BILINEAR
     left, top, right, bottom = crop_box(*picture.size, spec)
     margin = 2 * max((bottom - top) / spec.size, 1) + 1  # rows that the filter looks at beyond the box
     first, last = max(math.floor(top - margin), 0), min(math.ceil(bottom + margin), picture.height)
     across = picture.resize((spec.size, last - first), how, box=(left, first, right, last))
     return np.asarray(across.resize((spec.size, spec.size), how, box=(0, top - first, spec.size, bottom - first)))
+
+
+def quick_crop(
+    data: bytes,        # a picture file's content
+    path: str,          # for the message
+    spec: EncoderSpec,  # says to which size
+) -> np.ndarray:        # (size, size, 3) uint8
+    "`cropped` of a file's content. Raises chip.images.UnreadableImage."
+    return cropped(decode_image(data, path), spec)
 
 # %% ../nbs/04_embeddings.ipynb #cace679a
 class Batch(NamedTuple):
@@ -523,16 +530,23 @@ def on_processor(
     with one_thread_each(), ThreadPoolExecutor(threads) as pool: yield from in_order(pool, one, len(work), 4 * threads)
 
 
+def fed(
+    work: Work,
+    workers: int,  # processes that decode; 0: this one
+) -> DataLoader:   # of Batch, in order
+    "What GPUs are fed with: batches in pinned memory, a few ahead."
+    more = {"prefetch_factor": 3} if workers else {}
+    return DataLoader(work, batch_size=None, num_workers=workers, pin_memory=torch.cuda.is_available(), **more)
+
+
 def on_gpus(
     work: Work,
     runs: Sequence[Run],  # of `ready`, one a device
     workers: int,         # processes that decode; 0: this one
 ) -> Iterator[Done]:
     "All batches of the work, on one or more GPUs in turn."
-    more = {"prefetch_factor": 3} if workers else {}
-    loader = DataLoader(work, batch_size=None, num_workers=workers, pin_memory=torch.cuda.is_available(), **more)
     queued: deque = deque()
-    for i, batch in enumerate(loader):
+    for i, batch in enumerate(fed(work, workers)):
         queued.append((batch, runs[i % len(runs)](batch.pictures)))
         if len(queued) > 2 * len(runs): yield _finished(*queued.popleft())
     while queued: yield _finished(*queued.popleft())
