@@ -949,7 +949,8 @@ def keep(
     lost: list[tuple[int, str]] = []
     rows: list[int] = []
     parts: list[np.ndarray] = []
-    done, read, total = 0, 0, 0 if work.sizes is None else work.sizes.sum()
+    done, read, total = 0, 0, 0 if work.sizes is None else int(work.sizes.sum())
+    unit = 1e9 if total >= 1e9 else 1e6
 
     def write() -> None:
         taken, made = rows[:], parts[:]
@@ -964,7 +965,7 @@ def keep(
                 if len(rows) >= SHARD: write()
                 if work.sizes is not None:
                     read += int(work.sizes[[*batch.rows, *(row for row, _ in batch.lost)]].sum())
-                    bar.set_postfix_str(f"{read / 1e9:.2f} of {total / 1e9:.2f} GB", refresh=False)
+                    bar.set_postfix_str(f"{read / unit:.1f} of {total / unit:.1f} {'GB' if unit > 1e6 else 'MB'}", refresh=False)
                 bar.update(len(batch.rows) + len(batch.lost))
                 if len(lost) >= GIVE_UP: break
     finally: write()
