@@ -803,7 +803,7 @@ def run_spectra(study: Study, h: Hierarchy, settings: Settings, split: str, rows
     encoder = study_encoder(settings)
     frozen = frozen_embeddings(study, rows, encoder, settings)
     few = spread_rows(rows, 60)
-    random = embed(few, study.root, load_encoder(settings.encoder, "random", settings.size, settings.seed), settings.batch_size, settings.device, settings.precision, settings.workers)
+    random = embed(few, study.root, load_encoder(settings.encoder, "random", settings.size, settings.seed), settings.batch_size, settings.device, settings.precision, settings.workers, engine=settings.engine)
     for level in LEVELS:
         membership = h.membership(level)
         table = spectrum(frozen, h.targets[level], membership[classes], settings.margin, settings.seed)

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['BACKENDS', 'WORTH_IT', 'Run', 'CPU_BATCH', 'GPU_BATCH', 'MAPPED', 'SHARD', 'GIVE_UP', 'ON_RAY', 'encode',
-           'PicturesOnDisk', 'load_pictures', 'crop_box', 'quick_crop', 'Batch', 'packed', 'Work', 'fold_batch_norms',
-           'pick_backend', 'FromBytes', 'eager_run', 'openvino_run', 'out_of_memory', 'by_halves', 'largest_batch',
-           'conv_relu', 'conv_add_relu', 'FusedBlock', 'fuse_blocks', 'GraphRun', 'with_fused_blocks', 'cudnn_choice',
-           'batch_shape', 'BackendFailed', 'ready', 'Done', 'in_order', 'one_thread_each', 'on_processor', 'on_gpus',
-           'devices_for', 'cache_folder', 'CacheError', 'Found', 'EmbeddingCache', 'cache_for', 'cache_table',
-           'prune_cache', 'LostPictures', 'plan_line', 'embed', 'How', 'local_results', 'pick_workers', 'keep',
-           'check_engine', 'RayEncoder', 'RayReader', 'ray_results', 'ray_cluster']
+           'PicturesOnDisk', 'load_pictures', 'crop_box', 'cropped', 'quick_crop', 'Batch', 'packed', 'Work',
+           'fold_batch_norms', 'pick_backend', 'FromBytes', 'eager_run', 'openvino_run', 'out_of_memory', 'by_halves',
+           'largest_batch', 'conv_relu', 'conv_add_relu', 'FusedBlock', 'fuse_blocks', 'GraphRun', 'with_fused_blocks',
+           'cudnn_choice', 'batch_shape', 'in_pieces', 'BackendFailed', 'ready', 'Done', 'in_order', 'one_thread_each',
+           'on_processor', 'fed', 'on_gpus', 'naming_lost_workers', 'devices_for', 'cache_folder', 'CacheError',
+           'Found', 'EmbeddingCache', 'cache_for', 'cache_table', 'prune_cache', 'LostPictures', 'plan_line',
+           'lost_line', 'embed', 'How', 'local_results', 'pick_workers', 'keep', 'check_engine', 'RayEncoder',
+           'RayReader', 'ray_results', 'ray_cluster']
 
 # %% ../nbs/04_embeddings.ipynb #df00ea54
 import copy
@@ -18,6 +19,7 @@ import errno
 import hashlib
 import json
 import logging
+import math
 import os
 import pickle
 import re
@@ -37,10 +39,11 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import PIL
 import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
@@ -51,7 +54,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from .encoders import Encoder, EncoderSpec, autocast, crop_for, pick_device
-from .images import UnreadableImage, decode_image, file_state, image_loader, open_image, os_reason, read_file, usable_cores
+from .images import UnreadableImage, decode_image, file_state, image_loader, open_image, os_reason, read_listed, usable_cores
 from .taxonomy import home
 
 # %% ../nbs/04_embeddings.ipynb #fbcf29a1
@@ -120,15 +123,26 @@ def crop_box(
     return left * across, top * down, min((left + spec.size) * across, width), min((top + spec.size) * down, height)
 
 
+def cropped(
+    picture: Image.Image,
+    spec: EncoderSpec,  # says to which size
+) -> np.ndarray:        # (size, size, 3) uint8
+    "What `chip.encoders.crop_for` makes of a picture, by resizing no more than is kept; columns first, as for a whole picture."
+    how = Image.Resampling.BICUBIC if spec.interpolation == "bicubic" else Image.Resampling.BILINEAR
+    left, top, right, bottom = crop_box(*picture.size, spec)
+    margin = 2 * max((bottom - top) / spec.size, 1) + 1  # rows that the filter looks at beyond the box
+    first, last = max(math.floor(top - margin), 0), min(math.ceil(bottom + margin), picture.height)
+    across = picture.resize((spec.size, last - first), how, box=(left, first, right, last))
+    return np.asarray(across.resize((spec.size, spec.size), how, box=(0, top - first, spec.size, bottom - first)))
+
+
 def quick_crop(
     data: bytes,        # a picture file's content
     path: str,          # for the message
     spec: EncoderSpec,  # says to which size
 ) -> np.ndarray:        # (size, size, 3) uint8
-    "What `chip.encoders.crop_for` makes of a picture, by resizing no more than is kept. Raises chip.images.UnreadableImage."
-    picture = decode_image(data, path)
-    how = Image.Resampling.BICUBIC if spec.interpolation == "bicubic" else Image.Resampling.BILINEAR
-    return np.asarray(picture.resize((spec.size, spec.size), how, box=crop_box(*picture.size, spec)))
+    "`cropped` of a file's content. Raises chip.images.UnreadableImage."
+    return cropped(decode_image(data, path), spec)
 
 # %% ../nbs/04_embeddings.ipynb #cace679a
 class Batch(NamedTuple):
@@ -156,8 +170,10 @@ class Work:
         keys: Sequence[str],   # SHA-256 of the content that each is expected to have, hexadecimal
         spec: EncoderSpec,     # how to crop
         batch: int,            # pictures in each batch
+        sizes: Iterable[int] | None = None,  # bytes of each file, where they are known
     ):
         self.paths, self.keys = packed(map(os.fsencode, paths)), packed(map(str.encode, keys))
+        self.sizes = None if sizes is None else np.fromiter(sizes, np.int64)
         self.spec, self.batch = spec, batch
 
     def path(self, row: int) -> str: return os.fsdecode(bytes(self.paths[row]))
@@ -175,10 +191,7 @@ class Work:
     def read(self, row: int) -> np.ndarray:  # (size, size, 3) uint8
         "One picture. Raises chip.images.UnreadableImage, also where its content is not the one expected."
         path = self.path(row)
-        try: data = read_file(path)
-        except OSError as error: raise UnreadableImage(path, os_reason(error)) from error
-        if hashlib.sha256(data).hexdigest() != self.key(row): raise UnreadableImage(path, "changed since it was listed: start the run again to list it anew")
-        return quick_crop(data, path, self.spec)
+        return quick_crop(read_listed(path, self.key(row)), path, self.spec)
 
     def __getitem__(self, i: int) -> Batch:
         "The i-th batch. Raises IndexError beyond the last."
@@ -434,6 +447,20 @@ def batch_shape(
     return min(asked or most, most)
 
 
+def in_pieces(
+    run: Run,    # takes `batch` pictures, no fewer and no more
+    batch: int,
+) -> Run:        # takes any number
+    "Cuts what it is given to the size that a run takes; black fills up the last piece."
+    def whole(pictures: torch.Tensor) -> Callable[[], np.ndarray]:
+        blank = -len(pictures) % batch
+        filled = torch.cat([pictures, pictures.new_zeros((blank, *pictures.shape[1:]))]) if blank else pictures
+        promises = [run(piece) for piece in filled.split(batch)]
+        return lambda: np.concatenate([promise() for promise in promises])[:len(pictures)]
+
+    return whole
+
+
 class BackendFailed(RuntimeError):
     "A backend cannot take a network; another one may."
 
@@ -503,16 +530,23 @@ def on_processor(
     with one_thread_each(), ThreadPoolExecutor(threads) as pool: yield from in_order(pool, one, len(work), 4 * threads)
 
 
+def fed(
+    work: Work,
+    workers: int,  # processes that decode; 0: this one
+) -> DataLoader:   # of Batch, in order
+    "What GPUs are fed with: batches in pinned memory, a few ahead."
+    more = {"prefetch_factor": 3} if workers else {}
+    return DataLoader(work, batch_size=None, num_workers=workers, pin_memory=torch.cuda.is_available(), **more)
+
+
 def on_gpus(
     work: Work,
     runs: Sequence[Run],  # of `ready`, one a device
     workers: int,         # processes that decode; 0: this one
 ) -> Iterator[Done]:
     "All batches of the work, on one or more GPUs in turn."
-    more = {"prefetch_factor": 3} if workers else {}
-    loader = DataLoader(work, batch_size=None, num_workers=workers, pin_memory=torch.cuda.is_available(), **more)
     queued: deque = deque()
-    for i, batch in enumerate(loader):
+    for i, batch in enumerate(fed(work, workers)):
         queued.append((batch, runs[i % len(runs)](batch.pictures)))
         if len(queued) > 2 * len(runs): yield _finished(*queued.popleft())
     while queued: yield _finished(*queued.popleft())
@@ -520,6 +554,16 @@ def on_gpus(
 
 def _finished(batch: Batch, promise: Callable[[], np.ndarray]) -> Done:
     return Done(tuple(batch.rows), promise()[:len(batch.rows)], tuple(batch.lost))
+
+
+@contextmanager
+def naming_lost_workers() -> Iterator[None]:
+    "Says what has happened where torch reports a process of its DataLoader gone, in whatever line that reaches us. Raises ChildProcessError."
+    try: yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error) or isinstance(error, UnreadableImage): raise
+        raise ChildProcessError(f"a process that decodes pictures was lost ({str(error).splitlines()[0].rstrip('. ')}): killed from outside, or for want of memory. "
+                                "The embeddings made before it are kept: start again, with fewer of them (-p workers=N) where memory is short") from error
 
 
 def devices_for(device: str, chosen: torch.device) -> list[torch.device]:
@@ -605,7 +649,7 @@ class EmbeddingCache:
         return Found(shards, shard, row)
 
     def read(self, found: Found, width: int) -> np.ndarray:  # (n, width) float32, zero where missing
-        "The embeddings that were found, in the order asked for; a mapped file where they are more than a gigabyte."
+        "The embeddings that were found, in the order asked for; a mapped file where they are more than a gigabyte. Raises CacheError where a disk has no room for it."
         out = _room(len(found.shard), width, self.folder)
         for path, table, places in found.tables():
             if table.shape[1] != width: raise ValueError(f"cache shard {path} holds embeddings of {table.shape[1]} numbers, expected {width}: remove it")
@@ -624,11 +668,32 @@ MAPPED = 2**30  # bytes of embeddings from which on they are not held in memory
 
 
 def _room(n: int, width: int, folder: Path) -> np.ndarray:  # (n, width) float32, zeros
-    "Memory for embeddings, or a mapped file without a name, which goes with its last user."
-    if n * width * 4 <= MAPPED: return np.zeros((n, width), np.float32)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.truncate(n * width * 4)
-        return np.memmap(file, np.float32, "r+", shape=(n, width))
+    "Memory for embeddings, or a mapped file without a name, which goes with its last user. Raises CacheError where there is no room for it."
+    size = n * width * 4
+    if size <= MAPPED: return np.zeros((n, width), np.float32)
+    try:
+        with _nameless(folder) as file:
+            _reserve(file, size)
+            return np.memmap(file, np.float32, "r+", shape=(n, width))
+    except OSError as error: raise _cannot_write(folder, error, size, "all of them in one file, to be read from there,") from error
+
+
+def _nameless(folder: Path) -> IO[bytes]:
+    "A file without a name beside the cache, or among the temporary files where the cache can only be read."
+    try: return tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM): raise
+        return tempfile.TemporaryFile()
+
+
+def _reserve(file: IO[bytes], size: int) -> None:
+    "Takes room on the disk now: a mapped file that finds none when it is written to ends the process by a signal. Raises OSError."
+    if hasattr(os, "posix_fallocate"):
+        try: return os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP): raise  # a file system that cannot
+    for at in range(0, size, 2**24): file.write(bytes(min(2**24, size - at)))
+    file.flush()
 
 
 def _write_aside(place: Path, payload: bytes) -> None:
@@ -643,12 +708,12 @@ def _write_aside(place: Path, payload: bytes) -> None:
     finally: aside.unlink(missing_ok=True)
 
 
-def _cannot_write(folder: Path, error: OSError, size: int) -> CacheError:
-    "The error for a cache that refuses."
+def _cannot_write(folder: Path, error: OSError, size: int, what: str = "a shard") -> CacheError:
+    "The error for a disk that refuses."
     if isinstance(error, CacheError): return error
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
-        return CacheError(error.errno, f"no room for embeddings in {folder}: a shard of {size / 1e6:.1f} MB, {free / 1e6:.1f} MB free. Shards written before are kept: make room (see chip cache) and start again")
+        return CacheError(error.errno, f"no room for embeddings in {folder}: {what} of {size / 1e6:.1f} MB, {free / 1e6:.1f} MB free. Shards written before are kept: make room (see chip cache) and start again")
     return CacheError(error.errno, f"embeddings cannot be kept in {folder} ({os_reason(error)}). Make it writable, or put the project's data elsewhere with CHIP_HOME")
 
 
@@ -676,6 +741,9 @@ def _set_aside(shard: Path) -> None:
     except OSError: pass  # a cache that can only be read: the shard is passed over each time
 
 # %% ../nbs/04_embeddings.ipynb #a6b4b502
+_PIXELS = f"1, Pillow {PIL.__version__}"  # raise the number when decoding or cropping changes, here, in 00_images, 03_encoders or 18_kin
+
+
 def cache_for(
     encoder: Encoder,            # whose embeddings
     device: torch.device,        # bf16 on a GPU and float32 on a CPU differ
@@ -687,7 +755,7 @@ def cache_for(
     "The cache of one encoder, crop and precision."
     spec = encoder.spec
     half = precision == "bf16" or (precision == "auto" and device.type == "cuda")
-    transform = {"size": spec.size, "resize": spec.resize, "interpolation": spec.interpolation, "mean": list(spec.mean), "std": list(spec.std), "view": view}
+    transform = {"size": spec.size, "resize": spec.resize, "interpolation": spec.interpolation, "mean": list(spec.mean), "std": list(spec.std), "view": view, "pixels": _PIXELS}
     about = {"encoder": spec.name, "weights": encoder.weights_id, "width": spec.width, "transform": transform,
              "precision": "bf16" if half else "float32", "device": device.type, "backend": backend}
     digest = hashlib.sha256(json.dumps(transform, sort_keys=True).encode()).hexdigest()[:8]
@@ -753,8 +821,19 @@ def plan_line(
     "What lies ahead, in a line."
     known = f" of {n:,}" if new < n else ""
     data = f", {size / 1e9:.1f} GB" if size >= 1e8 else f", {size / 1e6:.1f} MB" if size else ""
-    left = f"; about {_span(new / rate)} at the last rate, {rate:,.0f} a second" if rate else ""
+    left = f"; about {_span(new / rate)} at the last rate, {rate:,.0f} a second" if rate else "; the time left is shown after the first batches"
     return f"embedding {new:,}{known} pictures{data} with {name}{left}"
+
+
+def lost_line(
+    lost: Sequence[tuple[int, str]],  # rows, each with what is wrong
+    done: int,                        # pictures embedded
+    n: int,                           # pictures that were to be
+) -> str:
+    "What was lost, and whether the others were even tried."
+    said = "; ".join(why for _, why in lost[:5]) + (f"; and {len(lost) - 5:,} more" if len(lost) > 5 else "")
+    early = f". The run stopped early, as {GIVE_UP:,} pictures or more could not be read: {left:,} were not tried" if (left := n - done - len(lost)) else ""
+    return f"{len(lost):,} of {n:,} pictures could not be embedded: {said}{early}. The others are kept; start again when it is put right"
 
 
 def _span(seconds: float) -> str:
@@ -814,16 +893,20 @@ def _embed_new(new: pd.DataFrame, root: Path, encoder: Encoder, how: How, store:
     "Computes and keeps what is not known. Raises LostPictures naming the first files that could not be read."
     store.prepare()  # before hours of work
     batch = batch_shape(how.chosen, how.batch_size)
-    work = Work((str(root / p) for p in new["path"]), new["sha256"], encoder.spec, batch)
-    size, rate = int(new["bytes"].sum()) if "bytes" in new else 0, _last_rate(store)
+    work = Work((str(root / p) for p in new["path"]), new["sha256"], encoder.spec, batch, new.get("bytes"))
+    size, rate = 0 if work.sizes is None else int(work.sizes.sum()), _last_rate(store)
     if progress and len(new) / (rate or 20) > 10: print(plan_line(n, len(new), size, rate, encoder.spec.name), file=sys.stderr, flush=True)
     begin = time.perf_counter()
     results = local_results if how.engine == "local" else ray_results
-    lost, done = keep(results(work, encoder, how), work, store, encoder.spec.name, progress)
-    if done >= SHARD: _write_aside(store.folder / "rate.json", json.dumps(done / (time.perf_counter() - begin)).encode())
-    if lost:
-        said = "; ".join(why for _, why in lost[:5]) + (f"; and {len(lost) - 5:,} more" if len(lost) > 5 else "")
-        raise LostPictures(f"{len(lost):,} of {len(new):,} pictures could not be embedded: {said}. The others are kept; start again when it is put right")
+    with naming_lost_workers(): lost, done = keep(results(work, encoder, how), work, store, encoder.spec.name, progress)
+    if done >= SHARD: _note_rate(store, done / (time.perf_counter() - begin))
+    if lost: raise LostPictures(lost_line(lost, done, len(new)))
+
+
+def _note_rate(store: EmbeddingCache, rate: float) -> None:
+    "Leaves pictures a second for the next run's plan; no run fails for want of it."
+    try: _write_aside(store.folder / "rate.json", json.dumps(rate).encode())
+    except OSError: pass
 
 
 def _last_rate(store: EmbeddingCache) -> float | None:
@@ -866,7 +949,8 @@ def keep(
     lost: list[tuple[int, str]] = []
     rows: list[int] = []
     parts: list[np.ndarray] = []
-    done = 0
+    done, read, total = 0, 0, 0 if work.sizes is None else int(work.sizes.sum())
+    unit = 1e9 if total >= 1e9 else 1e6
 
     def write() -> None:
         taken, made = rows[:], parts[:]
@@ -879,6 +963,9 @@ def keep(
                 rows.extend(batch.rows); parts.append(batch.embeddings); lost.extend(batch.lost)
                 done += len(batch.rows)
                 if len(rows) >= SHARD: write()
+                if work.sizes is not None:
+                    read += int(work.sizes[[*batch.rows, *(row for row, _ in batch.lost)]].sum())
+                    bar.set_postfix_str(f"{read / unit:.1f} of {total / unit:.1f} {'GB' if unit > 1e6 else 'MB'}", refresh=False)
                 bar.update(len(batch.rows) + len(batch.lost))
                 if len(lost) >= GIVE_UP: break
     finally: write()
@@ -907,7 +994,8 @@ class RayEncoder:
         self.device = torch.device("cuda", 0) if how.chosen.type == "cuda" else how.chosen
         torch.set_num_threads(1)
         self.work, encoder = ray.get(work), ray.get(encoder)
-        _, self.run = ready(encoder, self.device, how.precision, self.work.batch, how.backend)
+        fits, run = ready(encoder, self.device, how.precision, self.work.batch, how.backend)
+        self.run = run if fits == self.work.batch else in_pieces(run, fits)
 
     def __call__(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "Numbers of batches, or batches already read → what became of them, pickled, one each."

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['SUFFIXES', 'FORMATS', 'SPLITS', 'LAYOUT', 'Known', 'UnreadableImage', 'os_reason', 'decoder_reason', 'to_eight_bits',
-           'to_rgb', 'orientation', 'inside_tar', 'tar_members', 'read_file', 'file_state', 'decode_image',
-           'open_image', 'contact_sheet', 'is_hidden', 'walk_files', 'Candidate', 'list_files', 'check_layout',
-           'usable_cores', 'inspect_file', 'inspect_files', 'load_cache', 'save_cache', 'inspect_cached', 'natural_key',
-           'sort_table', 'find_duplicates', 'ImageFolder', 'check_classes', 'scan_images', 'draw_order', 'share_out',
-           'draw_splits', 'draw_shots', 'ImageDataset', 'image_loader']
+           'to_rgb', 'orientation', 'inside_tar', 'tar_members', 'read_file', 'read_listed', 'file_state',
+           'decode_image', 'open_image', 'contact_sheet', 'is_hidden', 'walk_files', 'Candidate', 'list_files',
+           'check_layout', 'usable_cores', 'inspect_file', 'inspect_files', 'load_cache', 'save_cache',
+           'inspect_cached', 'natural_key', 'sort_table', 'find_duplicates', 'ImageFolder', 'check_classes',
+           'scan_images', 'draw_order', 'share_out', 'draw_splits', 'draw_shots', 'ImageDataset', 'image_loader']
 
 # %% ../nbs/00_images.ipynb #73ad0aad
 import ast
@@ -166,6 +166,17 @@ def read_file(
     with open(tar, "rb") as file:
         file.seek(offset)
         return file.read(size)
+
+
+def read_listed(
+    path: str | Path,  # as for `read_file`
+    sha256: str,       # of the content that it was listed with, hexadecimal
+) -> bytes:
+    "A file's content, if it is still the one that was listed. Raises UnreadableImage."
+    try: data = read_file(path)
+    except OSError as error: raise UnreadableImage(path, os_reason(error)) from error
+    if hashlib.sha256(data).hexdigest() != sha256: raise UnreadableImage(path, "changed since it was listed: start the run again to list it anew")
+    return data
 
 
 def file_state(
@@ -775,8 +786,9 @@ class ImageDataset(Dataset):
         self,
         paths: Iterable[str | Path],                          # files to open
         transform: Callable[[Image.Image], torch.Tensor],     # upright RGB picture -> tensor (3, height, width)
+        keys: Sequence[str] | None = None,                    # SHA-256 of the content that each was listed with; None: whatever it is now
     ):
-        self.paths, self.transform = [str(path) for path in paths], transform
+        self.paths, self.transform, self.keys = [str(path) for path in paths], transform, keys
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -785,8 +797,10 @@ class ImageDataset(Dataset):
         self,
         index: int,
     ) -> tuple[torch.Tensor, int]:  # the picture's tensor, and the index again
-        "Raises UnreadableImage naming the file."
-        return self.transform(open_image(self.paths[index])), index
+        "Raises UnreadableImage naming the file, also where its content is not the one listed."
+        path = self.paths[index]
+        picture = open_image(path) if self.keys is None else decode_image(read_listed(path, self.keys[index]), path)
+        return self.transform(picture), index
 
 
 def image_loader(
@@ -795,10 +809,11 @@ def image_loader(
     batch_size: int,                                   # the last batch may be smaller
     workers: int = 0,                                  # processes that decode; 0: this one
     seed: int | None = None,                           # shuffle by this seed, anew each epoch; None: keep the order
+    keys: Sequence[str] | None = None,                 # as in ImageDataset
 ) -> DataLoader:                                       # batches of tensors (b, 3, h, w) and indices (b,)
     "A loader whose order depends on nothing but its arguments, and that drops no image."
     return DataLoader(
-        ImageDataset(paths, transform),
+        ImageDataset(paths, transform, keys),
         batch_size=batch_size,
         shuffle=seed is not None,
         generator=torch.Generator().manual_seed(seed or 0),

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 from tqdm import tqdm
 
-from .embeddings import SHARD, EmbeddingCache, cache_for, encode, pick_workers
+from .embeddings import SHARD, EmbeddingCache, cache_for, encode, naming_lost_workers, pick_workers
 from .encoders import Encoder, EncoderSpec, check_weights, crop_for, encoder_spec, load_encoder, pick_device
 from .hierarchy import LEVELS, Hierarchy, class_means, classifier_prototypes, unit_rows
 from .images import image_loader
@@ -111,10 +111,11 @@ def _look(
     todo: list[tuple[str, bool, EmbeddingCache, dict[str, np.ndarray]]],  # view, mirrored, where it is kept, what is known of it
     progress: bool,
 ) -> None:
-    "Decodes pictures once, encodes what is asked of them, and adds it to what is known; what is computed is kept even when it breaks off."
+    "Decodes pictures once, encodes what is asked of them, and adds it to what is known; what is computed is kept even when it breaks off. Raises UnreadableImage, CacheError."
+    for _, _, store, _ in todo: store.prepare()  # before hours of work
     views = list(dict.fromkeys(view for view, *_ in todo))
     crops = [view_crop(encoder.spec, view) for view in views]
-    loader = image_loader(study.paths(new), lambda picture: tuple(crop(picture) for crop in crops), settings.batch_size or 64, pick_workers(settings.workers, encoder.mean.device))
+    loader = image_loader(study.paths(new), lambda picture: tuple(crop(picture) for crop in crops), settings.batch_size or 64, pick_workers(settings.workers, encoder.mean.device), keys=list(new["sha256"]))
     keys, waiting = list(new["sha256"]), []
 
     def write() -> None:
@@ -122,7 +123,7 @@ def _look(
         waiting.clear()
 
     try:
-        with tqdm(total=len(keys), desc=f"{len(todo)} looks with {encoder.spec.name}", unit="picture", disable=not progress, delay=3) as bar:
+        with naming_lost_workers(), tqdm(total=len(keys), desc=f"{len(todo)} looks with {encoder.spec.name}", unit="picture", disable=not progress, delay=3) as bar:
             for pictures, index in loader:
                 batch = [keys[i] for i in index.tolist()]
                 for view, mirrored, _, found in todo:

@@ -61,7 +61,7 @@ def kept(cache: Path) -> list[str]:
 
 def run(table: pd.DataFrame, encoder: Encoder, kills: int, seed: int, folder: Path) -> dict:
     "Kills the work so many times, lets it finish, and compares with one that nobody disturbed."
-    rng, log, killed, lost = random.Random(seed), folder / "log", 0, []
+    rng, log, killed, lost, moments = random.Random(seed), folder / "log", 0, [], []
     log.write_text("000000000")
     assert os.waitpid(in_child(table, encoder, folder / "calm", log), 0)[1] == 0
     while killed < kills and len(kept(folder / "cache")) < len(table):
@@ -70,16 +70,23 @@ def run(table: pd.DataFrame, encoder: Encoder, kills: int, seed: int, folder: Pa
         log.write_text("000000000")
         child = in_child(table, encoder, folder / "cache", log)
         while int(log.read_text()) < moment and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT): time.sleep(0.001)
-        time.sleep(rng.uniform(0, 0.02))
+        time.sleep(rng.uniform(0, 0.005))
         os.kill(child, signal.SIGKILL)
         killed += os.waitpid(child, 0)[1] == signal.SIGKILL
+        moments.append(before + int(log.read_text()))
         lost.append(before + int(log.read_text()) - len(kept(folder / "cache")))
     assert os.waitpid(in_child(table, encoder, folder / "cache", log), 0)[1] == 0
     for child in [in_child(table, encoder, folder / "both", log) for _ in range(2)]: assert os.waitpid(child, 0)[1] == 0
     there = kept(folder / "cache")
     with torch.inference_mode(): same = [embed(table, "/", encoder, device="cpu", cache=folder / name, progress=False) for name in ("calm", "cache", "both")]
-    return {"pictures": len(table), "kills": killed, "most_lost": max(lost, default=0), "shard": embeddings.SHARD, "kept": len(there), "kept_twice": len(there) - len(set(there)),
+    return {"pictures": len(table), "kills": killed, "killed_at": moments, "most_lost": max(lost, default=0), "shard": embeddings.SHARD, "kept": len(there), "kept_twice": len(there) - len(set(there)),
             "left_over": len(list((folder / "cache").glob("*/*.part"))), "byte_identical": bool(np.array_equal(*same[:2])), "two_at_once": bool(np.array_equal(same[0], same[2])), "sha256": hashlib.sha256(same[1].tobytes()).hexdigest()}
+
+
+def passed(result: dict, kills: int) -> bool:
+    "Whether so many kills have happened and nothing came of them."
+    whole = result["byte_identical"] and result["two_at_once"] and result["kept"] == result["pictures"] and not result["kept_twice"]
+    return whole and result["kills"] == kills and result["most_lost"] <= result["shard"] + embeddings.CPU_BATCH
 
 
 def main() -> None:
@@ -87,18 +94,18 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--first", type=int, default=0, help="only so many pictures")
-    parser.add_argument("--shard", type=int, default=embeddings.SHARD)
+    parser.add_argument("--shard", type=int, default=0, help="embeddings in a shard; 0: so few that the work is not done before the last kill")
     parser.add_argument("--size", type=int, default=0, help="side of the encoder's input")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)  # so that no thread is alive when this process is copied
-    embeddings.SHARD = given.shard
-    table = pictures_in(given.folders)
+    table = pictures_in(given.folders)[:given.first or None]
+    embeddings.SHARD = given.shard or max(4 * len(table) // (5 * max(given.kills, 1)), 1)  # between two kills comes one shard at most, see `run`
     folder = Path(tempfile.mkdtemp())
-    try: result = run(table[:given.first or None], load_encoder("efficientnet_lite0", size=given.size), given.kills, given.seed, folder)
+    try: result = run(table, load_encoder("efficientnet_lite0", size=given.size), given.kills, given.seed, folder)
     finally: shutil.rmtree(folder)
     print(json.dumps(result))
-    sys.exit(not (result["byte_identical"] and result["two_at_once"] and result["kept"] == result["pictures"] and not result["kept_twice"] and result["most_lost"] <= given.shard + embeddings.CPU_BATCH))
+    sys.exit(not passed(result, given.kills))
 
 
 if __name__ == "__main__": main()
