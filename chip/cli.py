@@ -206,10 +206,11 @@ def sweep_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[
     "chip sweep"
     begin = time.monotonic()
     if arguments.jobs < 1: raise Refused(f"--jobs {arguments.jobs}: at least one point has to be run at a time")
+    if arguments.threads < 1: raise Refused(f"--threads {arguments.threads}: a point needs at least one thread")
     if arguments.retries < 0: raise Refused(f"--retries {arguments.retries}: expected 0 or more")
     if arguments.ray == "": raise Refused("--ray '': expected the address of a Ray cluster, or local")
     sweep = sweep_of(arguments)
-    page = run_sweep(sweep, notebooks, phases, arguments.jobs, arguments.retries, arguments.ray or "", _say, arguments.fresh)
+    page = run_sweep(sweep, notebooks, phases, arguments.jobs, arguments.retries, arguments.ray or "", _say, arguments.threads, arguments.fresh)
     _say(f"sweep '{sweep.name}': all {len(sweep.points)} points are finished ({duration(time.monotonic() - begin)})\nreport: {shown(page)}")
 
 
@@ -262,7 +263,7 @@ def profiles_command(arguments: argparse.Namespace, notebooks: Path, phases: tup
     print(settings_yaml(arguments.yaml), end="", flush=True)
 
 # %% ../nbs/99_cli.ipynb #5835b8f0
-FETCHES, BENCHES = ("authors",), ("hierarchy", "train", "embed")
+FETCHES, BENCHES = ("authors",), ("hierarchy", "train", "embed", "sweep")
 
 
 def fetch_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
@@ -283,6 +284,11 @@ def bench_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[
     if arguments.json == "" or arguments.json and Path(arguments.json).is_dir(): raise Refused(f"--json '{arguments.json}': expected a file to write")
     if arguments.json and not Path(arguments.json).resolve().parent.is_dir():
         raise Refused(f"--json {arguments.json}: there is no folder {shown(Path(arguments.json).resolve().parent)}")
+    if arguments.points is not None and arguments.name != "sweep": raise Refused("--points is for the benchmark sweep alone: leave it out")
+    if arguments.name == "sweep":
+        from chip.bench_sweep import run_bench_sweep
+
+        return run_bench_sweep(20 if arguments.points is None else arguments.points, arguments.json, _say) and None
     from chip.bench import run_bench
 
     run_bench(arguments.name, arguments.json)
@@ -324,6 +330,7 @@ def _add_sweep(commands: argparse._SubParsersAction) -> None:
     sweep.add_argument("--images", metavar="DIR", help="folder of pictures, as for chip run")
     sweep.add_argument("--name", help="name of the sweep and its report (default: the profile's with -sweep)")
     sweep.add_argument("--jobs", type=int, default=1, metavar="N", help="points at once, on each machine (default: 1)")
+    sweep.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each point on a processor (default: 1); with another number sums are rounded otherwise, and training may end elsewhere")
     sweep.add_argument("--retries", type=int, default=1, metavar="N", help="how often to try a failed point again (default: 1)")
     sweep.add_argument("--ray", metavar="ADDRESS", help="run on the Ray cluster at this address; local: on this machine, through Ray")
     sweep.add_argument("--fresh", action="store_true", help="forget what the points have done before, and take nothing over from other runs")
@@ -370,6 +377,7 @@ def make_parser() -> Parser:
     bench = commands.add_parser("bench", help="speed as a ratio against the plain way, both measured in the same run")
     bench.add_argument("name", metavar="NAME", help=", ".join(BENCHES))
     bench.add_argument("--json", metavar="FILE", help="write the result there as well")
+    bench.add_argument("--points", type=int, metavar="N", help="of the benchmark sweep: how many points, a multiple of 4 (default: 20)")
     bench.set_defaults(call=bench_command, parser=bench)
     return parser
 

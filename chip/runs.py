@@ -402,7 +402,8 @@ def kernel_environment(
     keep = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**30), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30), "MALLOC_TOP_PAD_": str(64 * 2**20)}
     # libraries that timm brings import tqdm.auto, which warns where ipywidgets is missing; no bar here needs a widget
     quiet = ",".join(filter(None, ["ignore:IProgress not found", os.environ.get("PYTHONWARNINGS", "")]))
-    return {"PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONWARNINGS": quiet, "COLUMNS": str(columns), **keep}
+    waits = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait take the cores from whatever else runs here
+    return {"PYTHONPATH": path, "OMP_WAIT_POLICY": waits, "PYTHONHASHSEED": "0", "PYTHONWARNINGS": quiet, "COLUMNS": str(columns), **keep}
 
 
 def kernel_manager(

@@ -395,10 +395,9 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 
 def thread_environment(
     threads: int,  # for one process
-    alone: bool,   # whether it has the machine for itself
 ) -> dict[str, str]:
-    "Environment variables that hold a process to some threads."
-    return {name: str(threads) for name in _THREADS} | ({} if alone else {"OMP_WAIT_POLICY": "PASSIVE"})
+    "Environment variables that hold a process to some threads, and keep those from spinning while they wait."
+    return {name: str(threads) for name in _THREADS} | {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def visible_gpus() -> list[str]:
@@ -412,12 +411,11 @@ def visible_gpus() -> list[str]:
 # %% ../nbs/93_sweeps.ipynb #eb7e4419
 def slots_for(
     jobs: int,            # points at once
-    cores: int,           # to be shared
+    threads: int,         # of each
     gpus: Sequence[str],  # to be shared
 ) -> list[dict[str, str]]:  # environment variables, a slot a job
-    "Each job's share of a machine: cores, and one GPU in turn, so that no GPU has over ceil(jobs / GPUs) of them."
-    slots = [thread_environment(max(1, cores // jobs), jobs == 1) for _ in range(jobs)]
-    return [slot | ({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}) for i, slot in enumerate(slots)]
+    "Each job's share of a machine: threads, and one GPU in turn, so that no GPU has over ceil(jobs / GPUs) of them."
+    return [thread_environment(threads) | ({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}) for i in range(jobs)]
 
 
 def share_for(
@@ -605,6 +603,7 @@ def run_on_ray(
     jobs: Sequence[Mapping[str, Any]],  # one for each task
     address: str,                       # of a cluster, or 'local': this machine
     at_once: int,                       # tasks at once on each machine
+    threads: int,                       # of each
     retries: int,                       # how often to try again what failed
     word: str,                          # that the sweep has left in its folder
     progress: Progress,
@@ -621,7 +620,7 @@ def run_on_ray(
         function, refs = ray.remote(remote), []
         for task, job in zip(tasks, jobs, strict=True):
             share = function.options(num_cpus=cores, num_gpus=gpus if task.point.settings.device in ("auto", "cuda") else 0, max_retries=retries)
-            refs.append(share.remote(job, word, thread_environment(cores, at_once == 1), retries, *(refs[n] for n in task.needs)))
+            refs.append(share.remote(job, word, thread_environment(threads), retries, *(refs[n] for n in task.needs)))
         return _collect(ray, refs, tasks, progress)
     finally:
         redraw(progress.stream)
@@ -858,6 +857,7 @@ def run_sweep(
     retries: int = 1,                     # how often to try again what failed
     ray: str = "",                        # address of a cluster, or 'local'; '': without Ray
     say: Callable[[str], None] = print,
+    threads: int = 1,                     # of each point
     fresh: bool = False,                  # whether to forget what the points have done before, and to take nothing over from other runs
 ) -> Path:                                # the page
     "Do what is missing of a sweep, and build its report. Raises Refused, or PhaseFailed that names the points that failed."
@@ -867,7 +867,7 @@ def run_sweep(
     with locked(sweep):
         state.contents.keep()  # the points' own processes know it then
         if fresh: _forget_all(sweep)
-        errors = _run_open(sweep, state, notebooks, jobs, retries, ray, say) if state.open else {}
+        errors = _run_open(sweep, state, notebooks, jobs, threads, retries, ray, say) if state.open else {}
         stamp = digest([{name: chain[-1] for name, chain in state.chains.items()}, errors, modules_used("from chip.sweeps import x"), asdict(sweep)["varied"]])
         page = home() / "reports" / sweep.name / "index.html"
         if errors or fresh or not page.exists() or not _reads_stamp(page.with_name("sweep.json"), stamp): build_sweep(sweep, phases, errors, stamp)
@@ -894,7 +894,7 @@ def _failure(sweep: Sweep, errors: Mapping[str, str], page: Path) -> str:
     return f"{len(errors)} of {len(sweep.points)} points failed: {'; '.join(first[:3])}{more} (logs: {shown(sweep.folder / 'logs')}; the others are in {shown(page)})"
 
 # %% ../nbs/93_sweeps.ipynb #e8d68d07
-def _run_open(sweep: Sweep, state: State, notebooks: Path, jobs: int, retries: int, ray: str, say: Callable[[str], None]) -> dict[str, str]:
+def _run_open(sweep: Sweep, state: State, notebooks: Path, jobs: int, threads: int, retries: int, ray: str, say: Callable[[str], None]) -> dict[str, str]:
     "Run the points that are not finished; what went wrong, by the name of the point."
     tasks = plan(state.open, state.chains, state.ready)
     work = [job_of(task, sweep, state.phases, notebooks, state.lenders_for(task, tasks)) for task in tasks]
@@ -905,7 +905,7 @@ def _run_open(sweep: Sweep, state: State, notebooks: Path, jobs: int, retries: i
     if ray:
         word = uuid.uuid4().hex
         sweep.path("word").write_text(word)
-        errors = run_on_ray(tasks, work, ray, jobs, retries, word, progress)
+        errors = run_on_ray(tasks, work, ray, jobs, threads, retries, word, progress)
     else:
-        errors = run_here(tasks, work, slots_for(jobs, usable_cores(), visible_gpus()), retries, lambda t: sweep.path("logs", f"{t.point.name}.txt"), progress)
+        errors = run_here(tasks, work, slots_for(jobs, threads, visible_gpus()), retries, lambda t: sweep.path("logs", f"{t.point.name}.txt"), progress)
     return _sort_out(sweep, tasks, errors)
