@@ -23,7 +23,7 @@ from .images import draw_shots
 from .losses import LOSSES
 from .metrics import effective_rank, mean_pairwise_cosine
 from .oneshot import Shots, TrainSettings, load_shots, seen_rows, train_level
-from .settings import Run, Settings, check_parameters, make_settings, save_figure, save_table
+from .settings import Run, Settings, make_settings, save_figure, save_table
 from .sources import data_packs, publish
 from .study import open_study
 
