@@ -20,7 +20,7 @@ from sklearn.manifold import TSNE
 from .clusterers import centroids, cluster
 from .hierarchy import Hierarchy, hierarchy_text, load_hierarchy, unit_rows
 from .images import contact_sheet
-from .settings import Run, check_parameters, save_figure
+from .settings import Run, save_figure
 from .sources import classifier_points, data_packs, plain_hierarchy
 from .taxonomy import Taxonomy, animals, name_clusters, pretty
 

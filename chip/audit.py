@@ -44,7 +44,7 @@ from .metrics import (accuracy_ceiling, bootstrap_interval, contrastive_accuracy
                           loss_floor, mean_pairwise_cosine, paired_difference, placement_chance, placement_scores, placement_summary, seen_measures, wilson_interval)
 from .released import Authors, load_authors
 from .results import METHOD_COLOURS, PAPER, SeedMean, Tables, both_right, command_of, load_tables, mean_of, method_label, read_optional, seed_mean, wilson_count
-from .settings import Run, Settings, check_parameters, save_figure, save_table, start_run, written_aside
+from .settings import Run, Settings, save_figure, save_table, start_run, written_aside
 from .study import Study, frozen_embeddings, kin_of, load_study, study_encoder
 from .taxonomy import Taxonomy, all_animals, animals, project_root, unseen_animals
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from .bench import synthetic_means
 from .clusterers import KMeansStarts, centroids, in_threads, inertia, plusplus, renumbered, rotate
 from .hierarchy import elbow, sweep_k
-from .settings import Run, check_parameters, save_figure, save_table
+from .settings import Run, save_figure, save_table
 from .silhouette import Distances, mean_silhouette
 from .sources import authors_hierarchy, authors_means, classifier_points, data_packs, publish
 

@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from . import __version__
-from .runs import (PHASES, Outcome, Phase, PhaseFailed, Refused, check_asked, check_run, check_writable, duration, explain, locked, notebooks_folder,
+from .runs import (PHASES, Outcome, Phase, PhaseFailed, Refused, check_asked, check_free, check_run, check_writable, default_name, duration, explain, locked, notebooks_folder,
                        run_phases, shown)
 from .settings import PRESETS, PROFILES, Run, SettingError, Settings, check_run_name, check_value, make_settings, profiles_table, read_settings_file, settings_yaml
 from .sweeps import MOST, Sweep, make_sweep, run_sweep, split_values
@@ -117,7 +117,7 @@ def values_of(
     name = _one_of_two("name", arguments.name, arguments.settings, file.pop("name", None))
     if profile is None: profile = "demo"
     later = {n for preset in given.get("preset", "").split(",") for n in PRESETS.get(preset, {})}  # a sweep may have several
-    return {**{n: v for n, v in file.items() if n not in later}, **given, "profile": profile, "name": profile if name is None else name}
+    return {**{n: v for n, v in file.items() if n not in later}, **given, "profile": profile, "name": name}
 
 
 def settings_of(
@@ -128,7 +128,7 @@ def settings_of(
     profile, name = values.pop("profile"), values.pop("name")
     if profile not in PROFILES:
         raise Refused(f"there is no profile '{profile}'{nearest(profile, list(PROFILES))}; the profiles are {', '.join(PROFILES)}")
-    run = Run(check_run_name(name))
+    run = Run(default_name(profile) if name is None else check_run_name(name))
     return make_settings(profile, **make_absolute(values)), run
 
 # %% ../nbs/99_cli.ipynb #4be88646
@@ -150,6 +150,7 @@ def run_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Ph
     settings, run = settings_of(arguments)
     if arguments.why: return why_command(arguments, settings, run, notebooks, phases)
     check_run(settings, run, notebooks, phases)
+    _tell_name(settings, run)
     with locked(run) as lock:
         _recover(home() / "reports" / run.name)
         outcomes = run_phases(settings, run, notebooks, phases, arguments.fresh, lock, _say)
@@ -157,6 +158,12 @@ def run_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Ph
 
         page = build_report(run, phases)
     _say(report_summary(run, outcomes, time.monotonic() - begin, page))
+
+
+def _tell_name(settings: Settings, run: Run) -> None:
+    "Say so where a run has not its profile's name because a reference run has it."
+    if run.name == default_name(settings.profile) != settings.profile:
+        _say(f"reports/{settings.profile} is a reference run that is kept: this one is called {run.name} (--name {settings.profile} makes the reference run again)")
 
 
 def _recover(target: Path) -> None:
@@ -174,6 +181,7 @@ def why_command(arguments: argparse.Namespace, settings: Settings, run: Run, not
     for i, (phase, reason, changed) in enumerate(found, 1):
         would = f"would be run ({reason})" if reason else "unchanged, would not be run again"
         _say("\n".join([f"[{i}/{len(found)}] {phase.notebook}: {phase.title}: {would}", *(f"      {line}" for line in changed)]))
+    _tell_name(settings, run)
     n = sum(bool(reason) for _, reason, _ in found)
     _say(f"run '{run.name}': {n} of {len(found)} phases would be run; --why has done nothing")
 
@@ -191,18 +199,18 @@ def sweep_of(
     if profile not in PROFILES: raise Refused(f"there is no profile '{profile}'{nearest(profile, list(PROFILES))}; the profiles are {', '.join(PROFILES)}")
     typed = {n: split_values(n, v) if n in lists else (check_value(n, v),) for n, v in values.items()}
     absolute = {n: tuple(make_absolute({n: v})[n] if isinstance(v, str) else v for v in given) for n, given in typed.items()}
-    own = name if arguments.name is not None or name != profile else ""
-    return make_sweep(profile, absolute, own, sys.maxsize if arguments.yes else MOST)
+    return make_sweep(profile, absolute, check_run_name(name) if name is not None else "", sys.maxsize if arguments.yes else MOST)
 
 
 def sweep_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
     "chip sweep"
     begin = time.monotonic()
     if arguments.jobs < 1: raise Refused(f"--jobs {arguments.jobs}: at least one point has to be run at a time")
+    if arguments.threads < 1: raise Refused(f"--threads {arguments.threads}: a point needs at least one thread")
     if arguments.retries < 0: raise Refused(f"--retries {arguments.retries}: expected 0 or more")
     if arguments.ray == "": raise Refused("--ray '': expected the address of a Ray cluster, or local")
     sweep = sweep_of(arguments)
-    page = run_sweep(sweep, notebooks, phases, arguments.jobs, arguments.retries, arguments.ray or "", _say)
+    page = run_sweep(sweep, notebooks, phases, arguments.jobs, arguments.retries, arguments.ray or "", _say, arguments.threads, arguments.fresh)
     _say(f"sweep '{sweep.name}': all {len(sweep.points)} points are finished ({duration(time.monotonic() - begin)})\nreport: {shown(page)}")
 
 
@@ -221,6 +229,7 @@ def report_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple
         raise Refused(f"there is no run '{run.name}'{nearest(run.name, known)}" + (f"; there are {', '.join(known)}" if known else "; chip run makes one"))
     from chip.report import build_report
 
+    check_free(run.name, "run")
     with locked(run): _say(f"report: {shown(build_report(run, phases, arguments.light))}")
 
 
@@ -254,7 +263,7 @@ def profiles_command(arguments: argparse.Namespace, notebooks: Path, phases: tup
     print(settings_yaml(arguments.yaml), end="", flush=True)
 
 # %% ../nbs/99_cli.ipynb #5835b8f0
-FETCHES, BENCHES = ("authors",), ("hierarchy", "train", "embed", "growth", "agreement", "decoders")
+FETCHES, BENCHES = ("authors",), ("hierarchy", "train", "embed", "growth", "agreement", "decoders", "sweep")
 BENCH_OPTIONS = {  # of chip bench: the benchmarks that take it, and their name for it; its type, its value's name, what it says
     "images": (("train", "embed", "decoders"), "n", int, "N", "pictures (train and embed: 128, on a GPU embed takes 20,000; decoders: 200)"),
     "held": (("embed",), "held", int, "N", "pictures encoded from memory (as many as --images; on a GPU 50,000)"),
@@ -264,6 +273,7 @@ BENCH_OPTIONS = {  # of chip bench: the benchmarks that take it, and their name 
     "device": (("train", "embed", "agreement"), "device", str, "DEVICE", "auto, cpu, cuda, cuda:1 (auto)"),
     "sizes": (("growth",), "sizes", str, "N,N,…", "numbers of pictures (1000,10000,100000,1000000; the largest needs 8 GB of disk)"),
     "folder": (("growth", "agreement"), "folder", str, "DIR", "growth: gets the pictures and keeps them; agreement: where the pictures are (the data pack beside the project)"),
+    "points": (("sweep",), "points", int, "N", "points of the sweep, a multiple of 4 (20)"),
 }
 
 
@@ -308,6 +318,10 @@ def bench_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[
         if file == "" or file and Path(file).is_dir(): raise Refused(f"--{option} '{file}': expected a file to write")
         if file and not Path(file).resolve().parent.is_dir(): raise Refused(f"--{option} {file}: there is no folder {shown(Path(file).resolve().parent)}")
     options = bench_options(arguments)
+    if arguments.name == "sweep":
+        from chip.bench_sweep import run_bench_sweep
+
+        return run_bench_sweep(json_path=arguments.json, say=_say, **options) and None
     from chip.bench import run_bench
 
     run_bench(arguments.name, arguments.json, arguments.csv, **options)
@@ -342,15 +356,17 @@ def cache_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[
 def _add_sweep(commands: argparse._SubParsersAction) -> None:
     "Add the arguments of chip sweep."
     sweep = commands.add_parser("sweep", help="run every combination of some settings, what they share once, and sum it up",
-                                description="Run every combination of the values given. A repeated command runs only what is missing.")
+                                description="Run every combination of the values given. A repeated command runs only what is missing. All measurements land in one table, reports/NAME/results.parquet and .csv.")
     sweep.add_argument("profile", nargs="?", metavar="PROFILE", help=f"{', '.join(PROFILES)}")
     sweep.add_argument("-p", action="append", default=[], metavar="NAME=V1,V2,…", help="values of a setting; of whole numbers, also NAME=A..B; a single one holds for all points")
     sweep.add_argument("--settings", metavar="FILE", help="settings in YAML that hold for all points")
     sweep.add_argument("--images", metavar="DIR", help="folder of pictures, as for chip run")
     sweep.add_argument("--name", help="name of the sweep and its report (default: the profile's with -sweep)")
     sweep.add_argument("--jobs", type=int, default=1, metavar="N", help="points at once, on each machine (default: 1)")
+    sweep.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each point on a processor (default: 1); with another number sums are rounded otherwise, and training may end elsewhere")
     sweep.add_argument("--retries", type=int, default=1, metavar="N", help="how often to try a failed point again (default: 1)")
     sweep.add_argument("--ray", metavar="ADDRESS", help="run on the Ray cluster at this address; local: on this machine, through Ray")
+    sweep.add_argument("--fresh", action="store_true", help="forget what the points have done before, and take nothing over from other runs")
     sweep.add_argument("--yes", action="store_true", help=f"more than {MOST:,} points are meant")
     sweep.set_defaults(call=sweep_command, parser=sweep)
 
@@ -359,7 +375,7 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     "Add the arguments of chip bench."
     bench = commands.add_parser("bench", help="speed as a ratio against the plain way, both measured in the same run",
                                 description="hierarchy, train, embed: ours against the plain way, in turn. growth: embedding from a thousand to a million small pictures. "
-                                            "agreement: embeddings against the plain way's, picture by picture. decoders: of JPEG files. In brackets: what holds without the option.")
+                                            "agreement: embeddings against the plain way's, picture by picture. decoders: of JPEG files. sweep: two points at a time against one. In brackets: what holds without the option.")
     bench.add_argument("name", metavar="NAME", help=", ".join(BENCHES))
     bench.add_argument("--json", metavar="FILE", help="write the result there as well")
     bench.add_argument("--csv", metavar="FILE", help="write its rows there, and as Markdown beside it")
@@ -378,7 +394,7 @@ def make_parser() -> Parser:
     run.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="change a setting of the profile; see chip profiles")
     run.add_argument("--settings", metavar="FILE", help="settings in YAML, name: value; -p goes before it; see chip profiles --yaml")
     run.add_argument("--images", metavar="DIR", help="folder of pictures: DIR/train/<class>/*, and optionally DIR/val, DIR/test, DIR/unseen")
-    run.add_argument("--name", help="name of the run and its report (default: the profile's)")
+    run.add_argument("--name", help="name of the run and its report (default: the profile's, or my_PROFILE where reports/PROFILE is a reference run that is kept with the code)")
     run.add_argument("--fresh", action="store_true", help="forget what earlier runs of this name have done")
     run.add_argument("--why", action="store_true", help="only say which phases would be run, and what makes it so")
     run.add_argument("--ray", metavar="ADDRESS", help="compute embeddings on the Ray cluster at this address; local: on this machine, through Ray (-p engine)")
@@ -390,7 +406,7 @@ def make_parser() -> Parser:
     compare.set_defaults(call=compare_command, parser=compare)
     report = commands.add_parser("report", help="build the page of a finished run again")
     report.add_argument("name", metavar="NAME", help="name of the run")
-    report.add_argument("--light", action="store_true", help="small enough to keep: no photographs, no executed notebooks")
+    report.add_argument("--light", action="store_true", help="small enough to keep, as a reference run: no photographs, no executed notebooks; without --name, chip run goes beside it from then on")
     report.set_defaults(call=report_command, parser=report)
     cache = commands.add_parser("cache", help="show the embeddings that are kept, or remove some of them")
     cache.add_argument("--prune", action="store_true", help="remove what killed runs and damage left behind")

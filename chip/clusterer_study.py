@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 
 from .clusterers import CLUSTERERS, centroids, cluster, inertia, rotate
 from .hierarchy import sweep_k
-from .settings import Run, check_parameters, save_figure, save_table
+from .settings import Run, save_figure, save_table
 from .silhouette import mean_silhouette
 from .sources import agreement, authors_hierarchy, authors_means, classifier_points, data_packs, judge_by_placement, judge_by_tree, plain_hierarchy, publish, tree_correlation, unseen_photos
 from .taxonomy import Taxonomy, animals

@@ -18,10 +18,10 @@ from typing import Any
 import pandas as pd
 
 import chip
-from .runs import PHASES, Phase, Refused, check_writable, digest
+from .runs import PHASES, Phase, Refused, check_free, check_writable, digest
 from .settings import Run, check_run_name
 from .sweeps import MEASURES
-from .summaries import LEVEL_NAMES, check_free, figures_for, from_first, placed_measures, replacing, save_all, seen_measures, summarise, write_page
+from .summaries import LEVEL_NAMES, figures_for, from_first, placed_measures, replacing, save_all, seen_measures, summarise, write_page
 from .taxonomy import home
 
 # %% ../nbs/94_compare.ipynb #142e58b0

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['CLOSE', 'EXERCISES', 'Slip', 'Verdict', 'Exercise', 'check_number', 'check_function', 'silhouette_slips',
-           'loss_slope', 'ud_agreement', 'interval_slips', 'find_exercise', 'material', 'check', 'exercises_markdown']
+           'loss_slope', 'ud_agreement', 'interval_slips', 'reproduced_grade', 'one_answer_accuracy', 'find_exercise',
+           'material', 'check', 'exercises_markdown']
 
 # %% ../nbs/70_exercises.ipynb #af594edf
 import copy
@@ -19,9 +20,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from .audit import CANNOT, NOT, PARTLY, REPRODUCED, VERDICTS, near
 from .hierarchy import class_means, load_hierarchy, majority, sweep_k, unit_rows
 from .metrics import accuracy_ceiling, contrastive_losses, cosine_similarity_matrix, kin_matrix, loss_floor, mean_pairwise_cosine, paired_difference, placement_chance, seen_measures, wilson_interval
-from .results import paper_against_itself, reported
+from .results import SeedMean, paper_against_itself, reported
 from .settings import Run, read_table
 from .silhouette import distances_to, mean_silhouette, silhouettes
 from .study import kin_of, load_study
@@ -472,6 +474,84 @@ def _judge_pairs(answer: Any, given: dict) -> None:
         off = [f"{r.where}, level {r.level}" for r in given["printed"].itertuples() if bool(answer(r.accuracy, r.cosine)) != r.possible]
         raise Slip(str(slip) + (f". In the paper that changes the verdict on {', '.join(off)}" if off else "")) from None
 
+# %% ../nbs/70_exercises.ipynb #a0d17002
+def _numbers_beside(run: Run | None = None) -> dict:  # cases of paper, ours, low, high, tolerance
+    "The paper's numbers beside ours, near and far, with narrow intervals and wide ones, and without any."
+    made = ((0.5, 0.505, 0.5, 0.51), (0.5, 0.52, 0.515, 0.525), (0.5, 0.52, 0.495, 0.545), (0.5, 0.54, 0.46, 0.6), (0.5, 0.45, 0.44, 0.46), (0.94, 0.6, 0.3, 0.95), (0.5, 0.475, 0.46, 0.505), (0.5, 0.525, np.nan, np.nan), (0.5, 0.505, np.nan, np.nan))
+    return {"cases": [dict(zip(("paper", "ours", "low", "high", "tolerance"), (*values, 0.01), strict=True)) for values in made]}
+
+
+def reproduced_grade(
+    paper: float,
+    ours: float,
+    low: float,        # ends of our 95 % interval; NaN where there is none
+    high: float,
+    tolerance: float,
+) -> int:              # 2: reproduced, 1: partly, 0: not reproduced
+    "The ledger's verdict on a number, as a number."
+    return {REPRODUCED: 2, PARTLY: 1, NOT: 0}[near(paper, SeedMean(ours, low, high, 5), tolerance)]
+
+
+def _judge_reproduced(answer: Any, given: dict) -> None:
+    def graded(inside: Callable, far: float = 3) -> Callable:
+        return lambda p, o, low, high, t: 2 if abs(o - p) <= t or inside(p, low, high, t) else 1 if abs(o - p) <= far * t else 0
+    narrow = lambda p, low, high, t: high - low <= 6 * t and low <= p <= high
+    slips = {"you looked at the tolerance alone: a number is also reproduced where the interval holds the paper's, if the interval is no wider than six tolerances": graded(lambda *_: False),
+             "an interval of any width saves the number in your function; one as wide as the scale holds everything, so it has to be no wider than six tolerances": graded(lambda p, low, high, t: low <= p <= high),
+             "you looked at the interval alone; a number within the tolerance is reproduced with any interval, or without one": lambda p, o, low, high, t: 2 if narrow(p, low, high, t) else 1 if abs(o - p) <= 3 * t else 0,
+             "'partly' is missing: up to three tolerances away a number is partly reproduced": lambda p, o, low, high, t: 2 if abs(o - p) <= t or narrow(p, low, high, t) else 0,
+             "'partly' begins within *three* tolerances, not two": graded(narrow, 2), "'partly' ends at three tolerances": graded(narrow, float("inf")),
+             "you say 1 for reproduced and 0 for all else; asked are 2 (reproduced), 1 (partly) and 0 (not reproduced)": lambda *x: int(reproduced_grade(*x) == 2),
+             "the grades are the other way round: 2 is reproduced, 0 is not": lambda *x: 2 - reproduced_grade(*x)}
+    check_function(answer, reproduced_grade, slips, given["cases"])
+
+# %% ../nbs/70_exercises.ipynb #a0d17005
+def _target_cases(run: Run | None = None) -> dict:  # cases of targets (n, d) and margin
+    "Targets that lie close together, as animals' do, and far apart; of unlike length."
+    rng = np.random.default_rng(14)
+    close = (1 + np.linspace(0.1, 0.9, 6)[:, None] * rng.normal(size=(6, 8))) * np.array([1, 2, 0.5, 4, 1, 3])[:, None]
+    return {"cases": [{"targets": close, "margin": 0.1}, {"targets": close, "margin": 0.0}, {"targets": np.eye(4), "margin": 0.1}, {"targets": np.eye(3) * np.array([[1], [5], [1]]), "margin": 0.6}]}
+
+
+def one_answer_accuracy(
+    targets: np.ndarray,  # (n, d) of any length
+    margin: float,
+) -> float:
+    "Contrastive accuracy of giving the mean direction of all targets for every picture, one picture a class."
+    answer = unit_rows(targets).mean(axis=0, keepdims=True)
+    return float(1 - contrastive_losses(1 - cosine_similarity_matrix(answer, targets)[0], margin).mean())
+
+
+def _judge_one_answer(answer: Any, given: dict) -> None:
+    def cos(t: np.ndarray, unit: bool = True) -> np.ndarray: return cosine_similarity_matrix((unit_rows(t) if unit else t).mean(axis=0, keepdims=True), t)[0]
+    slips = {"you averaged the targets as they are: bring each to unit length first, or long ones pull the answer to themselves": lambda t, m: 1 - contrastive_losses(1 - cos(t, False), m).mean(),
+             "the margin's floor is missing: within the margin the loss of a picture is m/2, not half of its distance": lambda t, m: 1 - (1 - cos(t)).mean() / 2,
+             "a factor of 2 is missing: the loss is the mean over d *and* relu(m - d), two numbers for each picture": lambda t, m: 1 - 2 * contrastive_losses(1 - cos(t), m).mean(),
+             "that is the loss; the accuracy is 1 minus it": lambda t, m: contrastive_losses(1 - cos(t), m).mean(), "that is the mean cosine, which is another measure": lambda t, m: cos(t).mean(),
+             "the mean distance was put into the loss; the loss bends at the margin, so take it for each picture and average then": lambda t, m: 1 - contrastive_losses(np.array([(1 - cos(t)).mean()]), m).mean(),
+             "the answer was not the mean of all targets but the first one": lambda t, m: 1 - contrastive_losses(1 - cosine_similarity_matrix(t[:1], t)[0], m).mean(),
+             "each picture got its own target as answer; it has to be the same answer for all": lambda t, m: 1 - m / 2,
+             "it is a percentage: give a share, from 0 to 1": lambda t, m: 100 * one_answer_accuracy(t, m)}
+    check_function(answer, one_answer_accuracy, slips, given["cases"])
+
+# %% ../nbs/70_exercises.ipynb #a0d17008
+def _ledger(run: Run | None = None) -> dict:  # claims: id, verdict, …
+    "The run's ledger, or a short one."
+    if run: return {"claims": read_table(run, "claims", "50_audit")}
+    verdicts = np.repeat(list(VERDICTS), (5, 3, 4, 2, 6))
+    return {"claims": pd.DataFrame({"id": [f"C{i}" for i in range(len(verdicts))], "verdict": verdicts})}
+
+
+def _judge_share(answer: Any, given: dict) -> None:
+    n = {verdict: int((given["claims"]["verdict"] == verdict).sum()) for verdict in VERDICTS}
+    every, tested = sum(n.values()), sum(n.values()) - n[CANNOT]
+    if not tested: raise ValueError("no claim of this ledger could be tested: leave the run out")
+    slips = {"claims that could not be tested here are among those you divide by; they speak neither for the paper nor against it": n[REPRODUCED] / every,
+             "'partly' was counted as reproduced": (n[REPRODUCED] + n[PARTLY]) / tested, "'partly' was counted as reproduced, and what could not be tested among all": (n[REPRODUCED] + n[PARTLY]) / every, "'partly' was counted as a half; asked is what was reproduced in full": (n[REPRODUCED] + n[PARTLY] / 2) / tested,
+             "claims that contradict each other were left out; they could be tested, and failed": n[REPRODUCED] / max(n[REPRODUCED] + n[PARTLY] + n[NOT], 1), "you left out what was partly reproduced; it was tested": n[REPRODUCED] / max(tested - n[PARTLY], 1),
+             "that is how many were reproduced; divide by how many could be tested": n[REPRODUCED], "that is how many could be tested": tested, "that is the share of what could be tested at all": tested / every}
+    check_number(_number(answer), n[REPRODUCED] / tested, slips, "Count the rows with the verdict 'reproduced', and divide by the rows whose verdict is not 'cannot be tested here'.")
+
 # %% ../nbs/70_exercises.ipynb #58684697
 EXERCISES = {e.id: e for e in (
     Exercise("silhouette", "10_hierarchy", "The silhouette by hand", "Take `points` and `labels` from `material(\"silhouette\")`. What is the silhouette of the first point, from the definition?", "a number",
@@ -498,6 +578,12 @@ EXERCISES = {e.id: e for e in (
              "Twenty classes leave much room: hold chance, and the best constant answer, against the lower end.", _count, _judge_wilson),
     Exercise("both-true", "40_results", "Can both be true?", "Which pairs of contrastive accuracy and mean cosine can come from the same pictures under the paper's loss, whatever the margin? Apply it to Table 1.", "a function of (accuracy, mean_cosine) that gives True or False",
              "Applied to Table 1 it needs no run: the columns have to be compatible by themselves.", _table_pairs, _judge_pairs),
+    Exercise("reproduced", "50_audit", "When is a number reproduced?", "The ledger calls a number reproduced where ours is within the tolerance of the paper's, or where our 95 % interval holds the paper's and is no wider than six tolerances; partly where ours is within three tolerances; else not. Write this rule. What becomes of 0.94 beside 0.6 with the interval 0.3 … 0.95?", "a function of (paper, ours, low, high, tolerance) that gives 2 (reproduced), 1 (partly) or 0 (not); low and high are NaN where there is no interval",
+             "A rule that is fixed before the numbers are known keeps a wide interval from passing for agreement.", _numbers_beside, _judge_reproduced),
+    Exercise("one-answer", "50_audit", "One answer for all", "A model says the same of every picture: the mean of all unit targets. Each class has one picture. What is its contrastive accuracy, for any targets and margin?", "a function of (targets, margin) that gives a number",
+             "The closer the targets lie together, the higher it scores, without having looked at a picture: this is what the accuracies of Table 2 have to be held against.", _target_cases, _judge_one_answer),
+    Exercise("share-reproduced", "50_audit", "What may be counted", "In the table `claims` of `material(\"share-reproduced\", run)`: which share of the claims that could be tested here was reproduced in full?", "a number, from 0 to 1",
+             "A larger run tests more claims, so that the share of two runs may differ although no verdict does: name what was left out.", _ledger, _judge_share),
 )}
 
 # %% ../nbs/70_exercises.ipynb #576f7be7

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from .clusterers import KNOWN, centroids, check_points, cluster, find_clusterer, in_threads, inertia, renumbered
 from .encoders import Encoder
-from .settings import Settings, check_parameters, save_table, start_run, written_aside
+from .settings import Settings, save_table, start_run, written_aside
 from .silhouette import Distances, mean_silhouette
 from .study import Study, frozen_embeddings, open_study, study_encoder
 from .taxonomy import imagenet_index, name_clusters

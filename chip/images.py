@@ -149,7 +149,7 @@ def tar_members(
 ) -> dict[str, tuple[int, int]]:  # name → where its bytes begin, and how many there are
     "The files in an uncompressed tar file. Raises OSError for one that is damaged, or is none."
     state = os.stat(tar)
-    try: return _tar_index(os.fspath(tar), state.st_size, state.st_mtime_ns)
+    try: return _tar_index(os.fspath(tar), state.st_size, max(state.st_mtime_ns, state.st_ctime_ns))
     except tarfile.TarError as error: raise OSError(errno.EIO, f"not a whole tar file: {error}", os.fspath(tar)) from error
 
 
@@ -181,11 +181,11 @@ def read_listed(
 
 def file_state(
     path: str | Path,  # as for `read_file`
-) -> tuple[int, int]:  # bytes, time of last change in nanoseconds (the tar file's, for a file inside one)
+) -> tuple[int, int]:  # bytes, time of last change in nanoseconds (the tar file's, for a file inside one); the system's own, which cannot be set back, if that is later
     "What tells whether a file is still the one it was. Raises OSError."
     inside = inside_tar(path)
     state = os.stat(inside[0] if inside else path)
-    return (tar_members(inside[0]).get(inside[1], (0, 0))[1] if inside else state.st_size), state.st_mtime_ns
+    return (tar_members(inside[0]).get(inside[1], (0, 0))[1] if inside else state.st_size), max(state.st_mtime_ns, state.st_ctime_ns)
 
 # %% ../nbs/00_images.ipynb #fac60db3
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")  # compared in lower case

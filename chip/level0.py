@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from .hierarchy import run_phase1
-from .settings import Run, Settings, check_parameters, save_table
+from .settings import Run, Settings, save_table
 from .study import frozen_embeddings, open_study, study_encoder
 from .unseen import rows_under_rules, summarise_placements, unseen_pictures
 

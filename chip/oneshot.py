@@ -36,7 +36,7 @@ from .inference import RULES, level_scores, method_name, with_direction
 from .kin import kin_for_run
 from .losses import LOSSES, check_settings
 from .metrics import effective_rank, mean_pairwise_cosine, seen_measures, topk_hits
-from .settings import Settings, check_parameters, save_table, start_run, written_aside
+from .settings import Settings, save_table, start_run, written_aside
 from .study import Study, frozen_embeddings, load_study, study_encoder
 
 # %% ../nbs/20_oneshot.ipynb #548786c2

@@ -26,7 +26,7 @@ from .hierarchy import LEVELS, Hierarchy, build_hierarchy, class_means, run_phas
 from .inference import best_member, class_probabilities, expected_cost, level_scores, summed, tree_heights
 from .kin import KIN_ENCODERS, VIEWS, KinSettings, Metric, Nodes, embed_views, fit_metric, fit_placer, holding, hypotheses, kin_encoders, node_posterior, seen_prototypes
 from .metrics import holds_kin, kin_matrix, paired_difference
-from .settings import Run, Settings, check_parameters, save_figure, save_table
+from .settings import Run, Settings, save_figure, save_table
 from .sources import data_packs, publish
 from .study import Study, frozen_embeddings, kin_of, open_study
 

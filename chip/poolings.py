@@ -20,7 +20,7 @@ from .embeddings import embed
 from .encoders import load_encoder
 from .hierarchy import class_means, majority, successive_means, sweep_k
 from .images import scan_images
-from .settings import Run, check_parameters, make_settings, save_figure, save_table
+from .settings import Run, make_settings, save_figure, save_table
 from .silhouette import mean_silhouette
 from .sources import agreement, classifier_points, data_packs, judge_by_tree, publish
 from .study import menagerie_folder

@@ -508,7 +508,7 @@ def swap_in(
 def build_report(
     run: Run,
     phases: tuple[Phase, ...] = PHASES,
-    light: bool = False,  # without photographs and executed notebooks
+    light: bool = False,  # without photographs and executed notebooks: a reference run, to be kept with the code
 ) -> Path:                # the page
     "Write reports/<name>/ from what a finished run has left. The old report stays until the new one is complete."
     target = home() / "reports" / run.name
@@ -520,7 +520,9 @@ def build_report(
     for phase in phases:
         executed = new / "notebooks" / f"{phase.notebook}.ipynb"
         if executed.is_file(): executed.with_suffix(".html").write_text(notebook_page(executed, phase.title), encoding="utf-8")
-    if light: lighten(new)
+    if light:
+        lighten(new)
+        record = {"name": record["name"], "reference": True, **record}
     (new / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (new / "index.html").write_text(page(run, new, record, light), encoding="utf-8")
     swap_in(new, target)

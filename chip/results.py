@@ -36,7 +36,7 @@ from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, plot_swee
 from .images import UnreadableImage, contact_sheet, open_image
 from .losses import LOSSES
 from .metrics import PairedDifference, accuracy_ceiling, best_constant_placement, cosine_similarity_matrix, kin_matrix, loss_floor, paired_difference, t_interval, wilson_interval
-from .settings import Run, Settings, check_parameters, profile_values, read_table, save_figure, save_table, start_run
+from .settings import Run, Settings, profile_values, read_table, save_figure, save_table, start_run
 from .study import Study, kin_of, load_study
 from .taxonomy import home, pretty
 

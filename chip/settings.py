@@ -6,7 +6,7 @@
 __all__ = ['GROUPS', 'PRESETS', 'PROFILES', 'FILE_LIMIT', 'Settings', 'SettingError', 'find_setting', 'check_value',
            'profile_values', 'make_settings', 'profiles_table', 'names_in', 'read_settings_file', 'settings_yaml',
            'written_aside', 'check_run_name', 'Run', 'save_table', 'markdown_table', 'read_table', 'save_figure',
-           'save_settings', 'assigned_names', 'injected_parameters', 'check_parameters', 'start_run']
+           'save_settings', 'assigned_names', 'declared_types', 'injected_parameters', 'check_parameters', 'start_run']
 
 # %% ../nbs/06_settings.ipynb #dbdc9588
 import ast
@@ -15,7 +15,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
@@ -169,12 +169,16 @@ def check_value(
     value: Any,  # text, or a value of the setting's type
 ) -> Any:        # the typed value
     "One setting's value, converted and checked. Raises SettingError that names the setting, the value and what it may be."
-    f = find_setting(name)
-    given, value, choices = value, _convert(f, value), f.metadata["choices"]
+    return _checked(find_setting(name), value)
+
+
+def _checked(f: Field, given: Any) -> Any:
+    "A value of a field, converted. Raises SettingError."
+    value, choices = _convert(f, given), f.metadata["choices"]
     if choices: _check_choice(f, value)
     low, high = f.metadata["low"], f.metadata["high"]
     inside = low is None or (value >= low and (high is None or value <= high))
-    if not inside: raise SettingError(f"{name}={_short(given)}: expected {_EXPECTED[f.type]}{_range_text(f)}")
+    if not inside: raise SettingError(f"{f.name}={_short(given)}: expected {_EXPECTED[f.type]}{_range_text(f)}")
     return value
 
 # %% ../nbs/06_settings.ipynb #392d28c7
@@ -451,17 +455,24 @@ def assigned_names(
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
+def declared_types(
+    source: str,       # of a parameters cell
+) -> dict[str, str]:   # the type of each name as it is written, such as 'int'; '' where none is
+    "The names in a parameters cell."
+    kinds = {line.target.id: ast.unparse(line.annotation) for line in ast.parse(source).body if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)}
+    return {name: kinds.get(name, "") for name in assigned_names(source)}
+
+
 def injected_parameters(
-    cells: Sequence[str],          # sources of the cells executed so far, IPython's `In`
-) -> tuple[list[str], list[str]]:  # names that papermill was given; names in the parameters cell
-    "What papermill has put into this notebook, and what the notebook takes; both empty where papermill was given nothing."
+    cells: Sequence[str],               # sources of the cells executed so far, IPython's `In`
+) -> tuple[list[str], dict[str, str]]:  # names that papermill was given; names in the parameters cell with their types
+    "What papermill has put into this notebook, and what the notebook takes; the former empty where papermill was given nothing."
     found = [i for i, source in enumerate(cells) if source.startswith("# Parameters\n")]
-    if not found: return [], []
-    before = [names for source in cells[:found[-1]] if "name" in (names := assigned_names(source))]
-    return assigned_names(cells[found[-1]]), before[-1] if before else []
+    before = [source for source in cells[:found[-1] if found else None] if "name" in assigned_names(source)]
+    return assigned_names(cells[found[-1]]) if found else [], declared_types(before[-1]) if before else {}
 
 
-def _not_taken(name: str, offered: Sequence[str]) -> SettingError:
+def _not_taken(name: str, offered: Iterable[str]) -> SettingError:
     "The refusal of a parameter that a notebook does not have."
     group = next((f.metadata["group"] for f in fields(Settings) if f.name == name), "")
     if group: return SettingError(f"this notebook does not take '{name}': it belongs to {_READ_BY.get(group, '10_hierarchy')}")
@@ -472,17 +483,41 @@ def _not_taken(name: str, offered: Sequence[str]) -> SettingError:
 _READ_BY = {"oneshot": "20_oneshot", "unseen": "30_unseen"}  # all others are Phase 1's
 
 # %% ../nbs/06_settings.ipynb #421956ec
+def _check_own(
+    name: str,
+    value: Any,
+    kind: str,               # the type as declared
+    allowed: Sequence = (),  # texts: one of them; two numbers: lowest and highest, None for no highest
+) -> None:
+    "Raises SettingError for a parameter's value that has another type, or is none of what it may be."
+    f = field(metadata={"low": None, "high": None, "choices": (), "joined": False, **_limits(allowed)})
+    f.name, f.type = name, {"int": int, "float": float, "bool": bool}.get(kind, str)
+    if isinstance(value, str) != (f.type is str): raise SettingError(f"{name}={_short(repr(value))}: expected {_EXPECTED[f.type]}{_range_text(f)}")
+    _checked(f, value)
+
+
+def _limits(allowed: Sequence) -> dict[str, Any]:
+    "A declaration of what is allowed as a field's metadata."
+    if not allowed: return {}
+    return {"choices": tuple(allowed)} if isinstance(allowed[0], str) else {"low": allowed[0], "high": allowed[1]}
+
+
 def check_parameters(
     parameters: Mapping[str, Any],  # the notebook's globals()
+    **allowed: Sequence,            # of the notebook's own parameters: texts to choose from, or lowest and highest number (None: no limit)
 ) -> None:
-    "Checks what papermill was given, by name, type and range. Raises SettingError; does nothing where papermill was given nothing."
+    "Checks what papermill was given, by name, type and range, and what the notebook's own parameters are. Raises SettingError."
     given, offered = injected_parameters(parameters.get("In", ()))
     known = {f.name for f in fields(Settings)}
     for name in given:
         if name not in offered: raise _not_taken(name, offered)
         value = parameters[name]
-        if name == "name" and value: check_run_name(value)
-        elif name in known and value is not None: check_value(name, value)
+        if name == "name": check_run_name(value) if value != "" else None
+        elif value is not None:
+            if name in known: check_value(name, value)
+            if offered[name]: _check_own(name, value, offered[name], allowed.get(name, ()))
+        if name in ("images", "hierarchy") and value and not Path(value).exists(): raise SettingError(f"{name}={_short(value)}: there is no such {'folder' if name == 'images' else 'file'}")
+    for name, choices in allowed.items(): _check_own(name, parameters[name], offered.get(name) or type(parameters[name]).__name__, choices)
     if given and set(names_in("data")) <= set(offered):
         make_settings(**{name: parameters[name] for name in offered if name in known})
 

@@ -26,7 +26,7 @@ from .metrics import effective_rank, mean_pairwise_cosine, topk_hits
 from .oneshot import Shots, TrainSettings, load_shots, train_level
 from .placing import class_folders
 from .results import mean_of
-from .settings import Run, check_parameters, make_settings, save_figure, save_table
+from .settings import Run, Settings, make_settings, save_figure, save_table
 from .sources import data_packs, publish, restricted
 from .study import Study, frozen_embeddings, open_study
 from .taxonomy import all_animals
@@ -55,7 +55,7 @@ def plans(shots: Sequence[int], epochs: int, losses: Sequence[str] = tuple(RECIP
     return plan + [(loss, "updates", n, round(epochs * most / n)) for loss in losses[:1] for n in shots]
 
 
-def judged_shots(encoder: Encoder, test: Shots, h: Hierarchy, settings) -> list[dict]:
+def judged_shots(encoder: Encoder, test: Shots, h: Hierarchy, settings: Settings) -> list[dict]:
     "Top-1 of test pictures at each level, handed up from level 0, and collapse; one row a level."
     said = with_direction(encode(encoder.to(pick_device(settings.device)).eval(), test.pictures, settings.batch_size, settings.precision))
     scores, collapse = level_scores([said] * 3, h, "base"), {"mean_pairwise_cosine": mean_pairwise_cosine(said), "effective_rank": effective_rank(said)}
@@ -63,7 +63,7 @@ def judged_shots(encoder: Encoder, test: Shots, h: Hierarchy, settings) -> list[
 
 
 def train_shots(
-    encoder: Encoder, study: Study, h: Hierarchy, settings,
+    encoder: Encoder, study: Study, h: Hierarchy, settings: Settings,
     shots: Sequence[int],  # pictures a class, in turn
     epochs: int,           # passes over them, where epochs are held equal
     seeds: Sequence[int],

@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['KEYS', 'CROWDED', 'LEVEL_NAMES', 'LONG', 'seen_measures', 'placed_measures', 'summarise', 'from_method', 'from_first',
            'is_number', 'grows_by_factors', 'drawn_methods', 'plot_line', 'plot_dots', 'plot_cells', 'draw_along',
-           'moved_methods', 'draw_cells', 'averaged', 'figures_for', 'Folder', 'check_free', 'replacing', 'save_all',
-           'write_page']
+           'moved_methods', 'draw_cells', 'averaged', 'figures_for', 'Folder', 'replacing', 'save_all', 'write_page']
 
 # %% ../nbs/92_summaries.ipynb #59cef859
 import base64
@@ -26,7 +25,7 @@ from matplotlib.figure import Figure
 
 import chip
 from .metrics import PairedDifference, bootstrap_interval, paired_difference
-from .runs import Refused, notebooks_folder
+from .runs import notebooks_folder
 from .settings import save_figure, save_table
 from .taxonomy import home
 
@@ -329,15 +328,6 @@ class Folder:
         return path
 
 # %% ../nbs/92_summaries.ipynb #ea53d3a3
-def check_free(
-    name: str,  # of a report
-    kind: str,  # 'sweep' or 'comparison'
-) -> None:
-    "Raises Refused where reports/<name> is a report of another kind."
-    for other, file in (("run", "run.json"), ("sweep", "sweep.json"), ("comparison", "compare.json")):
-        if other != kind and (home() / "reports" / name / file).exists(): raise Refused(f"reports/{name} is the report of a {other}: give another --name")
-
-
 @contextmanager
 def replacing(
     target: Path,  # a report's folder

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['MOST', 'PATIENCE', 'RESULTS', 'LARGE', 'MEASURES', 'split_values', 'Point', 'Sweep', 'point_name', 'make_sweep',
            'Prints', 'Task', 'plan', 'borrow', 'run_point', 'hold', 'work', 'job_of', 'Crew', 'attempt',
-           'thread_environment', 'visible_gpus', 'slots_for', 'usable_cores', 'time_left', 'redraw', 'Progress',
-           'run_here', 'pack', 'unpack', 'remote', 'check_address', 'run_on_ray', 'labels_of', 'gather', 'glance',
-           'summaries', 'points_table', 'sweep_record', 'build_sweep', 'State', 'check_sweep', 'run_sweep']
+           'thread_environment', 'visible_gpus', 'slots_for', 'share_for', 'usable_cores', 'time_left', 'redraw',
+           'Progress', 'run_here', 'pack', 'unpack', 'remote', 'check_address', 'run_on_ray', 'labels_of', 'gather',
+           'glance', 'all_results', 'save_results', 'summaries', 'points_table', 'sweep_record', 'build_sweep', 'State',
+           'check_sweep', 'run_sweep']
 
 # %% ../nbs/93_sweeps.ipynb #d7a7a488
 import itertools
@@ -27,7 +28,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -35,8 +35,8 @@ from typing import Any, NoReturn, TextIO
 
 import pandas as pd
 
-from .runs import (PHASES, Phase, PhaseFailed, Refused, check_asked, check_writable, circumstances, digest, duration, inputs_of, kernel_environment,
-                       locked, make_room, modules_used, notebook_path, notebooks_folder, parameters_of, picture_identity, read_marker, run_next, shown, why_run, write_marker)
+from .runs import (PHASES, Contents, Phase, PhaseFailed, Refused, check_asked, check_free, check_writable, circumstances, digest, duration, forget, inputs_of, kernel_environment,
+                       locked, make_room, modules_used, notebook_path, notebooks_folder, parameters_of, read_marker, run_next, shown, why_run, write_marker)
 from .settings import Run, SettingError, Settings, check_run_name, check_value, make_settings, written_aside
 from .taxonomy import home
 
@@ -157,7 +157,7 @@ class Prints:
     "The inputs of every phase of every point, and their fingerprints; what does not differ between points is looked at once."
     def __init__(self, phases: Sequence[Phase], notebooks: Path):
         self.phases, self.notebooks = tuple(phases), Path(notebooks)
-        self.identify = lru_cache(None)(picture_identity)
+        self.contents = Contents()
         self.reads = [parameters_of(notebook_path(phase, notebooks)) for phase in phases]
         self._known: dict[tuple, dict] = {}
 
@@ -165,7 +165,7 @@ class Prints:
         "The inputs of phase i, as if there were no phase before it."
         values = asdict(settings)
         key = (i, *(str(values.get(name)) for name in self.reads[i]))
-        if key not in self._known: self._known[key] = inputs_of(self.phases[i], settings, self.notebooks, "", self.identify)
+        if key not in self._known: self._known[key] = inputs_of(self.phases[i], settings, self.notebooks, "", self.contents)
         return self._known[key]
 
     def inputs(self, settings: Settings) -> list[dict[str, Any]]:  # one for each phase
@@ -253,9 +253,10 @@ def run_point(
     lock: int | None = None,                  # descriptor of the run's lock
 ) -> None:
     "Bring a run's first phases up to date, with as little work as possible. Raises PhaseFailed."
-    upstream = ""
+    upstream, contents = "", Contents()
     for i, phase in enumerate(phases[:stop]):
-        inputs = inputs_of(phase, settings, notebooks, upstream)
+        inputs = inputs_of(phase, settings, notebooks, upstream, contents)
+        contents.keep()
         upstream, how = digest(inputs), "kept"
         record = read_marker(run, phase)
         if why_run(run, phase, inputs):
@@ -394,10 +395,9 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 
 def thread_environment(
     threads: int,  # for one process
-    alone: bool,   # whether it has the machine for itself
 ) -> dict[str, str]:
-    "Environment variables that hold a process to some threads."
-    return {name: str(threads) for name in _THREADS} | ({} if alone else {"OMP_WAIT_POLICY": "PASSIVE"})
+    "Environment variables that hold a process to some threads, and keep those from spinning while they wait."
+    return {name: str(threads) for name in _THREADS} | {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def visible_gpus() -> list[str]:
@@ -411,12 +411,19 @@ def visible_gpus() -> list[str]:
 # %% ../nbs/93_sweeps.ipynb #eb7e4419
 def slots_for(
     jobs: int,            # points at once
-    cores: int,           # to be shared
+    threads: int,         # of each
     gpus: Sequence[str],  # to be shared
 ) -> list[dict[str, str]]:  # environment variables, a slot a job
-    "Each job's share of a machine: cores, and one GPU in turn, so that no GPU has over ceil(jobs / GPUs) of them."
-    slots = [thread_environment(max(1, cores // jobs), jobs == 1) for _ in range(jobs)]
-    return [slot | ({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}) for i, slot in enumerate(slots)]
+    "Each job's share of a machine: threads, and one GPU in turn, so that no GPU has over ceil(jobs / GPUs) of them."
+    return [thread_environment(threads) | ({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}) for i in range(jobs)]
+
+
+def share_for(
+    slot: Mapping[str, str],  # a job's share of the machine
+    device: str,              # the point's setting
+) -> dict[str, str]:
+    "The share as a point takes it: one that names its device (cpu, cuda:1) has to see the GPUs as they are numbered."
+    return {name: value for name, value in slot.items() if name != "CUDA_VISIBLE_DEVICES" or device in ("auto", "cuda")}
 
 
 def usable_cores() -> int:
@@ -502,7 +509,7 @@ def run_here(
     crew = Crew()
 
     def do(t: int, slot: Mapping[str, str]) -> tuple[int, Mapping[str, str], str]:
-        error = attempt(jobs[t], crew, slot, log(tasks[t]), lambda what: progress.phase(tasks[t].point, what), retries)
+        error = attempt(jobs[t], crew, share_for(slot, tasks[t].point.settings.device), log(tasks[t]), lambda what: progress.phase(tasks[t].point, what), retries)
         return t, slot, error
 
     with ThreadPoolExecutor(len(slots)) as pool:
@@ -596,6 +603,7 @@ def run_on_ray(
     jobs: Sequence[Mapping[str, Any]],  # one for each task
     address: str,                       # of a cluster, or 'local': this machine
     at_once: int,                       # tasks at once on each machine
+    threads: int,                       # of each
     retries: int,                       # how often to try again what failed
     word: str,                          # that the sweep has left in its folder
     progress: Progress,
@@ -609,9 +617,10 @@ def run_on_ray(
         raise Refused(f"--ray {address}: there is no cluster of Ray's ({(str(error).splitlines() or [''])[0]}); start one with ray start --head, or give local") from error
     try:
         cores, gpus = _share_of([node["Resources"] for node in ray.nodes() if node["Alive"]], at_once)
-        function = ray.remote(remote).options(num_cpus=cores, num_gpus=gpus, max_retries=retries)
-        refs: list = []
-        for task, job in zip(tasks, jobs, strict=True): refs.append(function.remote(job, word, thread_environment(cores, at_once == 1), retries, *(refs[n] for n in task.needs)))
+        function, refs = ray.remote(remote), []
+        for task, job in zip(tasks, jobs, strict=True):
+            share = function.options(num_cpus=cores, num_gpus=gpus if task.point.settings.device in ("auto", "cuda") else 0, max_retries=retries)
+            refs.append(share.remote(job, word, thread_environment(threads), retries, *(refs[n] for n in task.needs)))
         return _collect(ray, refs, tasks, progress)
     finally:
         redraw(progress.stream)
@@ -687,17 +696,36 @@ def glance(
     return pd.DataFrame(rows)
 
 # %% ../nbs/93_sweeps.ipynb #c2634177
-def summaries(
+def all_results(
     sweep: Sweep,
     tables: Mapping[str, pd.DataFrame],  # as `gather` gives them
+) -> pd.DataFrame:                       # point, what was varied, method, seed, level, measure, value; empty where nothing was measured
+    "The one tidy table of a sweep: a row for each measurement of each point."
+    from chip.summaries import placed_measures, seen_measures  # with SciPy, which takes a second
+
+    by = ["point", *sweep.settings_varied]
+    long = [f(tables[name], by) for name, f in (("seen", seen_measures), ("placements", placed_measures)) if name in tables]
+    return _unmixed(pd.concat(long, ignore_index=True)) if long else pd.DataFrame()
+
+
+def save_results(
+    results: pd.DataFrame,  # of `all_results`
+    folder: Any,            # a chip.summaries.Folder
+) -> None:
+    "Write results.parquet and results.csv, the same rows."
+    results.to_parquet(folder.path("results.parquet"), index=False)
+    results.to_csv(folder.path("results.csv"), index=False, float_format="%.6g", lineterminator="\n")
+
+
+def summaries(
+    sweep: Sweep,
+    results: pd.DataFrame,  # of `all_results`
 ) -> tuple[dict[str, tuple[pd.DataFrame, str]], dict]:  # tables and figures by name, each with the sentence that reads it
     "What a sweep's report shows."
-    from chip.summaries import drawn_methods, figures_for, from_first, from_method, placed_measures, seen_measures, summarise  # with SciPy, which takes a second
+    from chip.summaries import drawn_methods, figures_for, from_first, from_method, summarise
 
-    varied = {name: tuple(labels_of(values).values()) for name, values in sweep.settings_varied.items()}
-    long = [f(tables[name], list(varied)) for name, f in (("seen", seen_measures), ("placements", placed_measures)) if name in tables]
-    if not long: return {}, {}
-    measured = pd.concat(long, ignore_index=True)
+    if results.empty: return {}, {}
+    varied, measured = {name: tuple(labels_of(values).values()) for name, values in sweep.settings_varied.items()}, results.drop(columns="point")
     summary = summarise(measured, list(varied))
     main = summary[summary["method"].isin(drawn_methods(summary["method"].unique()))]
     over = "Differences are paired by seed; the interval is a 95 % bootstrap over seeds, empty for a single one."
@@ -737,13 +765,14 @@ def build_sweep(
     errors: Mapping[str, str],  # by the name of the point; the others are finished
     stamp: str,                 # changes when the page has to be built again
 ) -> Path:                      # the page
-    "Write data/sweeps/<name>/tables and reports/<name>/."
+    "Write data/sweeps/<name>/tables and reports/<name>/: the page, its tables and figures, and all results as one table."
     from chip.summaries import replacing, save_all, write_page
 
     tables = gather(sweep, [p for p in sweep.points if p.name not in errors])
     for name, table in tables.items():
         with written_aside(sweep.path("tables", f"{name}.parquet")) as aside: table.to_parquet(aside, index=False)
-    found, figures = summaries(sweep, tables)
+    results = all_results(sweep, tables)
+    found, figures = summaries(sweep, results)
     kept = {name: (tables[name], f"What every point has in its table {name}.") for name in RESULTS if len(tables.get(name, ())) in range(1, LARGE + 1)}
     points = points_table(sweep, phases, errors)
     record = sweep_record(sweep, errors, stamp)
@@ -751,7 +780,8 @@ def build_sweep(
     with replacing(target) as folder:
         save_all(folder, {**found, **kept, "points": (points, "What became of each point, and the seconds that its own phases took.")}, figures)
         folder.path("sweep.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        write_page(folder, "sweep.html.j2", ["at_a_glance"], title=f"Sweep “{sweep.name}”", sweep=record, seconds=float(points["seconds"].sum()))
+        if len(results): save_results(results, folder)
+        write_page(folder, "sweep.html.j2", ["at_a_glance"], title=f"Sweep “{sweep.name}”", sweep=record, n_results=len(results), seconds=float(points["seconds"].sum()))
     return target / "index.html"
 
 # %% ../nbs/93_sweeps.ipynb #bdeb9d4b
@@ -766,12 +796,13 @@ def _lenders(phases: Sequence[Phase]) -> dict[tuple[str, str], list[str]]:
 # %% ../nbs/93_sweeps.ipynb #3d85b257
 class State:
     "What of a sweep is done already, and who can lend what."
-    def __init__(self, sweep: Sweep, phases: Sequence[Phase], notebooks: Path):
+    def __init__(self, sweep: Sweep, phases: Sequence[Phase], notebooks: Path, fresh: bool = False):
         self.phases, prints = phases, Prints(phases, notebooks)
+        self.contents = prints.contents
         self.inputs = {p.name: prints.inputs(p.settings) for p in sweep.points}
         self.chains = {name: [digest(i) for i in inputs] for name, inputs in self.inputs.items()}
-        self.lenders = _lenders(phases)
-        self.open = [p for p in sweep.points if any(why_run(p.run, phase, i) for phase, i in zip(phases, self.inputs[p.name], strict=True))]
+        self.lenders = {} if fresh else _lenders(phases)
+        self.open = [p for p in sweep.points if fresh or any(why_run(p.run, phase, i) for phase, i in zip(phases, self.inputs[p.name], strict=True))]
 
     def ready(self, name: str, i: int, fingerprint: str) -> bool:
         "Whether a point has a phase, or some run can lend it."
@@ -803,8 +834,6 @@ def check_sweep(
     phases: Sequence[Phase],
 ) -> None:
     "All that can be known to go wrong before it does. Raises Refused."
-    from chip.summaries import check_free  # with SciPy, which takes a second
-
     check_free(sweep.name, "sweep")
     for point in points:
         try: check_asked(point.settings, notebooks, phases)
@@ -812,8 +841,10 @@ def check_sweep(
     for folder in ("reports", "data/runs", "data/sweeps"): check_writable(home() / folder)
 
 
-def _check_ray(address: str) -> None:
-    "Raises Refused where Ray is not installed or not at an address."
+def _check_ray(address: str, points: Sequence[Point]) -> None:
+    "Raises Refused where Ray is not installed or not at an address, or where a point wants a GPU of its own choice."
+    if numbered := next((p.settings.device for p in points if p.settings.device.startswith("cuda:")), ""):
+        raise Refused(f"--ray with device={numbered}: Ray gives each task a GPU of its own; use device=cuda or auto")
     if not find_spec("ray"): raise Refused("--ray needs the package ray: pip install -e '.[ray]'")
     check_address(address)
 
@@ -826,20 +857,30 @@ def run_sweep(
     retries: int = 1,                     # how often to try again what failed
     ray: str = "",                        # address of a cluster, or 'local'; '': without Ray
     say: Callable[[str], None] = print,
+    threads: int = 1,                     # of each point
+    fresh: bool = False,                  # whether to forget what the points have done before, and to take nothing over from other runs
 ) -> Path:                                # the page
     "Do what is missing of a sweep, and build its report. Raises Refused, or PhaseFailed that names the points that failed."
-    if ray: _check_ray(ray)
-    state = State(sweep, phases, notebooks)
+    if ray: _check_ray(ray, sweep.points)
+    state = State(sweep, phases, notebooks, fresh)
     if state.open: check_sweep(sweep, state.open, notebooks, phases)
     with locked(sweep):
-        errors = _run_open(sweep, state, notebooks, jobs, retries, ray, say) if state.open else {}
+        state.contents.keep()  # the points' own processes know it then
+        if fresh: _forget_all(sweep)
+        errors = _run_open(sweep, state, notebooks, jobs, threads, retries, ray, say) if state.open else {}
         stamp = digest([{name: chain[-1] for name, chain in state.chains.items()}, errors, modules_used("from chip.sweeps import x"), asdict(sweep)["varied"]])
         page = home() / "reports" / sweep.name / "index.html"
-        if errors or not page.exists() or not _reads_stamp(page.with_name("sweep.json"), stamp): build_sweep(sweep, phases, errors, stamp)
+        if errors or fresh or not page.exists() or not _reads_stamp(page.with_name("sweep.json"), stamp): build_sweep(sweep, phases, errors, stamp)
     if errors: raise PhaseFailed(_failure(sweep, errors, page))
     return page
 
 # %% ../nbs/93_sweeps.ipynb #27ec3b69
+def _forget_all(sweep: Sweep) -> None:
+    "Remove what all points have left. Raises Refused where one is being worked on."
+    for point in sweep.points:
+        with locked(point.run): forget(point.run)
+
+
 def _reads_stamp(path: Path, stamp: str) -> bool:
     "Whether a report was built from what is there now."
     try: return json.loads(path.read_text(encoding="utf-8"))["stamp"] == stamp
@@ -853,7 +894,7 @@ def _failure(sweep: Sweep, errors: Mapping[str, str], page: Path) -> str:
     return f"{len(errors)} of {len(sweep.points)} points failed: {'; '.join(first[:3])}{more} (logs: {shown(sweep.folder / 'logs')}; the others are in {shown(page)})"
 
 # %% ../nbs/93_sweeps.ipynb #e8d68d07
-def _run_open(sweep: Sweep, state: State, notebooks: Path, jobs: int, retries: int, ray: str, say: Callable[[str], None]) -> dict[str, str]:
+def _run_open(sweep: Sweep, state: State, notebooks: Path, jobs: int, threads: int, retries: int, ray: str, say: Callable[[str], None]) -> dict[str, str]:
     "Run the points that are not finished; what went wrong, by the name of the point."
     tasks = plan(state.open, state.chains, state.ready)
     work = [job_of(task, sweep, state.phases, notebooks, state.lenders_for(task, tasks)) for task in tasks]
@@ -864,8 +905,7 @@ def _run_open(sweep: Sweep, state: State, notebooks: Path, jobs: int, retries: i
     if ray:
         word = uuid.uuid4().hex
         sweep.path("word").write_text(word)
-        errors = run_on_ray(tasks, work, ray, jobs, retries, word, progress)
+        errors = run_on_ray(tasks, work, ray, jobs, threads, retries, word, progress)
     else:
-        masked = state.open[0].settings.device in ("auto", "cuda")
-        errors = run_here(tasks, work, slots_for(jobs, usable_cores(), visible_gpus() if masked else []), retries, lambda t: sweep.path("logs", f"{t.point.name}.txt"), progress)
+        errors = run_here(tasks, work, slots_for(jobs, threads, visible_gpus()), retries, lambda t: sweep.path("logs", f"{t.point.name}.txt"), progress)
     return _sort_out(sweep, tasks, errors)

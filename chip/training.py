@@ -29,7 +29,7 @@ from .losses import LOSSES
 from .metrics import effective_rank, holds_kin, kin_matrix, mean_pairwise_cosine, paired_difference
 from .oneshot import Shots, TrainSettings, batches, load_shots, seen_rows, set_training, train_level
 from .placing import deal_folds
-from .settings import Run, Settings, check_parameters, make_settings, save_figure, save_table
+from .settings import Run, Settings, make_settings, save_figure, save_table
 from .sources import data_packs, publish, restricted
 from .study import Study, open_study
 

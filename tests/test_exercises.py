@@ -33,6 +33,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     save_table(run, pd.DataFrame({"level": [1, 1, 1, 2], "k": [7, 8, 9, 2], "inertia": [3.0, 2, 1, 1], "silhouette": [0.1, 0.14, 0.13, 0.5]}), "sweep")
     rows = [(m, s, 0, t) for m, values in (("paper", (0.1, 0.2)), ("frozen", (0.5, 0.9))) for s, t in enumerate(values)]
     save_table(run, pd.DataFrame(rows, columns=["method", "seed", "level", "top1"]).assign(top5=1.0, cosine=0.3, contrastive_accuracy=0.95), "seen")
+    save_table(run, pd.DataFrame({"id": list("abcdefg"), "verdict": ["reproduced", "reproduced", "partly", "not reproduced", "not reproduced", "contradicts itself", "cannot be tested here"]}), "claims")
     return run
 
 
@@ -43,7 +44,7 @@ def test_phase_ends_with_its_exercises(phase: str):
 
 
 def test_run_is_what_is_asked(run: Run):
-    right = {"best-k": (8, 0.01), "paired": -0.55, "nearest-kin": ["cat", "dog"], "blind-chance": 2 / 3}
+    right = {"best-k": (8, 0.01), "paired": -0.55, "nearest-kin": ["cat", "dog"], "blind-chance": 2 / 3, "share-reproduced": 1 / 3}
     for name, answer in right.items():
         assert check(name, answer, run), check(name, answer, run)
         assert check(name, answer, run.name) and not check(name, answer)      # by its name too; the built-in inputs have other answers
@@ -53,6 +54,7 @@ def test_run_is_what_is_asked(run: Run):
     ("best-k", (9, 0.01), "always falls with k"), ("best-k", (2, 0.01), "level 2"), ("best-k", (8, 0.14), "silhouette itself"), ("best-k", (1, 0.01), "position in the table"),
     ("paired", 0.55, "frozen minus paper"), ("paired", -55, "percentage"), ("paired", -0.1, "too high"),
     ("nearest-kin", ["cat"], "ties all count"), ("nearest-kin", ["cat", "ant"], "only at 'animal'"), ("nearest-kin", ["fox"], "its own kin"), ("nearest-kin", ["cart"], "did you mean 'cat'"),
+    ("share-reproduced", 2 / 7, "neither for the paper"), ("share-reproduced", 3 / 6, "'partly' was counted"), ("share-reproduced", 2 / 5, "contradict each other"),
     ("blind-chance", 1 / 2, "level 0"), ("blind-chance", 1 / 3, "at least one of the kin"), ("blind-chance", 2, "divide by how many"),
 ])
 def test_slips_on_a_run(run: Run, name: str, answer, words: str):

@@ -48,6 +48,10 @@ MISUSES = {
     "sweep": "which profile? One of smoke", "sweep smoke -p epochs=": "epochs=", "sweep photos -p seed=0,1": "needs pictures", "compare": "RUN",
     "run smoke --images photos -p hierarchy=columns.csv": "lacks the column super_parent", "run smoke --images photos -p hierarchy=few.csv": "lacks 11 of the 12 classes", "run smoke --images photos -p hierarchy=blank.csv": "row 2 ('kind01') has no parent",
     "run smoke --images photos -p hierarchy=photos/train/kind00/0.png": "cannot be read as CSV",
+    "sweep smoke -p seed=0,1 --ray ''": "--ray '': expected the address", "run --ray ''": "engine", "sweep smoke -p seed=0,1 --ray nowhere": "expected HOST:PORT", "sweep smoke -p device=cuda:99,cpu": "use device=auto or cpu",
+    "cache --remove": "expected one argument", "cache --older": "expected one argument", "cache --older soon": "invalid float value: 'soon'", "cache --older -1": "expected a number of days", "cache --older nan": "expected a number of days",
+    "cache --remove none": "holds nothing by the name 'none'", "bench sweep --points 6": "multiple of 4", "bench sweep --points many": "invalid int", "bench hierarchy --points 4": "says nothing to the benchmark 'hierarchy'", "sweep smoke -p seed=0,1 --threads 0": "at least one thread",
+    "cache all": "'all' is not understood", "cache --purne": "did you mean '--prune'", "cache --older 1 --older 2": "given twice", "sweep smoke -p seed=0,1 --fresh=1": "--fresh",
     # contradictory
     "sweep smoke -p seed=4..0": "runs downwards", "sweep smoke -p seed=1 -p seed=2": "given twice", "sweep demo --settings good.yaml": "profile is given twice",
     "run -p epochs=1 -p epochs=2": "epochs is given twice, 1 and 2", "run --images a --images b": "--images is given twice, a and b", "run --name a --name b": "--name is given twice, a and b", "run --settings a --settings b": "given twice",

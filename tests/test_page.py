@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from chip.compare import compare_runs
 from chip.report import build_report
 from chip.runs import Phase, write_marker
 from chip.settings import Run, make_settings, save_figure, save_settings, save_table
+from chip.sweeps import build_sweep, make_sweep
 from chip.taxonomy import animals
 
 matplotlib.use("agg")
@@ -106,6 +108,30 @@ def report(tmp_path_factory: pytest.TempPathFactory):
     write_marker(run, PHASES[0], "done", COST)
     light = shutil.copy(build_report(run, PHASES, light=True), home / "light.html")
     yield {"full": build_report(run, PHASES), "light": Path(light)}
+    os.environ.pop("CHIP_HOME")
+    if before: os.environ["CHIP_HOME"] = before
+
+
+def finished(run: Run, settings, tree: pd.DataFrame) -> None:
+    "What a point of a sweep leaves, with the unseen classes of hostile names among the rest."
+    save_settings(run, settings)
+    where = placed(tree).query("seed == 0").assign(seed=settings.seed)
+    save_table(run, tree, "hierarchy")
+    save_table(run, where, "placements")
+    seen = [(m, settings.seed, level, 30, 93 // 5**level, min(top1 + settings.margin / (level + 2), 1), 5**level / 93) for m, top1 in (("frozen", 0.8), ("paper", 0.1)) for level in range(3)]
+    save_table(run, pd.DataFrame(seen, columns=["method", "seed", "level", "n_images", "n_targets", "top1", "chance"]), "seen")
+    write_marker(run, PHASES[0], "done", COST)
+
+
+@pytest.fixture(scope="module")
+def grids(tmp_path_factory: pytest.TempPathFactory):
+    "The pages of a sweep, one point of which has failed with hostile words, and of a comparison of two of its runs."
+    home, before = tmp_path_factory.mktemp("grids"), os.environ.get("CHIP_HOME")
+    os.environ["CHIP_HOME"] = str(home)
+    sweep = make_sweep("smoke", {"margin": (0.1, 0.5), "seed": (0, 1, 2)}, "swept")
+    for point in sweep.points: finished(point.run, point.settings, seen_classes() if point.settings.margin < 0.5 else seen_classes().assign(parent_name=HOSTILE[1]))
+    yield {"sweep": build_sweep(sweep, PHASES, {sweep.points[-1].name: f"{HOSTILE[0]} {HOSTILE[1]}"}, "stamp"),
+           "comparison": compare_runs([sweep.points[0].name, sweep.points[3].name], "both", PHASES)}
     os.environ.pop("CHIP_HOME")
     if before: os.environ["CHIP_HOME"] = before
 
@@ -443,6 +469,51 @@ def test_links_lead_somewhere(report):
     text = report["full"].read_text(encoding="utf-8")
     links = [link for link in re.findall(r'<a [^>]*href="([^"#]+)"', text) if not link.startswith("https://d3js.org")]
     assert len(links) > 8 and all((report["full"].parent / link).is_file() for link in links), links
+
+
+# ---- sweeps and comparisons ----
+
+def open_all(page) -> None: page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+
+
+@pytest.mark.parametrize("kind", ["sweep", "comparison"])
+def test_grid_page(browser, grids, kind):
+    "Figures, names and order, hostile names, links; the visit itself fails for a message on the console or a request to elsewhere."
+    with Visit(browser, grids[kind]) as visit:
+        open_all(visit.page)
+        assert check_figures(visit.page) >= 3
+        assert visit.page.evaluate(BASICS) == []
+        assert visit.page.evaluate("document.querySelectorAll('script, iframe, object, img[src=x]').length") == 0
+        if kind == "sweep":
+            assert HOSTILE[0] in visit.page.locator("#table-placements").inner_text() and f"{HOSTILE[0]} {HOSTILE[1]}" in visit.page.locator(".card").first.inner_text()
+            assert visit.page.locator("b", has_text="bold").count() == 0
+        else: assert "0.1" in visit.page.locator("#table-settings").inner_text()
+        links = visit.page.locator("a:not([href^='#'])").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+    assert links and all((grids[kind].parent / link).is_file() for link in links)
+    assert (kind == "sweep") == ("results.parquet" in links)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["sweep", "comparison"])
+def test_grid_contrast_and_width(browser, grids, kind, scheme):
+    with Visit(browser, grids[kind], color_scheme=scheme, viewport={"width": 360, "height": 740}) as visit:
+        open_all(visit.page)
+        assert visit.page.evaluate(CONTRAST) == []
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("kind", ["sweep", "comparison"])
+def test_the_policy_of_grid_pages(browser, grids, kind, tmp_path):
+    "Neither runs a script, nor fetches anything."
+    changed = tmp_path / "changed.html"
+    text = grids[kind].read_text(encoding="utf-8")
+    changed.write_text(text.replace("</main>", "<script>window.harmed = 1</script><img src=x onerror='window.harmed = 2'><img src='https://example.org/a.png'></main>"), encoding="utf-8")
+    found = Visit(browser, changed)
+    found.page.wait_for_timeout(100)
+    assert found.page.evaluate("window.harmed") is None
+    asked = sorted(f.removeprefix("request: ") for f in found.faults if f.startswith("request: "))
+    assert asked == sorted(url for url, why in found.refused if why == "csp") and any("Content Security Policy" in f for f in found.faults)
+    found.context.close()
 
 
 # ---- the committed pages ----

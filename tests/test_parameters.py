@@ -54,11 +54,31 @@ def test_each_setting_is_some_phases_parameter():
     for notebook in PHASE_NOTEBOOKS: assert list(ALL[notebook])[:2] == ["profile", "name"]
 
 
+def check_of(notebook: str) -> dict[str, tuple]:
+    "What the cell after the parameters cell declares to be allowed, by name; that cell holds nothing but the check."
+    cells = code_cells(notebook)
+    importing, call = ast.parse(cells[next(i for i, cell in enumerate(cells) if is_parameters(cell)) + 1].source).body
+    assert ast.unparse(importing) == "from chip.settings import check_parameters" and ast.unparse(call).startswith("check_parameters(globals()")
+    return {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.value.keywords} | {"name": ()}
+
+
+@pytest.mark.parametrize("notebook", WITH_PARAMETERS)
+def test_own_parameters_say_what_they_may_be(notebook: str):
+    "Texts have choices and numbers a range, either among the settings or in the check."
+    declared = check_of(notebook)
+    for name, (kind, default) in ALL[notebook].items():
+        if name in SETTINGS or name in ("name", "images") or kind == "bool": continue
+        assert declared.get(name), f"{notebook}: {name}: {kind} has no choices and no range in the call of check_parameters"
+        assert isinstance(declared[name][0], str) == (kind == "str"), name
+    assert set(declared) <= set(ALL[notebook])
+
+
 @pytest.mark.parametrize("notebook", WITH_PARAMETERS)
 def test_parameters_are_checked_at_once(notebook: str):
     cells = code_cells(notebook)
     at = next(i for i, cell in enumerate(cells) if is_parameters(cell))
-    assert "name" in ALL[notebook] and cells[at + 1].source.startswith("check_parameters(globals())")
+    assert "name" in ALL[notebook] and check_of(notebook)
+    assert all("import" not in cell.source for cell in cells[:at + 1]), "what is misspelt has to fail before anything heavy is imported"
     assert list(papermill.inspect_notebook(str(ROOT / "nbs" / f"{notebook}.ipynb"))) == list(ALL[notebook])  # it parses comments as well, and leaves out what it cannot parse
 
 
@@ -78,7 +98,14 @@ def test_a_phase_leaves_its_parameters_alone(notebook: str):
     ("10_hierarchy", ["profile", "photos"], "profile photos needs pictures: --images DIR"),
     ("20_oneshot", ["k1_max", "9"], "this notebook does not take 'k1_max': it belongs to 10_hierarchy"),
     ("30_unseen", ["unseen_margin", "3"], "unseen_margin=3: expected a number from 0 to 2"),
-    ("40_results", ["name", "a/b"], "name='a/b': a run's name is made of letters")])
+    ("40_results", ["name", "a/b"], "name='a/b': a run's name is made of letters"),
+    ("61_poolings", ["pictures", "tinny"], "pictures=tinny: expected one of made_up, tiny, menagerie (did you mean tiny?)"),
+    ("62_choice_of_k", ["starts", "0"], "starts=0: expected a whole number from 1 on"),
+    ("63_clusterers", ["keep_tables", "maybe"], "keep_tables='maybe': expected true or false"),
+    ("64_atlas", ["perplexity", "lots"], "perplexity='lots': expected a number from 1 to 365"),
+    ("65_level0", ["images", "nowhere"], "images=nowhere: there is no such folder"),
+    ("66_placing", ["scope", "every"], "scope=every: expected one of few, menagerie, all"),
+    ("67_training", ["max_classes", "2.5"], "max_classes=2.5: expected a whole number from 0 on")])
 def test_papermill_directly(tmp_path: Path, notebook: str, given: list[str], says: str):
     home, out = tmp_path / "home", tmp_path / "out.ipynb"
     home.mkdir()
@@ -88,7 +115,7 @@ def test_papermill_directly(tmp_path: Path, notebook: str, given: list[str], say
     assert done.returncode != 0 and "SettingError: " in done.stderr and says in done.stderr, done.stderr
     cells = [cell for cell in json.loads(out.read_text())["cells"] if cell["cell_type"] == "code"]
     failed = next(i for i, cell in enumerate(cells) if any(o["output_type"] == "error" for o in cell["outputs"]))
-    assert "".join(cells[failed]["source"]).startswith("check_parameters(globals())")
+    assert "".join(cells[failed]["source"]).startswith("from chip.settings import check_parameters\n") and failed == 3  # after nbdev's, the parameters and what papermill was given: nothing was imported before
     assert "injected-parameters" in cells[failed - 1]["metadata"]["tags"]
     assert not any(cell["outputs"] or cell["execution_count"] for cell in cells[failed + 1:])
     assert not list(home.iterdir())

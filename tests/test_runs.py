@@ -190,15 +190,63 @@ def test_a_failing_notebook_leaves_its_traceback_and_the_old_report(home: Home):
 
 
 def test_git_sees_nothing_of_a_run(home: Home, tmp_path: Path):
-    "Runs and executed notebooks leave a clone as it was."
-    git = lambda *words: subprocess.run(["git", "-C", str(tmp_path / "clone"), *words], capture_output=True, text=True, check=True).stdout
-    if subprocess.run(["git", "clone", "-q", str(ROOT), str(tmp_path / "clone")]).returncode: pytest.skip("this is no git repository")
-    home.environment |= {"CHIP_HOME": str(tmp_path / "clone"), "PYTHONPATH": str(tmp_path / "clone")}
-    for _ in range(2): assert home.chip("run", "smoke").returncode == 0
-    for _ in range(2): subprocess.run([sys.executable, "-m", "papermill", "nbs/05_metrics.ipynb", "out.ipynb", "--no-progress-bar"], cwd=tmp_path / "clone", env=home.environment, capture_output=True, check=True)
-    assert (tmp_path / "clone" / "reports" / "smoke" / "index.html").is_file() and (tmp_path / "clone" / "out.ipynb").is_file()
-    (tmp_path / "clone" / "smoke.log").unlink()  # what the stand-in for a phase writes
+    "Runs, also those of profiles that reference runs are kept of, and executed notebooks leave a clone as it was."
+    clone = tmp_path / "clone"
+    git = lambda *words: subprocess.run(["git", "-C", str(clone), *words], capture_output=True, text=True, check=True).stdout
+    if subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)]).returncode: pytest.skip("this is no git repository")
+    home.environment |= {"CHIP_HOME": str(clone), "PYTHONPATH": str(clone)}
+    (tmp_path / "pictures" / "train" / "cat").mkdir(parents=True)
+    (tmp_path / "pictures" / "train" / "cat" / "1.jpg").write_bytes(b"not looked at by these notebooks")
+    for words in (("demo",), ("photos", "--images", str(tmp_path / "pictures"))):
+        for again in (False, True):
+            done = home.chip("run", *words)
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.startswith(f"reports/{words[0]} is a reference run that is kept: this one is called my_{words[0]} (--name {words[0]} makes the reference run again)\n")
+            assert ("2/2] 20_second: the second: unchanged" in done.stdout) == again
+        assert (clone / "reports" / f"my_{words[0]}" / "index.html").is_file()
+    assert home.chip("sweep", "demo", "-p", "margin=0.1,0.2").returncode == 0
+    for _ in range(2): subprocess.run([sys.executable, "-m", "papermill", "nbs/05_metrics.ipynb", "out.ipynb", "--no-progress-bar"], cwd=clone, env=home.environment, capture_output=True, check=True)
+    assert (clone / "out.ipynb").is_file()
+    for log in clone.glob("*.log"): log.unlink()  # what the stand-ins for phases write
     assert git("status", "--porcelain") == ""
+
+
+def test_a_reference_run_is_made_again_by_name(home: Home):
+    record = home.folder / "reports" / "smoke" / "run.json"
+    kept = lambda: json.loads(record.read_text()).get("reference")
+    assert home.chip("run", "smoke").returncode == 0 and kept() is None
+    assert home.chip("report", "smoke", "--light").returncode == 0 and kept() is True
+    before = contents(record.parent)
+    beside = home.chip("run", "smoke", "-p", "margin=0.5")
+    assert "this one is called my_smoke" in beside.stdout and (home.folder / "reports" / "my_smoke" / "run.json").is_file() and contents(record.parent) == before
+    assert "run 'my_smoke': 0 of 2 phases" in home.chip("run", "smoke", "-p", "margin=0.5", "--why").stdout
+    again = home.chip("run", "smoke", "--name", "smoke")
+    assert again.returncode == 0 and "is called" not in again.stdout and again.stdout.count("unchanged") == 3 and kept() is None
+    failed = home.chip("report", "smoke", "--light"), home.chip("run", "smoke", "--name", "smoke", "-p", "margin=2")
+    assert "to carry on once this is put right: chip run smoke -p margin=2.0 --name smoke\n" in failed[1].stdout
+
+
+def test_pictures_count_by_content(home: Home, tmp_path: Path):
+    picture = tmp_path / "pictures" / "train" / "cat" / "1.jpg"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"one")
+    run = lambda: home.chip("run", "smoke", "--images", str(tmp_path / "pictures"))
+    assert run().returncode == 0
+    os.utime(picture, ns=(10**18, 10**18))  # touched
+    assert run().stdout.count("unchanged, not run again") == 3
+    picture.write_bytes(b"two")
+    os.utime(picture, ns=(10**18, 10**18))  # another picture with the size and the time of the first
+    assert "10_first: the first (changed: pictures)" in run().stdout and home.steps() == [*ALL, *ALL]
+
+
+def test_a_report_of_another_kind_is_not_replaced(home: Home):
+    for name, file in (("grid", "sweep.json"), ("both", "compare.json")):
+        kept = home.folder / "reports" / name / file
+        kept.parent.mkdir(parents=True)
+        kept.write_text("{}")
+        refused = home.chip("run", "smoke", "--name", name)
+        assert refused.returncode == 2 and re.fullmatch(rf"chip: error: reports/{name} is the report of a (sweep|comparison): give another --name\n", refused.stderr)
+        assert kept.read_text() == "{}" and not (home.folder / "data" / "runs").exists()
 
 
 def test_why_does_nothing(home: Home):

@@ -63,6 +63,9 @@ def test_what_is_shared_is_done_once_and_a_repetition_does_nothing(swept: Home):
     gain = table(home, "against_first").query("setting == 'margin' and measure == 'placed' and method == 'paper'")
     assert gain["difference"].tolist() == [1.0, 1.0] and set(table(home, "against_frozen").query("measure == 'placed'")["difference"]) == {-1.0, 0.0}
     assert sorted(pd.read_parquet(home.folder / "data" / "sweeps" / "smoke-sweep" / "tables" / "seen.parquet")["epochs"].unique()) == [3, 4]
+    results = pd.read_parquet(folder / "results.parquet")
+    assert list(results) == ["point", "epochs", "margin", "method", "seed", "level", "measure", "value"] and results["point"].nunique() == 4
+    assert len(results) == len(pd.read_csv(folder / "results.csv")) and not results.drop(columns="value").duplicated().any()
     page = (folder / "index.html").read_text()
     assert page.count("<img ") == len(list((folder / "figures").glob("*.png"))) > 0 and str(home.folder) not in page
     for link in re.findall(r'(?:href|src)="([^"#][^"]*)"', page): assert link.startswith("data:") or (folder / link).is_file(), link
@@ -100,6 +103,22 @@ def test_killed_and_carried_on(home: Home, how: signal.Signals, status: int):
     assert second.returncode == 0, second.stderr
     assert steps(home) == {"first 0": 1, "first 1": 1, "first 2": 1, "second": 2}  # none of them twice
     assert not psutil.wait_procs(family, 20)[1]
+
+
+def test_fresh_forgets_and_borrows_nothing(home: Home):
+    words = ("sweep", "smoke", "-p", "margin=0.1,0.5")
+    assert home.chip(*words).returncode == 0 and home.chip(*words, "--fresh").returncode == 0
+    assert steps(home) == {"first 0": 2, "first 1": 2, "first 2": 2, "second": 4}
+    assert home.chip(*words, "--name", "other", "--fresh").returncode == 0
+    assert steps(home)["first 0"] == 3
+
+
+def test_a_device_that_is_named_sees_all_gpus(home: Home):
+    write_notebook(home.notebooks / "20_second.ipynb", "margin: float = None\ndevice: str = None", SECOND.replace('+ " "', '+ " " + device + " "', 1))
+    home.environment["CUDA_VISIBLE_DEVICES"] = "4,7"
+    assert home.chip("sweep", "smoke", "-p", "device=cpu,auto").returncode == 0
+    said = {line for path in home.folder.glob("*.log") for line in path.read_text().splitlines() if line.startswith("second")}
+    assert {line.rsplit(" ", 1)[0] for line in said} == {"second 4,7 cpu", "second 4 auto"}, said
 
 
 def test_the_same_through_ray(swept: Home, home: Home):
