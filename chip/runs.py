@@ -45,7 +45,7 @@ from pyarrow import parquet
 
 import chip
 from .settings import Run, Settings, assigned_names, find_setting, profile_values, save_settings, written_aside
-from .taxonomy import home, project_root
+from .taxonomy import animals, home, project_root
 
 sys.modules.setdefault("rfc3987_syntax", None)  # jsonschema would compile a grammar of addresses for two seconds; no notebook is checked for any
 
@@ -827,7 +827,8 @@ def _check_hierarchy(settings: Settings, pictures: Mapping[str, int]) -> None:
     from chip.hierarchy import read_hierarchy  # imports torch
 
     _check_useless(settings, "a hierarchy is given", set(), ("pooling", "pool_group", "clusterer", "k1", "k2", "k1_min", "k1_max", "k2_min", "k2_max"))
-    try: read_hierarchy(settings.hierarchy, [] if settings.paper_classes else sorted(pictures))
+    keys = sorted(set(pictures) & set(animals().keys) if settings.paper_classes else pictures)
+    try: keys and read_hierarchy(settings.hierarchy, keys)
     except ValueError as error: raise Refused(str(error)) from error
 
 # %% ../nbs/90_runs.ipynb #f18e261e

@@ -36,7 +36,7 @@ MISUSES = {
     "sweep smoke -p epochs=1,lots": "epochs=lots: expected a whole number", "sweep smoke --jobs two": "--jobs: invalid int value: 'two'", "sweep smoke --name a/b": "letters, digits", "compare a/b c": "a run's name",
     # out of range
     "run -p epochs=0": "epochs=0: expected a whole number from 1 to 10000", "run -p epochs=10001": "from 1 to 10000", "run -p lr=0": "lr=0: expected a number", "run -p lr=inf": "lr=inf", "run -p lr=-0.1": "lr=-0.1",
-    "run -p margin=3": "margin=3: expected a number from 0 to 2", "run -p seed=-1": "seed=-1", "run -p n_seeds=101": "from 1 to 100", "run -p n_shot=-1": "n_shot=-1", "run -p train_batch=1": "from 2", "run -p workers=-2": "workers=-2",
+    "run -p temperature=0": "temperature=0: expected a number from 0.0001 to 10", "run -p loss_temperature=11": "loss_temperature=11: expected a number from 0.001 to 10", "run -p unseen_lr=0": "unseen_lr=0", "run -p unseen_margin=-1": "unseen_margin=-1", "run -p margin=3": "margin=3: expected a number from 0 to 2", "run -p seed=-1": "seed=-1", "run -p n_seeds=101": "from 1 to 100", "run -p n_shot=-1": "n_shot=-1", "run -p train_batch=1": "from 2", "run -p workers=-2": "workers=-2",
     "run -p k1_min=1": "k1_min=1: expected a whole number from 2 on", "run -p m_plans=9": "from 1 to 8", "run -p m_size=16": "from 32 to 1024", "run -p m_divergence=9": "from 0 to 5", "run -p size=20": "at least 32 pixels", "run -p device=cuda:99": "use device=auto or cpu",
     "sweep smoke --jobs 0": "at least one point", "sweep smoke --retries -1": "expected 0 or more", "sweep smoke -p epochs=0..2": "epochs=0: expected a whole number from 1",
     # missing
@@ -44,7 +44,7 @@ MISUSES = {
     "run --settings": "expected one argument", "run --settings ''": "there is no such file", "run --settings none.yaml": "'none.yaml': there is no such file", "run --settings empty": "is a folder: name a file", "run --name": "expected one argument",
     "report": "NAME", "fetch": "NAME", "bench": "NAME", "profiles --yaml": "expected one argument", "bench hierarchy --json": "expected one argument", "bench hierarchy --json none/x.json": "there is no folder",
     "bench hierarchy --json empty": "expected a file to write", "run photos": "needs pictures: --images DIR", "run paper --why": "needs pictures: --images DIR", "run --images none": "there is no such folder", "run --images hierarchy.csv": "there is no such folder",
-    "run --images empty": "is empty", "run --images flat": "move them into", "run --images bare": "has no picture in train/", "run --images stray": "1 stray file", "run -p hierarchy=none.csv": "there is no such file", "run -p weights=none.pth": "does not exist",
+    "run --images empty": "is empty", "run --images one": "there is 1 class, 'kind00': nothing to tell apart", "run --images one -p hierarchy=hierarchy.csv": "nothing to tell apart", "run --images flat": "move them into", "run --images bare": "has no picture in train/", "run --images stray": "1 stray file", "run -p hierarchy=none.csv": "there is no such file", "run -p weights=none.pth": "does not exist",
     "sweep": "which profile? One of smoke", "sweep smoke -p epochs=": "epochs=", "sweep photos -p seed=0,1": "needs pictures", "compare": "RUN",
     "run smoke --images photos -p hierarchy=columns.csv": "lacks the column super_parent", "run smoke --images photos -p hierarchy=few.csv": "lacks 11 of the 12 classes", "run smoke --images photos -p hierarchy=blank.csv": "row 2 ('kind01') has no parent",
     "run smoke --images photos -p hierarchy=photos/train/kind00/0.png": "cannot be read as CSV",
@@ -85,6 +85,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i in range(12):
         (folder / "photos" / "train" / f"kind{i:02d}").mkdir(parents=True)
         for j in range(3): Image.fromarray(np.full((40, 40, 3), 20 * i + j, np.uint8)).save(folder / "photos" / "train" / f"kind{i:02d}" / f"{j}.png")
+    (folder / "one" / "train").mkdir(parents=True)
+    (folder / "one" / "train" / "kind00").symlink_to(folder / "photos" / "train" / "kind00")
     return folder
 
 
