@@ -263,14 +263,14 @@ def profiles_command(arguments: argparse.Namespace, notebooks: Path, phases: tup
     print(settings_yaml(arguments.yaml), end="", flush=True)
 
 # %% ../nbs/99_cli.ipynb #5835b8f0
-FETCHES, BENCHES = ("authors",), ("hierarchy", "train", "embed", "growth", "agreement", "decoders", "sweep")
+FETCHES, BENCHES = ("authors",), ("hierarchy", "train", "steps", "embed", "growth", "agreement", "decoders", "sweep")
 BENCH_OPTIONS = {  # of chip bench: the benchmarks that take it, and their name for it; its type, its value's name, what it says
     "images": (("train", "embed", "decoders"), "n", int, "N", "pictures (train and embed: 128, on a GPU embed takes 20,000; decoders: 200)"),
     "held": (("embed",), "held", int, "N", "pictures encoded from memory (as many as --images; on a GPU 50,000)"),
     "rounds": (("hierarchy", "train", "embed", "decoders"), "rounds", int, "N", "times that all ways take their turn (3)"),
-    "encoder": (("train", "embed", "agreement", "decoders"), "encoder", str, "NAME", "encoder; embed takes several, with commas between (efficientnet_lite0,resnet50; on a GPU resnet152)"),
-    "size": (("train", "embed", "agreement"), "size", int, "PIXELS", "side of the encoder's input (its own)"),
-    "device": (("train", "embed", "agreement"), "device", str, "DEVICE", "auto, cpu, cuda, cuda:1 (auto)"),
+    "encoder": (("train", "steps", "embed", "agreement", "decoders"), "encoder", str, "NAME", "encoder; embed takes several, with commas between (efficientnet_lite0,resnet50; on a GPU resnet152)"),
+    "size": (("train", "steps", "embed", "agreement"), "size", int, "PIXELS", "side of the encoder's input (its own)"),
+    "device": (("train", "steps", "embed", "agreement"), "device", str, "DEVICE", "auto, cpu, cuda, cuda:1 (auto)"),
     "sizes": (("growth",), "sizes", str, "N,N,…", "numbers of pictures (1000,10000,100000,1000000; the largest needs 8 GB of disk)"),
     "folder": (("growth", "agreement"), "folder", str, "DIR", "growth: gets the pictures and keeps them; agreement: where the pictures are (the data pack beside the project)"),
     "points": (("sweep",), "points", int, "N", "points of the sweep, a multiple of 4 (20)"),
@@ -374,7 +374,7 @@ def _add_sweep(commands: argparse._SubParsersAction) -> None:
 def _add_bench(commands: argparse._SubParsersAction) -> None:
     "Add the arguments of chip bench."
     bench = commands.add_parser("bench", help="speed as a ratio against the plain way, both measured in the same run",
-                                description="hierarchy, train, embed: ours against the plain way, in turn. growth: embedding from a thousand to a million small pictures. "
+                                description="hierarchy, train, embed: ours against the plain way, in turn. steps: layouts and precisions of a training step. growth: embedding from a thousand to a million small pictures. "
                                             "agreement: embeddings against the plain way's, picture by picture. decoders: of JPEG files. sweep: two points at a time against one. In brackets: what holds without the option.")
     bench.add_argument("name", metavar="NAME", help=", ".join(BENCHES))
     bench.add_argument("--json", metavar="FILE", help="write the result there as well")

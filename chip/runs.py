@@ -44,7 +44,7 @@ import pyarrow
 from pyarrow import parquet
 
 import chip
-from .settings import Run, Settings, assigned_names, find_setting, profile_values, save_settings, written_aside
+from .settings import KEEP_MEMORY, Run, Settings, assigned_names, find_setting, profile_values, save_settings, written_aside
 from .taxonomy import animals, home, project_root
 
 sys.modules.setdefault("rfc3987_syntax", None)  # jsonschema would compile a grammar of addresses for two seconds; no notebook is checked for any
@@ -399,11 +399,10 @@ def kernel_environment(
     "Environment variables of a phase's kernel."
     root = str(Path(chip.__file__).resolve().parent.parent)
     path = os.pathsep.join(dict.fromkeys([root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]))
-    keep = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**30), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30), "MALLOC_TOP_PAD_": str(64 * 2**20)}
     # libraries that timm brings import tqdm.auto, which warns where ipywidgets is missing; no bar here needs a widget
     quiet = ",".join(filter(None, ["ignore:IProgress not found", os.environ.get("PYTHONWARNINGS", "")]))
     waits = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait take the cores from whatever else runs here
-    return {"PYTHONPATH": path, "OMP_WAIT_POLICY": waits, "PYTHONHASHSEED": "0", "PYTHONWARNINGS": quiet, "COLUMNS": str(columns), **keep}
+    return {"PYTHONPATH": path, "OMP_WAIT_POLICY": waits, "PYTHONHASHSEED": "0", "PYTHONWARNINGS": quiet, "COLUMNS": str(columns), **KEEP_MEMORY}
 
 
 def kernel_manager(
