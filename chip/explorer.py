@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['REFERENCES', 'SIDE', 'EACH_UNSEEN', 'MOST_PICTURES', 'split_coverage', 'Tree', 'read_tree', 'study_of', 'unseen_data',
-           'methods_in_order', 'other_rule', 'landings', 'thumbnail', 'example_pictures', 'first_seeds',
-           'explorer_data', 'in_script', 'd3_source']
+           'whole_name', 'add_whole_names', 'methods_in_order', 'other_rule', 'landings', 'thumbnail',
+           'example_pictures', 'first_seeds', 'explorer_data', 'in_script', 'd3_source']
 
 # %% ../nbs/88_explorer.ipynb #2a009405
 import base64
@@ -27,7 +27,7 @@ from .images import UnreadableImage, open_image
 from .results import METHOD_COLOURS, RULE_LABELS, method_label, read_optional, rule_of
 from .settings import Run
 from .study import Study, kin_of, load_study
-from .taxonomy import place_classes, pretty
+from .taxonomy import Taxonomy, place_classes, plural, pretty
 
 # %% ../nbs/88_explorer.ipynb #d15f0b1c
 def split_coverage(
@@ -96,6 +96,39 @@ def unseen_data(
     kin = kin_of(study)
     found = [{"slug": s, "name": pretty(study.name(s)), "kin": [tree.places[0][k] for k in kin.get(s, ()) if k in tree.places[0]]} for s in slugs]
     return sorted(found, key=lambda u: (u["name"].lower(), u["slug"]))
+
+# %% ../nbs/88_explorer.ipynb #88a0c002
+def whole_name(
+    taxonomy: Taxonomy | None,
+    name: str,              # of a cluster, such as 'birds: songbirds, …'
+    keys: Sequence[str],    # its classes
+) -> str:                   # such as 'birds: songbirds, parrots, ostrich'; '' where the name is whole, or the tree lacks its kind
+    "A name that was cut, with every kind below it that the cluster holds, the largest first."
+    above, _, rest = name.partition(": ")
+    paths = {key: taxonomy.path(key) for key in keys if taxonomy and key in taxonomy.paths}
+    node = next((n for path in paths.values() for n in path if plural(taxonomy.node_names[n]) == above), None)
+    if "…" not in rest or node is None: return ""
+    kinds: dict[str, list[str]] = {}
+    for key, path in paths.items():
+        if node in path: kinds.setdefault(next(iter(path[path.index(node) + 1:]), key), []).append(key)
+    return f"{above}: " + ", ".join(_kind_name(taxonomy, held) for held in sorted(kinds.values(), key=lambda held: -len(held)))
+
+
+def add_whole_names(tree: "Tree", taxonomy: Taxonomy | None) -> None:
+    "Give each cluster whose name was cut its whole one too."
+    held: tuple[dict, dict] = ({}, {})
+    for i, node in enumerate(tree.nodes[0]):
+        for level, place in enumerate(tree.ancestors(i)[1:]): held[level].setdefault(place, []).append(node["key"])
+    for level in (0, 1):
+        for place, cluster in enumerate(tree.nodes[level + 1]):
+            if whole := whole_name(taxonomy, cluster["name"], held[level].get(place, [])): cluster["whole"] = whole
+
+
+def _kind_name(taxonomy: Taxonomy, keys: Sequence[str]) -> str:
+    "What some classes of one kind are together, the narrowest that holds them all."
+    if len(keys) == 1: return pretty(taxonomy.names[keys[0]])
+    shared = [level[0] for level in zip(*map(taxonomy.path, keys)) if len(set(level)) == 1]
+    return plural(taxonomy.node_names[shared[-1]])
 
 # %% ../nbs/88_explorer.ipynb #0e1138a7
 REFERENCES = ("paper", "frozen", "released", "constant", "chance")  # what a version that works is measured against
@@ -202,6 +235,7 @@ def explorer_data(
     slugs = sorted(placements["slug"].unique()) if len(placements) else []
     study = study_of(run, tree, slugs)
     unseen = unseen_data(study, tree, slugs)
+    add_whole_names(tree, study.taxonomy)
     placed = landings(placements, near, tree, unseen)
     return {"levels": list(LEVEL_NAMES), "nodes": tree.nodes, "unseen": unseen, "placed": placed,
             "methods": [{"id": m, "label": method_label(m), "other": other_rule(m, placed)} for m in methods_in_order(placed)],

@@ -10,9 +10,9 @@ __all__ = ['PAPER', 'METHOD_COLOURS', 'METHOD_LABELS', 'RULE_LABELS', 'RULE_HATC
            'both_right', 'constant_scores', 'table1', 'table2', 'command_of', 'paper_beside_ours', 'draw_sweep',
            'plot_measure', 'mark_value', 'draw_curves', 'shown_method', 'draw_figure7', 'draw_figure8', 'draw_collapse',
            'plot_placements', 'plot_seen', 'read_hits', 'seen_differences', 'placement_differences', 'draw_rules',
-           'target_index', 'figure9_table', 'tile', 'first_pictures', 'typical_members', 'Sheet', 'wrap', 'names_strip',
-           'Gallery', 'draw_figure9', 'figure9_names', 'figure9_pages', 'figure9_title', 'box', 'arrow', 'pile',
-           'blank', 'draw_figure1', 'draw_figure2', 'draw_figure3', 'draw_figure4', 'clear_results']
+           'target_index', 'figure9_table', 'tile', 'first_pictures', 'typical_members', 'Sheet', 'wrap', 'text_inches',
+           'fitted', 'names_strip', 'Gallery', 'draw_figure9', 'figure9_names', 'figure9_pages', 'figure9_title', 'box',
+           'arrow', 'pile', 'blank', 'draw_figure1', 'draw_figure2', 'draw_figure3', 'draw_figure4', 'clear_results']
 
 # %% ../nbs/40_results.ipynb #3ec6fe89
 import os
@@ -30,6 +30,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
+from matplotlib.textpath import TextPath
 from PIL import Image, ImageOps
 
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, plot_sweep
@@ -736,11 +737,33 @@ def wrap(text: str, inches: float, fontsize: float, lines: int = 2) -> str:
     return "\n".join(textwrap.wrap(text, max(int(72 * inches / (0.55 * fontsize)), 4), max_lines=lines, placeholder=" …"))
 
 
+def text_inches(text: str, fontsize: float) -> float:
+    "How wide a line of text is drawn."
+    return TextPath((0, 0), text.replace("$", "S"), size=fontsize).get_extents().width / 72 if text.strip() else 0.0
+
+
+def fitted(
+    text: str,
+    inches: float,        # width
+    fontsize: float,      # at most
+    lines: int = 4,
+    least: float = 5.5,   # smallest size
+) -> tuple[str, float]:
+    "Text broken between its words, and the largest size at which every line fits; at the smallest, words are broken too."
+    longest = max(map(len, text.split()), default=1)
+    while fontsize > least:
+        broken = "\n".join(textwrap.wrap(text, max(int(72 * inches / (0.55 * fontsize)), longest), max_lines=lines, placeholder=" …"))
+        if all(text_inches(line, fontsize) <= inches for line in broken.split("\n")): return broken, fontsize
+        fontsize -= 0.5
+    return wrap(text, inches, least, lines), least
+
+
 def names_strip(names: Sequence[str], colours: Sequence[str | None], ax: Axes) -> Axes:
     "Tiles that hold names where there are to be no pictures."
     for i, (text, colour) in enumerate(zip(names, colours, strict=True)):
-        ax.add_patch(FancyBboxPatch((i + 0.06, 0.06), 0.88, 0.88, boxstyle="round,pad=0,rounding_size=0.08", fc="#E3F1E6" if colour else "#F1F1F1", ec=colour or "0.8", lw=1.5))
-        ax.text(i + 0.5, 0.5, wrap(text, 0.69, 8, 4), ha="center", va="center", fontsize=8, parse_math=False)
+        ax.add_patch(FancyBboxPatch((i + 0.02, 0.04), 0.96, 0.92, boxstyle="round,pad=0,rounding_size=0.08", fc="#E3F1E6" if colour else "#F1F1F1", ec=colour or "0.8", lw=1.5))
+        said, size = fitted(text, 0.69, 8)
+        ax.text(i + 0.5, 0.5, said, ha="center", va="center", fontsize=size, parse_math=False)
     ax.set(xlim=(0, 3), ylim=(0, 1))
     return ax
 
@@ -772,8 +795,8 @@ class Gallery:
         "The cluster of one level: mark, name, members."
         right, kin = row[f"right_{level}"], self.kin.get(row["slug"], ())
         mark, colour, word = _MARKS[None if pd.isna(right) else int(right)]
-        sheet.text(left, top, f"{mark} {LEVEL_NAMES[level]}: {word}", fontsize=10, fontweight="bold", color=colour)
-        if pd.notna(row[f"chance_{level}"]): sheet.text(left + 2.35, top + 0.03, f"blind {row[f'chance_{level}']:.0%}", fontsize=8, ha="right", color="0.45")
+        sheet.text(left, top, f"{mark} {LEVEL_NAMES[level]}: {word}", fontsize=9.5, fontweight="bold", color=colour)
+        if pd.notna(row[f"chance_{level}"]): sheet.text(left + 2.35, top + 0.02, f"blind {row[f'chance_{level}']:.0%}", fontsize=7.5, ha="right", color="0.45")
         sheet.text(left, top + 0.2, wrap(row[f"chosen_{level}"], 2.35, 11), fontsize=11)
         keys = typical_members(self.h, level, int(row[f"target_{level}"]), kin)
         names, colours = [pretty(self.study.name(k)) for k in keys], [RIGHT if k in kin else None for k in keys]

@@ -40,6 +40,7 @@ def seen_classes() -> pd.DataFrame:
     rows = [(key, animals().names[key], i // 5, f"group {i // 5} (4 of 5)", i // 25, f"kingdom {i // 25} (20 of 25)") for i, key in enumerate(keys)]
     rows += [(f"odd{i}", name, 18, f"{name} & co (1 of 2)" if i == 0 else "odd", 3, "kingdom 3 (20 of 25)") for i, name in enumerate(HOSTILE[:2])]
     table = pd.DataFrame([*rows, ("odd2", HOSTILE[2], 19, HOSTILE[2], 4, HOSTILE[2])], columns=["wnid", "name", "parent", "parent_name", "super_parent", "super_parent_name"])
+    table.loc[table["parent"] == 13, "parent_name"] = "felines: cats, … (5 of 5)"  # as Phase 1 cuts a name
     table["parent_name"] = table.groupby("parent")["parent_name"].transform("first")
     return table
 
@@ -214,6 +215,20 @@ def test_summary_comes_first(visit):
     colours = visit.page.locator(".track i.method").evaluate_all("all => new Set(all.map(i => getComputedStyle(i).backgroundColor)).size")
     assert colours >= 3
     for words in ("frozen", "paper", "mine", "chance", "paper reports"): assert re.search(rf"\b{words}\b", cards[0])
+
+
+def test_every_method_is_explained(visit):
+    "Each name beside the bars, in a sentence of its own."
+    beside = set(visit.page.locator(".answers .bars dt").all_inner_texts()) - {"", "paper reports"}
+    told = dict(zip(visit.page.locator("dl.what dt").all_inner_texts(), visit.page.locator("dl.what dd").all_inner_texts(), strict=True))
+    assert beside - set(told) == {"mine"}                                          # a method that someone has added
+    assert all(text.endswith(".") and len(text) > 20 for text in told.values()) and "no" in told["frozen"]
+
+
+def test_a_cut_name_is_whole_beside(visit):
+    "Short on its block, with all that it holds in the panel."
+    visit.cell("felines: cats, …").click()
+    assert visit.path()[-1] == "felines: cats, …" and visit.title() == "felines: cats, tiger"
 
 
 def test_zooming(visit):

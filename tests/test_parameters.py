@@ -2,6 +2,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -12,7 +13,7 @@ import papermill
 import pytest
 
 from chip.runs import PHASES
-from chip.settings import Settings, check_value
+from chip.settings import SettingError, Settings, check_value
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {f.name: f for f in fields(Settings)}
@@ -99,13 +100,7 @@ def test_a_phase_leaves_its_parameters_alone(notebook: str):
     ("20_oneshot", ["k1_max", "9"], "this notebook does not take 'k1_max': it belongs to 10_hierarchy"),
     ("30_unseen", ["unseen_margin", "3"], "unseen_margin=3: expected a number from 0 to 2"),
     ("40_results", ["name", "a/b"], "name='a/b': a run's name is made of letters"),
-    ("61_poolings", ["pictures", "tinny"], "pictures=tinny: expected one of made_up, tiny, menagerie (did you mean tiny?)"),
-    ("62_choice_of_k", ["starts", "0"], "starts=0: expected a whole number from 1 on"),
-    ("63_clusterers", ["keep_tables", "maybe"], "keep_tables='maybe': expected true or false"),
-    ("64_atlas", ["perplexity", "lots"], "perplexity='lots': expected a number from 1 to 365"),
-    ("65_level0", ["images", "nowhere"], "images=nowhere: there is no such folder"),
-    ("66_placing", ["scope", "every"], "scope=every: expected one of few, menagerie, all"),
-    ("67_training", ["max_classes", "2.5"], "max_classes=2.5: expected a whole number from 0 on")])
+    ("61_poolings", ["pictures", "tinny"], "pictures=tinny: expected one of made_up, tiny, menagerie (did you mean tiny?)")])
 def test_papermill_directly(tmp_path: Path, notebook: str, given: list[str], says: str):
     home, out = tmp_path / "home", tmp_path / "out.ipynb"
     home.mkdir()
@@ -119,3 +114,18 @@ def test_papermill_directly(tmp_path: Path, notebook: str, given: list[str], say
     assert "injected-parameters" in cells[failed - 1]["metadata"]["tags"]
     assert not any(cell["outputs"] or cell["execution_count"] for cell in cells[failed + 1:])
     assert not list(home.iterdir())
+
+
+@pytest.mark.parametrize("notebook, name, value, says", [
+    ("62_choice_of_k", "starts", 0, "starts=0: expected a whole number from 1 on"), ("63_clusterers", "keep_tables", "maybe", "keep_tables='maybe': expected true or false"),
+    ("63_clusterers", "n_seeds", 0, "n_seeds=0: expected a whole number from 1 to 100"), ("64_atlas", "perplexity", "lots", "perplexity='lots': expected a number from 1 to 365"),
+    ("65_level0", "images", "nowhere", "images=nowhere: there is no such folder"), ("66_placing", "scope", "every", "scope=every: expected one of few, menagerie, all"),
+    ("67_training", "max_classes", 2.5, "max_classes=2.5: expected a whole number from 0 on")])
+def test_a_study_refuses(notebook: str, name: str, value: object, says: str):
+    "The first cells as papermill leaves them, without a kernel."
+    cells = [cell.source for cell in code_cells(notebook)]
+    at = next(i for i, cell in enumerate(code_cells(notebook)) if is_parameters(cell))
+    injected = f"# Parameters\n{name} = {value!r}\n"
+    space = {"In": [*cells[:at + 1], injected]}
+    for cell in (cells[at], injected): exec(cell, space)
+    with pytest.raises(SettingError, match=re.escape(says)): exec(cells[at + 1], space)

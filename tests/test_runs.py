@@ -204,8 +204,7 @@ def test_git_sees_nothing_of_a_run(home: Home, tmp_path: Path):
             assert done.stdout.startswith(f"reports/{words[0]} is a reference run that is kept: this one is called my_{words[0]} (--name {words[0]} makes the reference run again)\n")
             assert ("2/2] 20_second: the second: unchanged" in done.stdout) == again
         assert (clone / "reports" / f"my_{words[0]}" / "index.html").is_file()
-    assert home.chip("sweep", "demo", "-p", "margin=0.1,0.2").returncode == 0
-    for _ in range(2): subprocess.run([sys.executable, "-m", "papermill", "nbs/05_metrics.ipynb", "out.ipynb", "--no-progress-bar"], cwd=clone, env=home.environment, capture_output=True, check=True)
+    subprocess.run([sys.executable, "-m", "papermill", "nbs/05_metrics.ipynb", "out.ipynb", "--no-progress-bar"], cwd=clone, env=home.environment, capture_output=True, check=True)
     assert (clone / "out.ipynb").is_file()
     for log in clone.glob("*.log"): log.unlink()  # what the stand-ins for phases write
     assert git("status", "--porcelain") == ""
@@ -222,8 +221,6 @@ def test_a_reference_run_is_made_again_by_name(home: Home):
     assert "run 'my_smoke': 0 of 2 phases" in home.chip("run", "smoke", "-p", "margin=0.5", "--why").stdout
     again = home.chip("run", "smoke", "--name", "smoke")
     assert again.returncode == 0 and "is called" not in again.stdout and again.stdout.count("unchanged") == 3 and kept() is None
-    failed = home.chip("report", "smoke", "--light"), home.chip("run", "smoke", "--name", "smoke", "-p", "margin=2")
-    assert "to carry on once this is put right: chip run smoke -p margin=2.0 --name smoke\n" in failed[1].stdout
 
 
 def test_pictures_count_by_content(home: Home, tmp_path: Path):
@@ -415,9 +412,15 @@ def test_smoke_again_does_nothing_and_killed_gives_the_same(smoke: Home):
 def test_real_photographs(smoke: Home):
     import pandas as pd
 
-    quick = ["size=128", "epochs=1", "unseen_epochs=1", "n_val=0", "restarts=1", "final_restarts=5", "k1_min=86", "k1_max=90",
+    pictures = smoke.folder / "pictures"  # all unseen classes and every fourth of the seen ones
+    for split in ("train", "test", "unseen"):
+        (pictures / split).mkdir(parents=True)
+        kept = sorted((SHARED / "photos" / "train").iterdir())[::4]
+        for folder in (SHARED / "photos" / split).iterdir():
+            if split == "unseen" or folder.name in {k.name for k in kept}: (pictures / split / folder.name).symlink_to(folder)
+    quick = ["size=128", "epochs=1", "unseen_epochs=1", "n_val=0", "restarts=1", "final_restarts=5", "k1_min=20", "k1_max=24",
              "loss=paper", "kin_encoders=efficientnet_lite0"]
-    done = smoke.chip("run", "photos", "--images", str(SHARED / "photos"), *(w for q in quick for w in ("-p", q)), real=True)
+    done = smoke.chip("run", "photos", "--images", str(pictures), *(w for q in quick for w in ("-p", q)), real=True)
     assert done.returncode == 0, done.stderr
     placed = smoke.folder / "reports" / "photos" / "tables" / "placements.csv"
     table = pd.read_csv(placed)

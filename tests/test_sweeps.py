@@ -11,6 +11,8 @@ import psutil
 import pytest
 from test_runs import HEAD, Home, wait_for, write_notebook
 
+from chip.bench_sweep import bench_sweep
+
 # says with which share of the machine it was run
 SECOND = HEAD + """
 step("second " + os.environ.get("CUDA_VISIBLE_DEVICES", "-") + " " + os.environ.get("OMP_NUM_THREADS", "-"))
@@ -105,14 +107,6 @@ def test_killed_and_carried_on(home: Home, how: signal.Signals, status: int):
     assert not psutil.wait_procs(family, 20)[1]
 
 
-def test_fresh_forgets_and_borrows_nothing(home: Home):
-    words = ("sweep", "smoke", "-p", "margin=0.1,0.5")
-    assert home.chip(*words).returncode == 0 and home.chip(*words, "--fresh").returncode == 0
-    assert steps(home) == {"first 0": 2, "first 1": 2, "first 2": 2, "second": 4}
-    assert home.chip(*words, "--name", "other", "--fresh").returncode == 0
-    assert steps(home)["first 0"] == 3
-
-
 def test_a_device_that_is_named_sees_all_gpus(home: Home):
     write_notebook(home.notebooks / "20_second.ipynb", "margin: float = None\ndevice: str = None", SECOND.replace('+ " "', '+ " " + device + " "', 1))
     home.environment["CUDA_VISIBLE_DEVICES"] = "4,7"
@@ -136,3 +130,20 @@ def test_an_address_without_a_cluster(home: Home):
     nowhere = home.chip(*GRID, "--ray", "127.0.0.1:1")
     assert nowhere.returncode == 2 and "no one answers there" in nowhere.stderr and nowhere.stderr.count("\n") == 1
     assert not (home.folder / "reports").exists()
+
+
+# computes nothing, and says what it was asked for
+QUICK = """
+rows = [f"{m},{seed},0,{t + unseen_lr},.1" for m, t in [(loss, .2), ("frozen", .9)]]
+(run / "tables" / "seen.csv").write_text("\\n".join(["method,seed,level,top1,chance", *rows]))
+"""
+
+
+def test_the_benchmark_leaves_the_same_tables_each_way(home: Home):
+    "One at a time, two at a time, again, and killed twice; that it raises where tables differ is its own business."
+    write_notebook(home.notebooks / "10_first.ipynb", "seed: int = None\nloss: str = None\nunseen_lr: float = None", HEAD + QUICK)
+    one_phase = [word.replace(', Phase("20_second", "the second")', ",") for word in home.words()]
+    result = bench_sweep(4, say=lambda text: None, chip=one_phase, ray=False)
+    assert result["bench"] == "sweep" and result["ratio"] > 0 and result["points"] == 4 and "cores" in result["device"]
+    assert [row["way"] for row in result["rows"]] == ["--jobs 1", "--jobs 2", "--jobs 2, repeated", "--jobs 2, killed twice, the rest"] and all(row["seconds"] > 0 for row in result["rows"])
+    assert [kill["everything"] for kill in result["kills"]] == [False, True]

@@ -335,7 +335,7 @@
     const pictured = level === CLASS ? [node] : (held.length ? held : node.leaves().filter((_, i, all) => i % Math.ceil(all.length / 9) === 0)).filter(leaf => data.pictures[about(leaf).key]).slice(0, 12);
     const photos = pictured.filter(leaf => data.pictures[about(leaf).key]);
     const kind = level === ALL ? `${plural(children.length, "super-parent")}, ${plural(d3.sum(children, top => top.children.length), "parent")}` : [data.levels[level], level > CLASS ? plural(node.classes, "class") : null, cover ? `the name covers ${cover}` : null].filter(Boolean).join(" · ");
-    return [el("h3", {}, nameOf(node)), el("p", {class: "kind"}, kind),
+    return [el("h3", {}, about(node).whole || nameOf(node)), el("p", {class: "kind"}, kind),
       level < TOP ? el("p", {class: "kind"}, "in ", node.ancestors().slice(1, -1).map((up, i) => [i ? ", in " : null, goTo(up)])) : null,
       photos.length ? el("div", {class: "photos"}, photos.map(leaf => level === CLASS ? photo(data.pictures[about(leaf).key][0], nameOf(leaf))
         : el("button", {type: "button", click: () => go(leaf)}, photo(data.pictures[about(leaf).key][0], ""), el("span", {}, nameOf(leaf))))) : null,
