@@ -52,6 +52,8 @@ def as_imagenet(folder: Path, per_class: int) -> Path:
     unseen = folder / "unseen"
     unseen.mkdir()
     for slug in ("giraffe", "kiwi_bird", "tuna"): (unseen / slug).symlink_to(SHARED / "photos" / "unseen" / slug)
+    (unseen / "sparrow").mkdir()
+    for name in ("torn.jpg", "empty.png"): (unseen / "sparrow" / name).write_bytes(b"\xff\xd8\xff" if name == "torn.jpg" else b"")
     return folder
 
 
@@ -68,3 +70,6 @@ def test_paper_profile_on_a_small_imagenet(tmp_path: Path):
     assert sorted(seen[seen["level"] == 0]["n_targets"].unique()) == [54]
     weights = list((tmp_path / "home" / "data" / "runs" / "paper" / "oneshot").rglob("best.safetensors"))
     assert len(weights) == 3
+    lost = pd.read_csv(tables / "rejected.csv")
+    assert sorted(lost["path"]) == ["unseen/sparrow/empty.png", "unseen/sparrow/torn.jpg"]    # an unseen class of which nothing can be read is named, and the rest goes on
+    assert "none of their pictures can be read (see tables/rejected.csv): sparrow" in (tmp_path / "home" / "reports" / "paper" / "notebooks" / "30_unseen.ipynb").read_text()
