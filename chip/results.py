@@ -970,7 +970,7 @@ def draw_figure4(ax: Axes) -> Axes:
     return ax
 
 # %% ../nbs/40_results.ipynb #5b17b76e
-OWN_FIGURES = (*(f"figure{i}" for i in range(1, 10)), "figure9_frozen", "figure9_names", "figure9_frozen_names", "placements", "seen")
+OWN_FIGURES = (*(f"figure{i}" for i in range(1, 10)), "figure9_frozen", "figure9_kin", "figure9_kin_names", "figure9_names", "figure9_frozen_names", "placements", "seen")
 OWN_TABLES = ("table1", "table2", "figure9", "placement_counts", "paper_against_itself", "paper_beside_ours")
 
 
