@@ -84,13 +84,13 @@ def draw_grid(table: pd.DataFrame) -> tuple[Figure, str]:
     "Top-1 at level 0 against the learning rate, a panel a way with batch normalisation, and the caption."
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True, layout="constrained")
     frozen = table.loc[table["loss"] == "none", "top1_level0"].iloc[0]
-    for ax, (batch_norm, title) in zip(axes, (("train", "statistics of each batch"), ("frozen", "pretrained statistics kept")), strict=True):
+    for ax, (batch_norm, title) in zip(axes, (("train", "normalised by each batch"), ("frozen", "pretrained statistics kept")), strict=True):
         for (loss, alpha), rows in table[table["batch_norm"] == batch_norm].groupby(["loss", "alpha"]):
             rows = rows.groupby("lr", as_index=False)["top1_level0"].mean().sort_values("lr")
             ax.plot(rows["lr"], rows["top1_level0"], color=LOSSES[loss].colour, ls="-" if alpha == 1 else ":", marker="o", label=f"{loss}{'' if alpha == 1 else ', half way back'}")
         ax.axhline(frozen, color="black", lw=1)
         ax.annotate(f"no training: {frozen:.2f}", (0.99, frozen), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=9)
-        ax.set(xscale="log", xlabel="learning rate", title=f"batch normalisation: {title}", ylim=(-0.03, 1.05))
+        ax.set(xscale="log", xlabel="learning rate", title=title, ylim=(-0.03, 1.05))
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("seen test pictures: right class")
     axes[1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
