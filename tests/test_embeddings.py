@@ -109,8 +109,8 @@ def test_no_room_for_the_answer(pictures: Path, table: pd.DataFrame, encoder, tm
         for again in range(2):
             mapped = embeddings.embed(table, cache=small, **how)
             assert isinstance(mapped, np.memmap) and np.array_equal(mapped, first)
+            del mapped  # its file lies there, and keeps the file system from becoming read-only
             subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
-        del mapped
 
 
 def test_weights_of_another_shape(pictures: Path, table: pd.DataFrame, tmp_path: Path):

@@ -71,5 +71,5 @@ def test_paper_profile_on_a_small_imagenet(tmp_path: Path):
     weights = list((tmp_path / "home" / "data" / "runs" / "paper" / "oneshot").rglob("best.safetensors"))
     assert len(weights) == 3
     lost = pd.read_csv(tables / "rejected.csv")
-    assert sorted(lost["path"]) == ["unseen/sparrow/empty.png", "unseen/sparrow/torn.jpg"]    # an unseen class of which nothing can be read is named, and the rest goes on
+    assert sorted(p for p in lost["path"] if p.startswith("unseen/")) == ["unseen/sparrow/empty.png", "unseen/sparrow/torn.jpg"]    # an unseen class of which nothing can be read is named, and the rest goes on
     assert "none of their pictures can be read (see tables/rejected.csv): sparrow" in (tmp_path / "home" / "reports" / "paper" / "notebooks" / "30_unseen.ipynb").read_text()
