@@ -271,7 +271,7 @@ def training_row(way: str, n: int, epochs: int, size: int, batch: int, encoder: 
     seconds = time.perf_counter() - begin
     return {"way": way, "images": n * epochs, "seconds": seconds, "images_per_second": n * epochs / seconds, "load": os.getloadavg()[0], "pictures": source}
 
-
+# %% ../nbs/80_bench.ipynb #80c00004
 def bench_train(
     n: int = 128,         # pictures
     epochs: int = 3,      # passes, as decoding is saved from the second on
@@ -315,7 +315,7 @@ def step_row(way: str, size: int, batch: int, steps: int, encoder: str, device: 
         times.append(time.perf_counter())
     return {"way": way, "images_per_second": batch / median(b - a for a, b in zip(times[1:], times[2:])), "first_step_seconds": times[1] - times[0], "load": os.getloadavg()[0]}
 
-
+# %% ../nbs/80_bench.ipynb #80c00005
 def bench_steps(
     size: int = 128,      # side of the input, pixels
     batch: int = 64,      # pictures in a batch

@@ -10,7 +10,7 @@ __all__ = ['BACKENDS', 'WORTH_IT', 'Run', 'CPU_BATCH', 'GPU_BATCH', 'MAPPED', 'S
            'cudnn_choice', 'batch_shape', 'in_pieces', 'BackendFailed', 'ready', 'Done', 'in_order', 'one_thread_each',
            'on_processor', 'fed', 'on_gpus', 'naming_lost_workers', 'devices_for', 'cache_folder', 'CacheError',
            'Found', 'EmbeddingCache', 'cache_for', 'cache_table', 'prune_cache', 'LostPictures', 'plan_line',
-           'lost_line', 'embed', 'How', 'local_results', 'pick_workers', 'keep', 'check_engine', 'RayEncoder',
+           'lost_line', 'How', 'local_results', 'pick_workers', 'embed', 'keep', 'check_engine', 'RayEncoder',
            'RayReader', 'ray_results', 'ray_cluster']
 
 # %% ../nbs/04_embeddings.ipynb #df00ea54
@@ -529,7 +529,7 @@ def on_processor(
 
     with one_thread_each(), ThreadPoolExecutor(threads) as pool: yield from in_order(pool, one, len(work), 4 * threads)
 
-
+# %% ../nbs/04_embeddings.ipynb #04f00001
 def fed(
     work: Work,
     workers: int,  # processes that decode; 0: this one
@@ -695,7 +695,7 @@ def _reserve(file: IO[bytes], size: int) -> None:
     for at in range(0, size, 2**24): file.write(bytes(min(2**24, size - at)))
     file.flush()
 
-
+# %% ../nbs/04_embeddings.ipynb #04f00004
 def _write_aside(place: Path, payload: bytes) -> None:
     "Writes a file beside its place, and moves it there once the disk has it."
     aside = place.with_name(f"{place.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part")
@@ -843,6 +843,40 @@ def _span(seconds: float) -> str:
     return f"{max(seconds, 1):.0f} seconds"
 
 # %% ../nbs/04_embeddings.ipynb #3c2b6153
+class How(NamedTuple):
+    "How embeddings are computed; see `embed`."
+    device: str
+    chosen: torch.device
+    precision: str
+    batch_size: int
+    workers: int
+    backend: str
+    engine: str = "local"
+
+
+def local_results(work: Work, encoder: Encoder, how: How) -> Iterator[Done]:
+    "All batches, computed on this machine."
+    if how.chosen.type == "cuda":
+        batch, runs = work.batch, []
+        for device in devices_for(how.device, how.chosen):  # all with the batch that the smallest of them can take
+            batch, run = ready(encoder, device, how.precision, batch, how.backend)
+            runs.append((batch, device, run))
+        runs = [run if n == batch else ready(encoder, device, how.precision, batch, how.backend)[1] for n, device, run in runs]
+        yield from on_gpus(work.cut(batch), runs, pick_workers(how.workers, how.chosen))
+    else:
+        threads = how.workers if how.workers > 0 else usable_cores()
+        yield from on_processor(work, ready(encoder, how.chosen, how.precision, work.batch, how.backend, threads)[1], threads)
+
+
+def pick_workers(
+    workers: int,          # -1: choose
+    device: torch.device,  # where the encoder runs
+) -> int:
+    "How many processes decode pictures beside an encoder."
+    if workers >= 0: return workers
+    return 0 if device.type == "cpu" else min(16, os.cpu_count() or 1)
+
+# %% ../nbs/04_embeddings.ipynb #04f00006
 def embed(
     table: pd.DataFrame,         # columns path (relative to root) and sha256, one row a picture
     root: str | Path,            # the image folder
@@ -867,7 +901,7 @@ def embed(
         return _embed(table, Path(root), encoder, how._replace(backend="eager"), cache, progress)
 
 
-def _embed(table: pd.DataFrame, root: Path, encoder: Encoder, how: "How", cache: Path | None, progress: bool) -> np.ndarray:
+def _embed(table: pd.DataFrame, root: Path, encoder: Encoder, how: How, cache: Path | None, progress: bool) -> np.ndarray:
     "`embed` by one backend, with its cache."
     store = cache_for(encoder, how.chosen, how.precision, cache, backend=how.backend)
     for _ in range(3):  # more than once only where shards vanish meanwhile
@@ -876,17 +910,6 @@ def _embed(table: pd.DataFrame, root: Path, encoder: Encoder, how: "How", cache:
         if not len(new): return store.read(found, encoder.spec.width)
         _embed_new(new, root, encoder, how, store, len(table), progress)
     raise CacheError(errno.EIO, f"embeddings vanish from {store.folder} as soon as they are written: is another process pruning it?")
-
-
-class How(NamedTuple):
-    "How embeddings are computed; see `embed`."
-    device: str
-    chosen: torch.device
-    precision: str
-    batch_size: int
-    workers: int
-    backend: str
-    engine: str = "local"
 
 
 def _embed_new(new: pd.DataFrame, root: Path, encoder: Encoder, how: How, store: EmbeddingCache, n: int, progress: bool) -> None:
@@ -913,29 +936,6 @@ def _last_rate(store: EmbeddingCache) -> float | None:
     "Pictures a second in the last run that filled a shard."
     try: return float(json.loads((store.folder / "rate.json").read_text())) or None
     except (OSError, ValueError, TypeError): return None
-
-
-def local_results(work: Work, encoder: Encoder, how: How) -> Iterator[Done]:
-    "All batches, computed on this machine."
-    if how.chosen.type == "cuda":
-        batch, runs = work.batch, []
-        for device in devices_for(how.device, how.chosen):  # all with the batch that the smallest of them can take
-            batch, run = ready(encoder, device, how.precision, batch, how.backend)
-            runs.append((batch, device, run))
-        runs = [run if n == batch else ready(encoder, device, how.precision, batch, how.backend)[1] for n, device, run in runs]
-        yield from on_gpus(work.cut(batch), runs, pick_workers(how.workers, how.chosen))
-    else:
-        threads = how.workers if how.workers > 0 else usable_cores()
-        yield from on_processor(work, ready(encoder, how.chosen, how.precision, work.batch, how.backend, threads)[1], threads)
-
-
-def pick_workers(
-    workers: int,          # -1: choose
-    device: torch.device,  # where the encoder runs
-) -> int:
-    "How many processes decode pictures beside an encoder."
-    if workers >= 0: return workers
-    return 0 if device.type == "cpu" else min(16, os.cpu_count() or 1)
 
 # %% ../nbs/04_embeddings.ipynb #f4e2b3fd
 def keep(

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['KIN_ENCODERS', 'VIEWS', 'KinSettings', 'view_crop', 'looks', 'embed_views', 'possible_views', 'Nodes', 'hypotheses',
            'node_posterior', 'holding', 'expected_kin', 'principal_directions', 'kin_directions', 'Metric',
-           'fit_metric', 'Placer', 'fit_placer', 'kin_encoders', 'KinRun', 'seen_prototypes', 'kin_for_run',
-           'plot_posterior']
+           'fit_metric', 'Placer', 'fit_placer', 'kin_encoders', 'KinRun', 'seen_prototypes', 'with_photographs',
+           'kin_prototypes', 'kin_for_run', 'plot_posterior']
 
 # %% ../nbs/18_kin.ipynb #e0864d1b
 from collections import Counter
@@ -41,16 +41,18 @@ class KinSettings:
     mirror: bool = False            # and each of them in the mirror too
     centring: str = "two"           # pictures and prototypes from their own means ('two'), both from the prototypes' ('one'), or 'none'
     metric: str = "kin"             # 'kin' (shrunken, whitened by siblings), 'principal' components, or 'plain' cosine
+    photographs: float = 0.5        # where a prototype is a classifier's row: the share that the mean of its training photographs has beside it
     directions: int = 0             # kept of the metric, at most; 0: all that the classes span
     shrinkage: float = 1.0          # λ, above 0: how much of the siblings' mean variance is added in every direction
-    temperature: float = 0.03       # T of the likelihood exp(cosine / T) of a new animal
-    alpha: float = 0.3              # seen classes that each node of the tree is given for free
+    temperature: float = 0.05       # T of the likelihood exp(cosine / T) of a new animal
+    alpha: float = 1.0              # seen classes that each node of the tree is given for free
     seen_temperature: float = 0.03  # of the softmax where the picture is of a seen class
 
     def __post_init__(self):
         if not self.views or set(self.views) - set(VIEWS): raise ValueError(f"views={self.views}: expected some of {', '.join(VIEWS)}")
         for name, choices in (("centring", ("two", "one", "none")), ("metric", ("kin", "principal", "plain"))):
             if getattr(self, name) not in choices: raise ValueError(f"{name}='{getattr(self, name)}' is none of {', '.join(choices)}")
+        if not 0 <= self.photographs <= 1: raise ValueError(f"photographs={self.photographs}: expected a share between 0 and 1")
         if self.directions < 0: raise ValueError(f"directions={self.directions}: expected at least 1, or 0 for all")
         for name in ("shrinkage", "temperature", "alpha", "seen_temperature"):
             if not 0 < getattr(self, name) < np.inf: raise ValueError(f"{name}={getattr(self, name)}: expected a number above 0")
@@ -409,6 +411,22 @@ def seen_prototypes(study: Study, encoder: Encoder, settings: Settings) -> tuple
     return class_means(pictures, study.class_index(rows), len(study.seen), study.seen), unit_rows(pictures).mean(axis=0)
 
 
+def with_photographs(
+    rows: np.ndarray,         # (n_classes, d) a classifier's rows
+    photographs: np.ndarray,  # (n_classes, d) means of the classes' photographs
+    share: float,             # of the photographs, 0 … 1
+) -> np.ndarray:              # (n_classes, d)
+    "Prototypes between two kinds, each taken at unit length."
+    return (1 - share) * unit_rows(rows) + share * unit_rows(photographs)
+
+
+def kin_prototypes(study: Study, encoder: Encoder, settings: Settings, how: KinSettings) -> tuple[np.ndarray, np.ndarray]:  # (n_classes, d); (d,)
+    "As `seen_prototypes`, with a share of the photographs beside a classifier's rows."
+    prototypes, mean = seen_prototypes(study, encoder, settings)
+    if settings.prototype != "classifier" or not how.photographs: return prototypes, mean
+    return with_photographs(prototypes, seen_prototypes(study, encoder, replace(settings, prototype="images"))[0], how.photographs), mean
+
+# %% ../nbs/18_kin.ipynb #18f00002
 def kin_for_run(
     study: Study,        # pictures and tree
     settings: Settings,  # encoders, prototype, batch size, device, …
@@ -418,7 +436,7 @@ def kin_for_run(
 ) -> KinRun:
     "Fits a placer on the seen classes of a run. Raises as `load_encoder` and `classifier_prototypes`."
     asked = kin_encoders(settings, encoders)
-    prototypes, means = zip(*(seen_prototypes(study, e, settings) for e in asked), strict=True)
+    prototypes, means = zip(*(kin_prototypes(study, e, settings, how) for e in asked), strict=True)
     return KinRun(study, settings, h, tuple(asked), fit_placer(prototypes, means, hypotheses(study.taxonomy, h), how))
 
 # %% ../nbs/18_kin.ipynb #afd73feb

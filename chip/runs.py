@@ -615,7 +615,13 @@ def _end(processes: list[psutil.Process]) -> None:
         except (ProcessLookupError, PermissionError, psutil.NoSuchProcess): continue
 
 
+def _not_of_a_cell(record: logging.LogRecord) -> bool:
+    "Whether a message of the event loop is about anything but a cell that was given up."
+    return not record.exc_info or record.exc_info[0] is None or record.exc_info[0].__name__ not in ("CellExecutionError", "DeadKernelError", "CancelledError")
+
+
 logging.getLogger("papermill").addHandler(logging.NullHandler())  # what it has to say ends in the error that it raises
+logging.getLogger("asyncio").addFilter(_not_of_a_cell)            # whoever waited for that cell has been interrupted and has said so
 
 # %% ../nbs/90_runs.ipynb #ea41d142
 def execute(

@@ -133,16 +133,6 @@ def train_heads(
     return net.eval()
 
 # %% ../nbs/67_training.ipynb #67b00005
-RECIPES = {  # how level 0's encoder, or the one with heads, is trained
-    "paper, lr 0.01": dict(loss="paper", lr=1e-2, batch_norm="train"),
-    "released, lr 0.01": dict(loss="released", lr=1e-2, batch_norm="train"),
-    "contrastive, lr 0.01": dict(loss="contrastive", lr=1e-2, batch_norm="train"),
-    "paper, lr 0.0001": dict(loss="paper", lr=1e-4, batch_norm="frozen"),
-    "contrastive, lr 0.0001": dict(loss="contrastive", lr=1e-4, batch_norm="frozen"),
-    "three heads, contrastive, lr 0.0001": dict(loss="contrastive", lr=1e-4, batch_norm="frozen"),
-}
-
-
 def placed_right(
     said: Sequence[np.ndarray],  # for each level (n, d)
     labels: Sequence[str],       # (n,) classes that are not among those of h
@@ -157,6 +147,16 @@ def placed_right(
     index = np.array([own.index(label) for label in labels])
     scores = level_scores([with_direction(e) for e in said], h, rule, temperature)
     return np.stack([holds_kin(kin, h.membership(level))[index, scores[level].argmax(axis=1)] for level in LEVELS], axis=1).astype(bool)
+
+# %% ../nbs/67_training.ipynb #67b0000b
+RECIPES = {  # how level 0's encoder, or the one with heads, is trained
+    "paper, lr 0.01": dict(loss="paper", lr=1e-2, batch_norm="train"),
+    "released, lr 0.01": dict(loss="released", lr=1e-2, batch_norm="train"),
+    "contrastive, lr 0.01": dict(loss="contrastive", lr=1e-2, batch_norm="train"),
+    "paper, lr 0.0001": dict(loss="paper", lr=1e-4, batch_norm="frozen"),
+    "contrastive, lr 0.0001": dict(loss="contrastive", lr=1e-4, batch_norm="frozen"),
+    "three heads, contrastive, lr 0.0001": dict(loss="contrastive", lr=1e-4, batch_norm="frozen"),
+}
 
 
 def trained_ways(encoder: Encoder, shots: Shots, h: Hierarchy, settings: Settings, epochs: int, folder: Path) -> dict[str, tuple[list[Encoder] | ThreeHeads, str]]:
@@ -173,7 +173,7 @@ def trained_ways(encoder: Encoder, shots: Shots, h: Hierarchy, settings: Setting
             ways |= {name: (trained, "sum"), f"{name}, half way back": (blend(encoder, trained, 0.5), "sum")}
     return ways
 
-
+# %% ../nbs/67_training.ipynb #67b0000c
 def all_heads_say(way: Encoder | ThreeHeads, pictures: torch.Tensor, settings: Settings) -> list[np.ndarray]:  # for each level (n, d)
     "What an encoder, or one with three heads, says of pictures."
     if isinstance(way, Encoder): return [encode(way.to(pick_device(settings.device)), pictures, settings.batch_size, settings.precision)] * 3
