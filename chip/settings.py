@@ -51,7 +51,7 @@ class Settings:
     paper_classes: bool = _setting(False, "data", "keep only the paper's 366 ImageNet classes among the seen ones")
     draw_val_test: bool = _setting(False, "data", "draw val and test from train, as the paper does, even where the folder has its own")
     max_per_class: int = _setting(0, "data", "use at most so many training pictures a class for level 0 (0: all)", 0)
-    n_val: int = _setting(2, "data", "validation pictures a class, where they are drawn from train (paper: 5)", 0, 1000)
+    n_val: int = _setting(1, "data", "validation pictures a class, where they are drawn from train (paper: 5)", 0, 1000)
     n_test: int = _setting(5, "data", "test pictures a class, where they are drawn from train (paper: 5)", 0, 1000)
     n_shot: int = _setting(1, "data", "training pictures a class (paper: 1; 0: all there are)", 0, 100_000)
     # menagerie
@@ -92,7 +92,7 @@ class Settings:
     batch_norm: str = _setting("train", "oneshot", "statistics of each batch, as the authors' code has it, or the pretrained ones kept", choices=("train", "frozen"))
     loss_temperature: float = _setting(0.05, "oneshot", "temperature of the contrastive loss (its margin is 0)", 1e-3, 10)
     train_size: int = _setting(0, "oneshot", "side of the input while training and of the trained encoders after it, pixels (0: as `size`)", 0, 2048)
-    epochs: int = _setting(5, "oneshot", "passes over the drawn pictures (authors: 21)", 1, 10_000)
+    epochs: int = _setting(3, "oneshot", "passes over the drawn pictures (authors: 21)", 1, 10_000)
     lr: float = _setting(0.01, "oneshot", "Adam's learning rate (authors: 0.01)", 1e-8, 10)
     margin: float = _setting(0.1, "oneshot", "margin m of the contrastive loss (authors: 0.1)", 0, 2)
     train_batch: int = _setting(64, "oneshot", "pictures in a training batch (authors: 64)", 2, 65_536)
@@ -100,7 +100,7 @@ class Settings:
     temperature: float = _setting(0.03, "inference", "of the softmax over cosines, where classes' probabilities are added up", 1e-4, 10)
     kin_encoders: str = _setting("", "inference", "encoders that the method kin asks together, with + between them (empty: the run's own)")
     # Phase 3
-    unseen_epochs: int = _setting(5, "unseen", "passes over the unseen pictures (authors: 5)", 1, 10_000)
+    unseen_epochs: int = _setting(2, "unseen", "passes over the unseen pictures (authors: 5)", 1, 10_000)
     unseen_lr: float = _setting(0.01, "unseen", "Adam's learning rate in Phase 3", 1e-8, 10)
     unseen_margin: float = _setting(0.07, "unseen", "margin m in Phase 3 (authors: 0.07)", 0, 2)
     unseen_batch: int = _setting(4, "unseen", "pictures in a batch of Phase 3 (authors: 4)", 2, 65_536)
