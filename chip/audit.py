@@ -43,7 +43,7 @@ from .limits import FAMILIES, agreement, best_constant, elementwise_accuracy, pl
 from .metrics import (accuracy_ceiling, bootstrap_interval, contrastive_accuracy, cosine_distance, cosine_similarity_matrix, effective_rank, kin_matrix,
                           loss_floor, mean_pairwise_cosine, paired_difference, placement_chance, placement_scores, placement_summary, seen_measures, wilson_interval)
 from .released import Authors, load_authors
-from .results import METHOD_COLOURS, PAPER, SeedMean, Tables, both_right, command_of, load_tables, mean_of, method_label, read_optional, seed_mean, wilson_count
+from .results import METHOD_COLOURS, PAPER, SeedMean, Tables, both_right, command_of, load_tables, mean_of, method_label, read_optional, seed_mean, untrained, wilson_count
 from .settings import Run, Settings, save_figure, save_table, start_run, written_aside
 from .study import Study, frozen_embeddings, kin_of, load_study, study_encoder
 from .taxonomy import Taxonomy, all_animals, animals, project_root, unseen_animals
@@ -123,7 +123,7 @@ def judge_seen(e: Evidence, quantity: str, level: int, column: str, tolerance: f
     "A number on seen classes beside ours, on test pictures."
     ours = seed_mean(e.tables.seen, column, method="paper", level=level)
     if ours.mean != ours.mean: return cannot("This run had no test pictures of seen classes.")
-    frozen, paper = seed_mean(e.tables.seen, column, method="frozen", level=level).mean, e.says(quantity, level)
+    frozen, paper = seed_mean(e.tables.seen, column, method=untrained(e.tables.seen), level=level).mean, e.says(quantity, level)
     found = f"Paper {paper:.4g}, ours {ours.mean:.4g} after training, {frozen:.4g} without (tolerance {tolerance:g})."
     if column == "contrastive_loss" and paper < loss_floor(e.settings.margin):
         found += f" As written, with margin {e.settings.margin:g}, no loss is below {loss_floor(e.settings.margin):g}."
@@ -324,7 +324,7 @@ def judge_pull(e: Evidence, table: str) -> Finding:
 
 def judge_drop(e: Evidence) -> Finding:
     "The drop of cosine at level 2 and its explanation by more general features."
-    drop = {m: [seed_mean(e.tables.seen, "cosine", method=m, level=level).mean for level in (1, 2)] for m in ("paper", "frozen")}
+    drop = {m: [seed_mean(e.tables.seen, "cosine", method=m, level=level).mean for level in (1, 2)] for m in ("paper", untrained(e.tables.seen))}
     if any(v != v for pair in drop.values() for v in pair): return cannot("This run had no test pictures of seen classes.")
     ours, frozen = (pair[0] - pair[1] for pair in drop.values())
     found = f"From level 1 to level 2 the cosine falls by {ours:+.3f} after training and by {frozen:+.3f} without any: "
@@ -348,7 +348,7 @@ def judge_apart(e: Evidence) -> Finding:
     "'The features that differentiate a data class from another': whether training moves pictures apart or together."
     change = {}
     for level in LEVELS:
-        ours, frozen = (seed_mean(e.tables.seen, "mean_pairwise_cosine", method=m, level=level).mean for m in ("paper", "frozen"))
+        ours, frozen = (seed_mean(e.tables.seen, "mean_pairwise_cosine", method=m, level=level).mean for m in ("paper", untrained(e.tables.seen)))
         if ours == ours and frozen == frozen: change[level] = ours - frozen
     if not change: return cannot("This run had no test pictures of seen classes.")
     apart = sum(c < 0 for c in change.values())
@@ -361,7 +361,7 @@ def judge_classifier(e: Evidence) -> Finding:
     "'A classifier': whether the trained encoders name the class, parent and super-parent of seen classes better than no training does."
     gaps = {}
     for level in LEVELS:
-        ours, frozen = (seed_mean(e.tables.seen, "top1", method=m, level=level) for m in ("paper", "frozen"))
+        ours, frozen = (seed_mean(e.tables.seen, "top1", method=m, level=level) for m in ("paper", untrained(e.tables.seen)))
         if ours.mean == ours.mean and frozen.mean == frozen.mean: gaps[level] = (ours.mean, frozen.mean, seed_mean(e.tables.seen, "chance", method="paper", level=level).mean)
     if not gaps: return cannot("This run had no test pictures of seen classes.")
     better, above = sum(o >= f for o, f, _ in gaps.values()), sum(o > 2 * c for o, _, c in gaps.values())
@@ -441,7 +441,7 @@ def judge_fourteen(e: Evidence) -> Finding:
     if not e.imagenet: return cannot("The number is about twenty real animals; this run's unseen classes are others.")
     both = both_right(e.tables.placements, "paper")
     if both.empty or both["total"].iloc[0] != e.says("n_unseen"): return cannot(f"The run judged {0 if both.empty else both['total'].iloc[0]} of the paper's {e.says('n_unseen'):g} unseen classes.")
-    frozen = both_right(e.tables.placements, "frozen")
+    frozen = both_right(e.tables.placements, untrained(e.tables.placements))
     right, total = float(both["right"].mean()), int(both["total"].iloc[0])
     low, high = wilson_count(right, total)
     found = f"Parent and super-parent right, by nearest kin: {right:.3g} of {total} after training, {NAN if frozen.empty else frozen['right'].mean():.3g} without any, {both['expected'].mean():.2g} by two blind choices. Interval over classes."
@@ -731,7 +731,7 @@ PLACEMENT_CLAIMS = [
     Claim("P2", "Placement", "§5, Figure 9", "14 of 20 are correct at both levels in the published mapping frame.", "nearest kin, by the stored target vectors", "files", partial(judge_released_fourteen, frame="mapping")),
     Claim("P3", "Placement", "§5, Figure 9", "14 of 20 are correct at both levels in the other published frame.", "nearest kin, by the stored target vectors", "files", partial(judge_released_fourteen, frame="dataframe")),
     Claim("P4", "Placement", "Abstract", "Unseen objects are put into a generic category satisfactorily.", "placements against a blind choice", "run", judge_chance, IMAGENET),
-    Claim("P5", "Placement", "Abstract, §4.2", "Training places unseen classes better than none does (implied).", "placements after training against none, parents and super-parents", "run", lambda e: judge_better(e, "paper", "frozen", (1, 2)), IMAGENET + ", 5 seeds"),
+    Claim("P5", "Placement", "Abstract, §4.2", "Training places unseen classes better than none does (implied).", "placements after training against none, parents and super-parents", "run", lambda e: judge_better(e, "paper", untrained(e.tables.placements), (1, 2)), IMAGENET + ", 5 seeds"),
     Claim("P6", "Placement", "§6", "Separate functions are better than the base level for inferring parents.", "separate encoders against the best class's parent; the frozen encoder likewise", "run", lambda e: judge_better(e, "paper", "paper_base", (1,), ("frozen", "frozen_base")), IMAGENET + ", 5 seeds"),
     Claim("P7", "Placement", "§6", "Separate functions are better than the base level for inferring super-parents.", "separate encoders against the best class's super-parent; the frozen encoder likewise", "run", lambda e: judge_better(e, "paper", "paper_base", (2,), ("frozen", "frozen_base")), IMAGENET + ", 5 seeds"),
 ]

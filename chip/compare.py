@@ -180,7 +180,7 @@ def compare_runs(
     check_free(name, "comparison")
     check_writable(home() / "reports")
     notes = [note for other in sources[1:] for note in (*hierarchy_notes(sources[0], other), *measured_notes(sources[0], other))]
-    settings = differing({s.name: {"profile": s.record["profile"], **s.record["settings"]} for s in sources}, "setting")
+    settings = differing({s.name: {"profile": s.record["profile"], **s.record["settings"], **{f"content of {name}": digest for name, digest in s.record.get("contents", {}).items()}} for s in sources}, "setting")
     made = differing({s.name: _flat(s.record) for s in sources}, "what")
     found, figures = results(sources)
     tables = {"settings": (settings, "The settings that are not the same in all runs."), **found, "circumstances": (made, "Versions, commit and hardware that are not the same in all runs.")}

@@ -14,6 +14,7 @@ import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,7 +91,7 @@ def _pair(answer: Any, names: tuple[str, str]) -> tuple[float, float]:
 CLOSE = 5e-4  # numbers may be given with three decimals
 
 
-def _near(a: float, b: float) -> bool: return abs(a - b) <= CLOSE * max(1, abs(b))
+def _near(a: float, b: float, close: float = CLOSE, least: float = 1.0) -> bool: return abs(a - b) <= close * max(least, abs(b))
 
 
 def check_number(
@@ -99,13 +100,15 @@ def check_number(
     slips: Mapping[str, float],  # diagnosis → the number that this mistake leads to
     hint: str,                   # where to look when no slip fits
     called: str = "your number",
+    within: float | None = None, # what may be off, as a share of the right number; None: three decimals are asked for
 ) -> None:
     "Raises Slip with the first diagnosis that fits, unless the number is right."
-    if _near(given, right): return
+    near = _near if within is None else partial(_near, close=within, least=0.0)
+    if near(given, right): return
     common = {"the sign is the other way round": -right, "it is a percentage: give a share, from 0 to 1": 100 * right, "it is twice too large: a factor of 2 is missing somewhere": 2 * right,
               "it is half of what it should be: a factor of 2 is missing somewhere": right / 2, "it is the complement: 1 minus the right answer": 1 - right}
     for text, value in (*slips.items(), *common.items()):
-        if math.isfinite(value) and _near(given, value) and not _near(value, right): raise Slip(f"{called} is {given:.4g}: {text}")
+        if math.isfinite(value) and near(given, value) and not near(value, right): raise Slip(f"{called} is {given:.4g}: {text}")
     if abs(given - right) < 0.02 * abs(right): raise Slip(f"{called} is {given:.4g}: nearly right, so it may be rounded too early; give three decimals")
     raise Slip(f"{called} is {given:.4g}, which is too {'high' if given > right else 'low'}. {hint}")
 
@@ -226,7 +229,7 @@ def _judge_best_k(answer: Any, given: dict) -> None:
     if len(ranked) < 2: raise Slip("only one k was tried: there is no runner-up; use a run with a sweep, or none")
     right = ranked[0] - ranked[1]
     check_number(lead, right, {"that is the silhouette itself; by how much does it exceed the second best?": ranked[0], "that is relative; give the plain difference": right / ranked[1], "that is how far it is above the mean of all k; the runner-up is asked for": ranked[0] - s.mean(),
-                               "that is how far it is above the worst k; the runner-up is asked for": ranked[0] - ranked[-1]}, "Sort the silhouettes of level 1 and subtract the second from the first.", "the lead")
+                               "that is how far it is above the worst k; the runner-up is asked for": ranked[0] - ranked[-1]}, "Sort the silhouettes of level 1 and subtract the second from the first; two of its digits are enough.", "the lead", 0.02)
 
 # %% ../nbs/70_exercises.ipynb #821c0d4b
 def _distances(run: Run | None = None) -> dict:  # cases of distance (n,) and margin

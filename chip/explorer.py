@@ -131,7 +131,7 @@ def _kind_name(taxonomy: Taxonomy, keys: Sequence[str]) -> str:
     return plural(taxonomy.node_names[shared[-1]])
 
 # %% ../nbs/88_explorer.ipynb #0e1138a7
-REFERENCES = ("paper", "frozen", "released", "constant", "chance")  # what a version that works is measured against
+REFERENCES = ("paper", "frozen", "start", "released", "constant", "chance")  # what a version that works is measured against
 
 
 def methods_in_order(

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PROBE', 'TrainSettings', 'batches', 'Lesson', 'set_training', 'train_epoch', 'measure', 'signature', 'Checkpoints',
            'save_weights', 'load_weights', 'train_level', 'best_epoch', 'Shots', 'load_shots', 'starting_encoder',
-           'oneshot_settings', 'checkpoint_name', 'train_levels', 'constant_embeddings', 'seen_rows', 'rows_of_scores',
-           'plot_collapse', 'plot_curves']
+           'oneshot_settings', 'checkpoint_name', 'train_levels', 'start_embeddings', 'constant_embeddings',
+           'seen_rows', 'rows_of_scores', 'plot_collapse', 'plot_curves']
 
 # %% ../nbs/20_oneshot.ipynb #a2571bc2
 import copy
@@ -353,6 +353,18 @@ def train_levels(
         encoders.append(model.cpu())
         curves.append(history.assign(level=level))
     return encoders, pd.concat(curves, ignore_index=True)
+
+# %% ../nbs/20_oneshot.ipynb #20f00001
+def start_embeddings(
+    study: Study,
+    rows: pd.DataFrame,      # of its table
+    settings: Settings,
+    network: Encoder,        # the frozen one
+) -> np.ndarray | None:      # (n, d)
+    "What the trained encoders say before they are trained, of pictures of the size that they train on; None where that is what the frozen one says."
+    start = starting_encoder(settings, "paper")
+    same = start.spec.size == network.spec.size and start.weights_id == network.weights_id
+    return None if same else frozen_embeddings(study, rows, start, settings)
 
 # %% ../nbs/20_oneshot.ipynb #e05362a0
 def constant_embeddings(

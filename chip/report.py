@@ -38,7 +38,7 @@ import chip
 from .explorer import REFERENCES, d3_source, explorer_data, first_seeds, in_script, methods_in_order, other_rule
 from .hierarchy import LEVEL_NAMES
 from .results import RULE_LABELS, SeedMean, both_right, main_methods, method_colours, method_label, placement_counts, read_optional, reported, rule_of, seed_mean, wilson_count
-from .runs import PHASES, Phase, Refused, notebooks_folder, read_marker
+from .runs import PHASES, Phase, Refused, engine_kind, notebooks_folder, read_marker
 from .settings import PROFILES, Run, profiles_table
 from .taxonomy import home
 
@@ -219,6 +219,7 @@ def answers(
 SAID = {  # in one sentence, for who hears of it for the first time
     "kin": "nothing is trained; pretrained encoders look at the picture, and the answer is the group that most probably holds a relative, given that the animal itself is none of the known ones",
     "frozen": "nothing is trained; a pretrained encoder turns the picture into numbers, and the nearest target is the answer",
+    "start": "nothing is trained here either; the encoder that training starts from, shown pictures as small as those it would train on. What training changes is the difference from this",
     "constant": "one and the same answer for every picture, the mean of all targets, without looking at it: what is left of an encoder that has collapsed",
     "paper": "as the paper describes: for each level its own encoder is trained to bring one picture of each class close to that class's target, and later the unseen pictures close to the targets they were given",
     "released": "the same training with the loss as the authors' published code computes it, number by number instead of picture by picture",
@@ -341,10 +342,11 @@ def tables_of(
 def shown_settings(
     settings: dict[str, Any],  # as in settings.json
 ) -> dict[str, Any]:
-    "Settings with paths reduced to their last component."
+    "Settings with paths reduced to their last component, and without addresses."
     def short(value: Any) -> Any:
         return Path(value).name if isinstance(value, str) and os.sep in value else value
-    return {name: short(value) if name in ("images", "hierarchy", "weights") else value for name, value in settings.items()}
+    how = {"images": short, "hierarchy": short, "weights": short, "engine": engine_kind}
+    return {name: how[name](value) if name in how else value for name, value in settings.items()}
 
 
 def scrub(
@@ -370,10 +372,11 @@ def run_record(
     settings = json.loads((run.folder / "settings.json").read_text())
     study = run.folder / "study.json"
     pictures = json.loads(study.read_text()).get("summary", "") if study.is_file() else ""
-    last = list(records.values())[-1]
+    last, inputs = list(records.values())[-1], [record["inputs"] for record in records.values()]
+    contents = {"pictures": inputs[0].get("pictures", ""), **{name: read for i in inputs for name, read in i.get("files", {}).items() if name in ("hierarchy", "weights")}}
     costs = [{"notebook": p.notebook, "title": p.title, "seconds": r["seconds"], "peak_memory_bytes": r["peak_memory"],
               "fingerprint": r["fingerprint"], "commit": r["git"]["commit"]} for p, r in records.items()]
-    return {"name": run.name, "profile": settings["profile"], "settings": shown_settings(settings),
+    return {"name": run.name, "profile": settings["profile"], "settings": shown_settings(settings), "contents": contents,
             "seeds": [settings["seed"] + i for i in range(settings["n_seeds"])], "pictures": scrub(pictures, settings["images"]),
             "seconds": round(sum(r["seconds"] for r in records.values()), 2), "phases": costs,
             "packages": last["packages"], "hardware": last["hardware"], "git": last["git"]}

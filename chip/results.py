@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PAPER', 'METHOD_COLOURS', 'METHOD_LABELS', 'RULE_LABELS', 'RULE_HATCHES', 'LEVEL_COLOURS', 'RIGHT', 'WRONG',
            'UNKNOWN', 'COLLAPSE', 'DEAD', 'CARD', 'PER_PAGE', 'OWN_FIGURES', 'OWN_TABLES', 'Reported', 'reported',
-           'paper_against_itself', 'rule_of', 'method_colours', 'main_methods', 'method_label', 'Tables',
+           'paper_against_itself', 'rule_of', 'method_colours', 'main_methods', 'untrained', 'method_label', 'Tables',
            'read_optional', 'load_tables', 'SeedMean', 'mean_of', 'seed_mean', 'wilson_count', 'placement_counts',
            'both_right', 'constant_scores', 'table1', 'table2', 'command_of', 'paper_beside_ours', 'draw_sweep',
            'plot_measure', 'mark_value', 'draw_curves', 'shown_method', 'draw_figure7', 'draw_figure8', 'draw_collapse',
@@ -30,7 +30,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
+from matplotlib.patheffects import withStroke
 from matplotlib.textpath import TextPath
+from matplotlib.ticker import PercentFormatter
 from PIL import Image, ImageOps
 
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, plot_sweep
@@ -93,11 +95,12 @@ def paper_against_itself() -> pd.DataFrame:  # table, level, accuracy, cosine, m
     return pd.DataFrame(rows)
 
 # %% ../nbs/40_results.ipynb #8479c261
-METHOD_COLOURS = {"frozen": "#0072B2", "kin": "#332288", "paper": LOSSES["paper"].colour, "released": LOSSES["released"].colour,
+METHOD_COLOURS = {"frozen": "#0072B2", "kin": "#332288", "start": "#56B4E9", "paper": LOSSES["paper"].colour, "released": LOSSES["released"].colour,
                   "contrastive": LOSSES["contrastive"].colour, "constant": "#777777", "chance": "#777777"}
 METHOD_LABELS = {
     "frozen": "frozen: no training",
     "kin": "kin: the version that works",
+    "start": "start: untrained, small pictures",
     "paper": "paper: one encoder a level",
     "released": "as the released code does it",
     "contrastive": "contrastive, with true negatives",
@@ -108,7 +111,7 @@ RULE_LABELS = {"base": "by its nearest class's cluster", "sum": "by summed proba
 RULE_HATCHES = {"": "", "base": "//", "sum": "..", "cost": "xx"}
 LEVEL_COLOURS = ("#332288", "#2A9D8F", "#B5446E")  # class, parent, super-parent
 RIGHT, WRONG, UNKNOWN = "#1B7F3B", "#C1121F", "#666666"  # always with a mark, never by colour alone
-_SPARE = ("#000000", "#F0E442", "#882255", "#44AA99", "#999933", "#56B4E9")
+_SPARE = ("#000000", "#F0E442", "#882255", "#44AA99", "#999933", "#661100")
 
 
 def rule_of(method: str) -> tuple[str, str]:  # such as ('frozen', 'sum') for 'frozen_sum'
@@ -130,6 +133,13 @@ def method_colours(
 def main_methods(methods: Sequence[str]) -> list[str]:
     "The methods that answer as they are meant to, without the other rules of inference."
     return [m for m in method_colours(methods) if not rule_of(m)[1]]
+
+
+def untrained(table: pd.DataFrame, trained: str = "paper") -> str:
+    "The method that a trained one is to be held against: its starting point with pictures of its size where a table has that, else *frozen*."
+    rule = rule_of(trained)[1]
+    start = f"start_{rule}" if rule else "start"
+    return start if "method" in table and (table["method"] == start).any() else "frozen"
 
 
 def method_label(method: str) -> str:
@@ -528,10 +538,10 @@ def _bars(ax: Axes, groups: Sequence[int], methods: Mapping[str, str], of: Mappi
     return places
 
 # %% ../nbs/40_results.ipynb #10d7a708
-def _write_in(ax: Axes, x: float, text: str) -> None:
-    "A number at the foot of a bar, where no interval is in its way."
-    ax.annotate(text, (x, 0), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=10, color="white", fontweight="bold",
-                bbox=dict(boxstyle="round,pad=0.15", fc=(0, 0, 0, 0.6), ec="none"))
+def _write_above(ax: Axes, x: float, top: float, text: str, bars: int) -> None:
+    "A number above a bar and whatever else is drawn there; smaller where there are many bars."
+    note = ax.annotate(text, (x, top), xytext=(0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=10 if bars <= 5 else 8.5, color="black", fontweight="bold")
+    note.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
 
 
 def plot_placements(
@@ -546,12 +556,12 @@ def plot_placements(
     for r in counts.itertuples():
         x = places[r.method, r.level]
         ax.plot([x - half, x + half], [r.expected] * 2, color="black", lw=2.2, label="blind choice" if r.Index == counts.index[0] else None)
-        _write_in(ax, x, f"{r.right:.3g}")
+        _write_above(ax, x, max(r.high, r.expected), f"{r.right:.3g}", len(methods))
         if r.n_seeds > 1: ax.plot(np.linspace(x - half / 2, x + half / 2, r.n_seeds), seeds[r.method, r.level], "o", ms=3.5, mfc="white", mec="black", mew=0.8)
     for level, best in counts.groupby("level")["best_constant"].first().dropna().items():
         ax.plot([level - 0.45, level + 0.45], [best] * 2, color="black", ls=":", lw=1.6, label="best single answer for all" if level == 0 else None)
     ax.yaxis.get_major_locator().set_params(integer=True)
-    ax.set(ylim=(0, total * 1.04), ylabel=f"unseen classes placed right, of {total}")
+    ax.set(ylim=(0, total * 1.1), ylabel=f"unseen classes placed right, of {total}")
     ax.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
@@ -568,9 +578,10 @@ def plot_seen(
         rows = seen[(seen["method"] == method) & (seen["level"] == level)]
         half, chance = 0.4 / len(methods), rows["chance"].mean()
         ax.plot([x - half, x + half], [chance] * 2, color="black", lw=2.2, label="chance" if x == min(places.values()) else None)
-        _write_in(ax, x, f"{cells[method, level][0]:.0%}")
+        _write_above(ax, x, max(chance, *(v for v in (*cells[method, level], *rows["top1"]) if v == v)), f"{100 * cells[method, level][0]:.0f}", len(methods))
         if len(rows) > 1: ax.plot(np.linspace(x - half / 2, x + half / 2, len(rows)), rows["top1"], "o", ms=3.5, mfc="white", mec="black", mew=0.8)
-    ax.set(ylim=(0, 1.05), ylabel="nearest target is the right one")
+    ax.set(ylim=(0, 1.1), ylabel="nearest target is the right one (%)")
+    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     ax.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
@@ -582,9 +593,9 @@ def read_hits(run: Run) -> pd.DataFrame:  # method, seed, level, picture, label,
 
 
 def _pairs(methods: Sequence[str]) -> list[tuple[str, str]]:
-    "Which method is compared with which: every one with *frozen*, a rule with the paper's rule of the same method, *kin* with the frozen encoder's other rules."
+    "Which method is compared with which: every one with *frozen*, trained ones with their starting point, a rule with the paper's rule of the same method, *kin* with the frozen encoder's other rules."
     known = list(method_colours(methods))
-    against = {m: ["frozen", rule_of(m)[0] if rule_of(m)[1] else "frozen"] for m in known} | {"kin": ["frozen", "frozen_base", "frozen_sum"]}
+    against = {m: ["frozen", *(["start" + m.removeprefix(rule_of(m)[0])] if rule_of(m)[0] in LOSSES else []), rule_of(m)[0]] for m in known} | {"kin": ["frozen", "frozen_base", "frozen_sum"]}
     return [(m, a) for m in known for a in dict.fromkeys(against[m]) if a in known and a != m]
 
 

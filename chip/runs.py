@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['PHASES', 'COMPUTING', 'LOCK_WAIT', 'Phase', 'notebooks_folder', 'Refused', 'check_free', 'notebook_path',
-           'parameters_of', 'code_of', 'digest', 'modules_used', 'Contents', 'versions', 'files_read', 'inputs_of',
-           'what_changed', 'marker_path', 'read_marker', 'write_marker', 'files_of', 'why_run', 'reason_to_run',
-           'settings_changed', 'clear_from', 'forget', 'locked', 'kernel_environment', 'kernel_manager', 'memory_of',
-           'resident_of', 'PeakMemory', 'Relay', 'drop_debris', 'PhaseFailed', 'shown', 'failed_cell', 'last_lines',
-           'default_name', 'resume_command', 'failure_summary', 'execute', 'files_to_make', 'check_made', 'run_phase',
-           'git_state', 'circumstances', 'check_writable', 'check_images', 'changed_settings', 'check_encoder',
-           'check_classes', 'check_asked', 'check_run', 'Outcome', 'duration', 'run_phases', 'make_room', 'run_next',
-           'explain']
+           'parameters_of', 'code_of', 'digest', 'modules_used', 'Contents', 'versions', 'files_read', 'engine_kind',
+           'inputs_of', 'what_changed', 'marker_path', 'read_marker', 'write_marker', 'files_of', 'why_run',
+           'reason_to_run', 'settings_changed', 'clear_from', 'forget', 'locked', 'kernel_environment',
+           'kernel_manager', 'memory_of', 'resident_of', 'PeakMemory', 'Relay', 'drop_debris', 'PhaseFailed', 'shown',
+           'failed_cell', 'last_lines', 'default_name', 'resume_command', 'failure_summary', 'execute', 'files_to_make',
+           'check_made', 'run_phase', 'git_state', 'circumstances', 'check_writable', 'check_images',
+           'changed_settings', 'check_encoder', 'check_classes', 'check_asked', 'check_run', 'Outcome', 'duration',
+           'run_phases', 'make_room', 'run_next', 'explain']
 
 # %% ../nbs/90_runs.ipynb #1d1deca1
 import fcntl
@@ -45,7 +45,7 @@ from pyarrow import parquet
 
 import chip
 from .settings import KEEP_MEMORY, Run, Settings, assigned_names, find_setting, profile_values, save_settings, written_aside
-from .taxonomy import animals, home, project_root
+from .taxonomy import animals, home, imagenet_index, project_root
 
 sys.modules.setdefault("rfc3987_syntax", None)  # jsonschema would compile a grammar of addresses for two seconds; no notebook is checked for any
 
@@ -234,6 +234,13 @@ def files_read(
     return {("home:" if at_home else "") + os.path.relpath(p, root): p for p in sorted(root.glob(pattern.removeprefix("home:"))) if p.is_file()}
 
 
+def engine_kind(
+    engine: str,  # local, ray, or a cluster's address
+) -> str:
+    "Who computes, without an address: it changes no result, and is nobody's business who reads a report."
+    return engine if engine == "local" else "ray"
+
+
 def inputs_of(
     phase: Phase,
     settings: Settings,
@@ -245,6 +252,7 @@ def inputs_of(
     path = notebook_path(phase, notebooks)
     source, values, contents = code_of(path), asdict(settings), contents or Contents()
     taken = {name: values[name] for name in parameters_of(path) if name in values}
+    if "engine" in taken: taken["engine"] = engine_kind(settings.engine)
     files = {name: contents.file(str(taken[name])) for name in ("hierarchy", "weights") if name in taken}
     files |= {name: contents.file(str(p)) for pattern in ("data/taxonomy/*.csv", *phase.reads) for name, p in files_read(pattern).items()}
     return {"notebook": digest(source), "code": modules_used(source), "settings": taken, "files": files,
@@ -651,9 +659,11 @@ def execute(
 
 # %% ../nbs/90_runs.ipynb #04fccb18
 def _holds_something(path: Path) -> bool:
-    "Whether a table has rows, and any other file bytes."
-    if path.suffix == ".csv": return len(path.read_text(encoding="utf-8").splitlines()) > 1
-    if path.suffix == ".parquet": return parquet.read_metadata(path).num_rows > 0
+    "Whether a table can be read and has rows, and any other file bytes."
+    try:
+        if path.suffix == ".csv": return len(path.read_text(encoding="utf-8").splitlines()) > 1
+        if path.suffix == ".parquet": return parquet.read_metadata(path).num_rows > 0
+    except (pyarrow.ArrowInvalid, UnicodeDecodeError): return False
     return path.stat().st_size > 0
 
 
@@ -723,7 +733,8 @@ def git_state(
         return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout.strip()
     try:
         if Path(git("rev-parse", "--show-toplevel")).resolve() != root.resolve(): return {"commit": None, "dirty": None}
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+        changed = [git("status", "--porcelain", "--", where) for where in (":(exclude)reports", "reports/studies")]  # not what runs put into reports
+        return {"commit": git("rev-parse", "HEAD"), "dirty": any(changed)}
     except (OSError, subprocess.CalledProcessError): return {"commit": None, "dirty": None}
 
 
@@ -801,6 +812,17 @@ def check_encoder(
     except (ValueError, OSError, ImportError) as error: raise Refused(str(error)) from error
 
 # %% ../nbs/90_runs.ipynb #a481424d
+def _check_rows(settings: Settings, pictures: Mapping[str, int]) -> int:  # classes that take part
+    "Raises Refused for classes that the run would leave out, or that have no row in a classifier."
+    kept = sorted(set(pictures) & set(animals().keys) if settings.paper_classes else pictures)
+    if len(kept) < 2: raise Refused(f"paper_classes=true keeps {len(kept)} of the {len(pictures)} classes: name their folders by ImageNet's wnids, or leave it out")
+    if settings.prototype == "classifier":
+        if settings.weights == "random": raise Refused("prototype=classifier with weights=random: an untrained classifier's rows say nothing; use prototype=images")
+        if other := sorted(set(kept) - set(imagenet_index())):
+            raise Refused(f"prototype=classifier needs ImageNet classes, but '{other[0]}'{f' and {len(other) - 1} more are' if other[1:] else ' is'} none of its animals; use prototype=images (-p prototype=images)")
+    return len(kept)
+
+
 def check_classes(
     settings: Settings,
     pictures: Mapping[str, int],  # training pictures of each class; empty for the menagerie
@@ -812,13 +834,14 @@ def check_classes(
         if pictures[fewest] < settings.n_shot and not settings.paper_classes:
             raise Refused(f"n_shot={settings.n_shot} but class '{fewest}' has {pictures[fewest]} training pictures: lower n_shot or add pictures")
         if len(pictures) == 1: raise Refused(f"there is 1 class, '{fewest}': nothing to tell apart; give pictures of at least 2 classes, DIR/train/<class>/*")
-    n = len(pictures) or settings.m_species
+    n = _check_rows(settings, pictures) if pictures else settings.m_species
     if settings.hierarchy: return _check_hierarchy(settings, pictures)
     if settings.pooling == "mean" and (most := max(settings.k1, settings.k1_max)) >= n:
         name = "k1" if most == settings.k1 else "k1_max"
         raise Refused(f"{name}={most} parents, but there are {n} classes: at most {n - 1} can be told apart")
-    if settings.k1 and settings.k2_max >= settings.k1 and settings.clusterer not in ("dbscan", "hdbscan"):
-        raise Refused(f"k2_max={settings.k2_max} super-parents need more than k1={settings.k1} parents: lower k2_max")
+    fewest, most = ("k1" if settings.k1 else "k1_min"), ("k2" if settings.k2 else "k2_max")
+    if getattr(settings, most) >= getattr(settings, fewest) and settings.clusterer not in ("dbscan", "hdbscan"):
+        raise Refused(f"{most}={getattr(settings, most)} super-parents need more than {fewest}={getattr(settings, fewest)} parents: lower {most}, or raise {fewest}")
 
 # %% ../nbs/90_runs.ipynb #ec9480fa
 def _check_useless(settings: Settings, because: str, groups: set[str], names: Iterable[str] = ()) -> None:

@@ -27,7 +27,7 @@ from .inference import RULES, answers, level_scores, method_name, with_direction
 from .kin import kin_for_run
 from .losses import LOSSES
 from .metrics import contrastive_loss, cosine_distance, holds_kin, kin_matrix, mean_pairwise_cosine, placement_summary
-from .oneshot import Lesson, TrainSettings, checkpoint_name, constant_embeddings, load_weights, plot_curves, starting_encoder, train_level
+from .oneshot import Lesson, TrainSettings, checkpoint_name, constant_embeddings, load_weights, plot_curves, start_embeddings, starting_encoder, train_level
 from .settings import Run, Settings, save_table, start_run, written_aside
 from .study import Study, frozen_embeddings, kin_of, load_study, study_encoder
 
