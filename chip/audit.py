@@ -41,9 +41,9 @@ from .encoders import load_encoder
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy
 from .limits import FAMILIES, agreement, best_constant, elementwise_accuracy, plot_spectrum, point_of, spectrum
 from .metrics import (accuracy_ceiling, bootstrap_interval, contrastive_accuracy, cosine_distance, cosine_similarity_matrix, effective_rank, kin_matrix,
-                          loss_floor, mean_pairwise_cosine, paired_difference, placement_chance, placement_scores, placement_summary, seen_measures, wilson_interval)
+                          loss_floor, mean_pairwise_cosine, paired_difference, placement_chance, placement_scores, placement_summary, seen_measures, wilson_interval, wilson_count)
 from .released import Authors, load_authors
-from .results import METHOD_COLOURS, PAPER, SeedMean, Tables, both_right, command_of, load_tables, mean_of, method_label, read_optional, seed_mean, untrained, wilson_count
+from .results import METHOD_COLOURS, PAPER, SeedMean, Tables, both_right, command_of, load_tables, mean_of, method_label, read_optional, seed_mean, untrained
 from .settings import Run, Settings, save_figure, save_table, start_run, written_aside
 from .study import Study, frozen_embeddings, kin_of, load_study, study_encoder
 from .taxonomy import Taxonomy, all_animals, animals, project_root, unseen_animals

@@ -25,7 +25,7 @@ def best_member(
     return best
 
 # %% ../nbs/17_inference.ipynb #526d9263
-TEMPERATURE = 0.03  # of the softmax over cosines; chosen in the study `66_placing`, on held-out seen classes
+TEMPERATURE = 0.03  # of the softmax over cosines; `66_placing` looks for the best one for each way of summing, on classes left out
 
 
 def class_probabilities(

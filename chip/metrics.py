@@ -8,9 +8,9 @@ __all__ = ['cosine_similarity_matrix', 'cosine_distance', 'contrastive_loss', 'c
            'topk_accuracy', 'topk_chance', 'majority_chance', 'cosine_margin', 'lca_heights', 'MeanHeights',
            'mean_lca_height', 'ancestor_matrix', 'HierarchicalScores', 'hierarchical_scores', 'mean_pairwise_cosine',
            'effective_rank', 'seen_measures', 'placement_right', 'kin_matrix', 'holds_kin', 'placement_scores',
-           'placement_chance', 'best_constant_placement', 'Interval', 'wilson_interval', 'PlacementSummary',
-           'placement_summary', 'bootstrap_interval', 'cluster_bootstrap_interval', 't_interval', 'PairedDifference',
-           'paired_difference', 'mcnemar_exact', 'summarise_seeds']
+           'placement_chance', 'best_constant_placement', 'Interval', 'wilson_interval', 'wilson_count',
+           'PlacementSummary', 'placement_summary', 'bootstrap_interval', 'cluster_bootstrap_interval', 't_interval',
+           'PairedDifference', 'paired_difference', 'mcnemar_exact', 'summarise_seeds']
 
 # %% ../nbs/05_metrics.ipynb #84030042
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
@@ -475,6 +475,17 @@ def wilson_interval(
         raise ValueError(f"successes={successes}, n={n}: expected whole numbers with 0 <= successes <= n and n at least 1")
     ci = stats.binomtest(int(successes), int(n)).proportion_ci(_check_level(level), method="wilson")
     return Interval(float(ci.low), float(ci.high))
+
+# %% ../nbs/05_metrics.ipynb #05f00001
+def wilson_count(
+    right: float,  # mean count over seeds, 0 … total
+    total: int,    # classes
+) -> tuple[float, float]:  # counts
+    "Wilson's interval for a count of classes, interpolated between whole counts. Raises ValueError as `wilson_interval`."
+    below, above = int(np.floor(right)), int(np.ceil(right))
+    ends = np.array([wilson_interval(below, total), wilson_interval(above, total)]) * total
+    low, high = ends[0] + (right - below) * (ends[1] - ends[0])
+    return float(low), float(high)
 
 # %% ../nbs/05_metrics.ipynb #371f6cf5
 class PlacementSummary(NamedTuple):

@@ -6,9 +6,9 @@
 __all__ = ['PAPER', 'METHOD_COLOURS', 'METHOD_LABELS', 'RULE_LABELS', 'RULE_HATCHES', 'LEVEL_COLOURS', 'RIGHT', 'WRONG',
            'UNKNOWN', 'COLLAPSE', 'DEAD', 'CARD', 'PER_PAGE', 'OWN_FIGURES', 'OWN_TABLES', 'Reported', 'reported',
            'paper_against_itself', 'rule_of', 'method_colours', 'main_methods', 'untrained', 'method_label', 'Tables',
-           'read_optional', 'load_tables', 'SeedMean', 'mean_of', 'seed_mean', 'wilson_count', 'placement_counts',
-           'both_right', 'constant_scores', 'table1', 'table2', 'command_of', 'paper_beside_ours', 'draw_sweep',
-           'plot_measure', 'mark_value', 'draw_curves', 'shown_method', 'draw_figure7', 'draw_figure8', 'draw_collapse',
+           'read_optional', 'load_tables', 'SeedMean', 'mean_of', 'seed_mean', 'placement_counts', 'both_right',
+           'constant_scores', 'table1', 'table2', 'command_of', 'paper_beside_ours', 'draw_sweep', 'plot_measure',
+           'mark_value', 'draw_curves', 'shown_method', 'draw_figure7', 'draw_figure8', 'draw_collapse',
            'plot_placements', 'plot_seen', 'read_hits', 'seen_differences', 'placement_differences', 'draw_rules',
            'target_index', 'figure9_table', 'tile', 'first_pictures', 'typical_members', 'Sheet', 'wrap', 'text_inches',
            'fitted', 'names_strip', 'Gallery', 'draw_figure9', 'figure9_names', 'figure9_pages', 'figure9_title', 'box',
@@ -38,7 +38,7 @@ from PIL import Image, ImageOps
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, plot_sweep
 from .images import UnreadableImage, contact_sheet, open_image
 from .losses import LOSSES
-from .metrics import PairedDifference, accuracy_ceiling, best_constant_placement, cosine_similarity_matrix, kin_matrix, loss_floor, paired_difference, t_interval, wilson_interval
+from .metrics import PairedDifference, accuracy_ceiling, best_constant_placement, cosine_similarity_matrix, kin_matrix, loss_floor, paired_difference, t_interval, wilson_count, wilson_interval
 from .settings import Run, Settings, profile_values, read_table, save_figure, save_table, start_run
 from .study import Study, kin_of, load_study
 from .taxonomy import home, pretty
@@ -210,17 +210,6 @@ def seed_mean(
     return mean_of(table[column])
 
 # %% ../nbs/40_results.ipynb #42a8d9eb
-def wilson_count(
-    right: float,  # mean count over seeds, 0 … total
-    total: int,    # classes
-) -> tuple[float, float]:  # counts
-    "Wilson's interval for a count of classes, interpolated between whole counts. Raises ValueError as `wilson_interval`."
-    below, above = int(np.floor(right)), int(np.ceil(right))
-    ends = np.array([wilson_interval(below, total), wilson_interval(above, total)]) * total
-    low, high = ends[0] + (right - below) * (ends[1] - ends[0])
-    return float(low), float(high)
-
-
 def placement_counts(
     placements: pd.DataFrame,                     # as in tables/placements.csv
     constant: Mapping[int, int] | None = None,    # level → what the best single answer scores

@@ -50,7 +50,7 @@ RATES = (1e-2, 1e-3, 1e-4)  # Adam's learning rates; the first is the authors'
 
 
 def judge(encoder: Encoder, test: Shots, h: Hierarchy, settings: Settings) -> dict[str, float]:
-    "Top-1 of test pictures at each level by summed probabilities, and collapse."
+    "Top-1 of test pictures at each level by summed probabilities, and collapse. An encoder that has no direction at all for some picture (zeros, or numbers that are not finite) counts as lost: 0, 1 and 1."
     said = encode(encoder.to(pick_device(settings.device)).eval(), test.pictures, settings.batch_size, settings.precision)
     if not np.isfinite(said).all() or (np.abs(said).max(axis=1) == 0).any(): return {**{f"top1_level{level}": 0.0 for level in LEVELS}, "mean_pairwise_cosine": 1.0, "effective_rank": 1.0}
     rows, _ = seen_rows("", 0, [said] * 3, h, test.classes, settings, ["sum"])

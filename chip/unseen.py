@@ -26,7 +26,7 @@ from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, class_means, load_hierarc
 from .inference import RULES, answers, level_scores, method_name, with_direction
 from .kin import kin_for_run
 from .losses import LOSSES
-from .metrics import contrastive_loss, cosine_distance, holds_kin, kin_matrix, mean_pairwise_cosine, placement_summary
+from .metrics import contrastive_loss, cosine_distance, holds_kin, kin_matrix, mean_pairwise_cosine, paired_difference, wilson_count
 from .oneshot import Lesson, TrainSettings, checkpoint_name, constant_embeddings, load_weights, plot_curves, start_embeddings, starting_encoder, train_level
 from .settings import Run, Settings, save_table, start_run, written_aside
 from .study import Study, frozen_embeddings, kin_of, load_study, study_encoder
@@ -98,10 +98,10 @@ def summarise_placements(
     judged, rows = placements.dropna(subset=["right"]), []
     for (method, level), group in judged.groupby(["method", "level"]):
         per_seed = group.groupby("seed").agg(right=("right", "sum"), total=("right", "size"), chance=("chance", "sum"), photos=("photos_right", "sum"), of=("photos_total", "sum"))
-        first = group[group["seed"] == group["seed"].min()]
-        interval = placement_summary(first["right"].astype(bool).to_numpy(), first["chance"].to_numpy())
-        rows.append({"method": method, "level": level, "seeds": len(per_seed), "right": per_seed["right"].mean(), "total": int(per_seed["total"].iloc[0]),
-                     "low": interval.low * interval.total, "high": interval.high * interval.total, "chance": per_seed["chance"].mean(),
+        total, right = int(per_seed["total"].iloc[0]), float(per_seed["right"].mean())
+        low, high = wilson_count(right, total)
+        rows.append({"method": method, "level": level, "seeds": len(per_seed), "right": right, "total": total,
+                     "low": low, "high": high, "chance": per_seed["chance"].mean(),
                      "photo_rate": per_seed["photos"].sum() / per_seed["of"].sum()})
     return pd.DataFrame(rows)
 
