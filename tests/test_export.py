@@ -62,6 +62,13 @@ def test_notebooks_are_clean(tmp_path: Path):
     assert not dirty, f"{', '.join(dirty)}: nbdev_clean"
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "nbs").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebook_has_no_outputs(path: Path):
+    "What a reader needs to see is in reports; so a notebook that was run differs in its outputs alone, which nbdev_clean --clear_all takes out."
+    run = [cell.id for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code" and (cell.outputs or cell.execution_count)]
+    assert not run, f"{path.name}: nbdev_clean --clear_all"
+
+
 @pytest.mark.parametrize("phase", [phase.notebook for phase in PHASES])
 def test_a_run_needs_nothing_that_only_development_has(phase: str):
     "papermill executes the tests in a phase's notebook too, and `pip install -e .` has to be enough for `chip run`."
