@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PHASES', 'COMPUTING', 'LOCK_WAIT', 'Phase', 'notebooks_folder', 'Refused', 'check_free', 'notebook_path',
            'parameters_of', 'code_of', 'digest', 'modules_used', 'Contents', 'versions', 'files_read', 'engine_kind',
-           'inputs_of', 'what_changed', 'marker_path', 'read_marker', 'write_marker', 'files_of', 'why_run',
-           'reason_to_run', 'settings_changed', 'clear_from', 'forget', 'locked', 'kernel_environment',
+           'packaged_weights', 'inputs_of', 'what_changed', 'marker_path', 'read_marker', 'write_marker', 'files_of',
+           'why_run', 'reason_to_run', 'settings_changed', 'clear_from', 'forget', 'locked', 'kernel_environment',
            'kernel_manager', 'memory_of', 'resident_of', 'PeakMemory', 'Relay', 'drop_debris', 'PhaseFailed', 'shown',
            'failed_cell', 'last_lines', 'default_name', 'resume_command', 'failure_summary', 'execute', 'files_to_make',
            'check_made', 'run_phase', 'git_state', 'circumstances', 'check_writable', 'check_images',
@@ -241,6 +241,16 @@ def engine_kind(
     return engine if engine == "local" else "ray"
 
 
+def packaged_weights() -> dict[str, Path]:  # by the file's name
+    "The files of pretrained weights that are installed as packages."
+    found: dict[str, Path] = {}
+    for name in COMPUTING:
+        try: files = importlib.metadata.files(name) if name.endswith("-pytorch-model") else None
+        except importlib.metadata.PackageNotFoundError: continue
+        found |= {f"{name}: {file.name}": Path(file.locate()) for file in files or () if file.suffix in (".pth", ".pt", ".safetensors")}
+    return found
+
+
 def inputs_of(
     phase: Phase,
     settings: Settings,
@@ -254,6 +264,7 @@ def inputs_of(
     taken = {name: values[name] for name in parameters_of(path) if name in values}
     if "engine" in taken: taken["engine"] = engine_kind(settings.engine)
     files = {name: contents.file(str(taken[name])) for name in ("hierarchy", "weights") if name in taken}
+    if "encoder" in taken: files |= {name: contents.file(str(p)) for name, p in packaged_weights().items()}
     files |= {name: contents.file(str(p)) for pattern in ("data/taxonomy/*.csv", *phase.reads) for name, p in files_read(pattern).items()}
     return {"notebook": digest(source), "code": modules_used(source), "settings": taken, "files": files,
             "pictures": contents.folder(settings.images) if "images" in taken else "", "packages": versions(), "earlier phase": upstream}
