@@ -41,7 +41,7 @@ from .encoders import load_encoder
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy
 from .limits import FAMILIES, agreement, best_constant, elementwise_accuracy, plot_spectrum, point_of, spectrum
 from .metrics import (accuracy_ceiling, bootstrap_interval, contrastive_accuracy, cosine_distance, cosine_similarity_matrix, effective_rank, kin_matrix,
-                          loss_floor, mean_pairwise_cosine, paired_difference, placement_chance, placement_scores, placement_summary, seen_measures, wilson_interval, wilson_count)
+                          loss_floor, mean_pairwise_cosine, paired_difference, placement_chance, placement_scores, placement_summary, seen_measures, wilson_count, wilson_interval)
 from .released import Authors, load_authors
 from .results import METHOD_COLOURS, PAPER, SeedMean, Tables, both_right, command_of, load_tables, mean_of, method_label, read_optional, seed_mean, untrained
 from .settings import Run, Settings, save_figure, save_table, start_run, written_aside

@@ -228,11 +228,11 @@ def ladder(encoders: tuple[str, ...], how: KinSettings) -> list[Approach]:
     bare, plain = dict(centring="none", metric="plain"), dict(metric="plain")
     steps = [Approach("one look, best class", one, replace(rows, **bare), "base"), Approach("+ sums", one, replace(rows, **bare), "sum"), Approach("+ encoders", encoders, replace(rows, **bare), "sum"),
              Approach("+ one middle", encoders, replace(rows, **plain, centring="one"), "sum"), Approach("+ two middles", encoders, replace(rows, **plain), "sum"),
-             Approach("+ two middles, expected cost", encoders, replace(rows, **plain), "cost"), Approach("+ kin metric", encoders, replace(rows), "sum"),
+             Approach("+ two middles, expected cost", encoders, replace(rows, **plain), "cost"), Approach("+ kin metric", encoders, rows, "sum"),
              Approach("+ expected kin", encoders, rows), Approach("all of it: + photographs", encoders, how)]
     other = [Approach("six looks", encoders, replace(how, views=VIEWS, mirror=True)), Approach("three views", encoders, replace(how, views=VIEWS)), Approach("less encoders", one, how), Approach("one middle", encoders, replace(how, centring="one")),
              Approach("no middle", encoders, replace(how, centring="none")), Approach("principal directions", encoders, replace(how, metric="principal")), Approach("plain cosine", encoders, replace(how, metric="plain")),
-             Approach("sums", encoders, replace(how), "sum")]
+             Approach("sums", encoders, how, "sum")]
     return [a for i, a in enumerate(steps + other) if (a.encoders, a.how, a.rule) not in {(b.encoders, b.how, b.rule) for b in (steps + other)[:i]}]
 
 

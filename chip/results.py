@@ -135,11 +135,9 @@ def main_methods(methods: Sequence[str]) -> list[str]:
     return [m for m in method_colours(methods) if not rule_of(m)[1]]
 
 
-def untrained(table: pd.DataFrame, trained: str = "paper") -> str:
-    "The method that a trained one is to be held against: its starting point with pictures of its size where a table has that, else *frozen*."
-    rule = rule_of(trained)[1]
-    start = f"start_{rule}" if rule else "start"
-    return start if "method" in table and (table["method"] == start).any() else "frozen"
+def untrained(table: pd.DataFrame) -> str:
+    "The method that trained ones are to be held against: their starting point with pictures of their size where a table has that, else *frozen*."
+    return "start" if "method" in table and (table["method"] == "start").any() else "frozen"
 
 
 def method_label(method: str) -> str:

@@ -250,7 +250,7 @@ def packaged_weights() -> dict[str, Path]:  # by the file's name
         found |= {f"{name}: {file.name}": Path(file.locate()) for file in files or () if file.suffix in (".pth", ".pt", ".safetensors")}
     return found
 
-
+# %% ../nbs/90_runs.ipynb #90f00003
 def inputs_of(
     phase: Phase,
     settings: Settings,

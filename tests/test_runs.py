@@ -425,4 +425,7 @@ def test_real_photographs(smoke: Home):
     placed = smoke.folder / "reports" / "photos" / "tables" / "placements.csv"
     table = pd.read_csv(placed)
     assert table["slug"].nunique() == 20 and {"frozen", "contrastive"} <= set(table["method"])
-    assert (smoke.folder / "reports" / "photos" / "tables" / "seen.csv").is_file()
+    seen = pd.read_csv(smoke.folder / "reports" / "photos" / "tables" / "seen.csv")
+    assert {"start", "start_base"} <= set(table["method"]) & set(seen["method"])  # trained on 96 pixels, embedded at 128
+    differences = pd.read_csv(smoke.folder / "reports" / "photos" / "tables" / "differences.csv")
+    assert {"frozen", "start"} <= set(differences.loc[differences["method"] == "contrastive", "against"])
