@@ -29,12 +29,13 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import uuid
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import islice
@@ -558,11 +559,17 @@ def _finished(batch: Batch, promise: Callable[[], np.ndarray]) -> Done:
 
 @contextmanager
 def naming_lost_workers() -> Iterator[None]:
-    "Says what has happened where torch reports a process of its DataLoader gone, in whatever line that reaches us. Raises ChildProcessError."
+    """Says what has happened where a process of torch's DataLoader is gone, in whatever line that reaches us. Raises ChildProcessError.
+
+    The loss shows in one of two ways: torch reports it, from a signal handler, or the connection to the process breaks first. Then the report is still on its way; we wait for it, and
+    let go of the loader, so that it cannot strike later in code that has nothing to do with it.
+    """
     try: yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error) or isinstance(error, UnreadableImage): raise
-        raise ChildProcessError(f"a process that decodes pictures was lost ({str(error).splitlines()[0].rstrip('. ')}): killed from outside, or for want of memory. "
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"): raise
+        with suppress(RuntimeError): time.sleep(0.5)
+        traceback.clear_frames(error.__traceback__)
+        raise ChildProcessError(f"a process that decodes pictures was lost ({(str(error) or type(error).__name__).splitlines()[0].rstrip('. ')}): killed from outside, or for want of memory. "
                                 "The embeddings made before it are kept: start again, with fewer of them (-p workers=N) where memory is short") from error
 
 
@@ -920,8 +927,8 @@ def _embed_new(new: pd.DataFrame, root: Path, encoder: Encoder, how: How, store:
     size, rate = 0 if work.sizes is None else int(work.sizes.sum()), _last_rate(store)
     if progress and len(new) / (rate or 20) > 10: print(plan_line(n, len(new), size, rate, encoder.spec.name), file=sys.stderr, flush=True)
     begin = time.perf_counter()
-    results = local_results if how.engine == "local" else ray_results
-    with naming_lost_workers(): lost, done = keep(results(work, encoder, how), work, store, encoder.spec.name, progress)
+    results, guard = (local_results, naming_lost_workers) if how.engine == "local" else (ray_results, nullcontext)
+    with guard(): lost, done = keep(results(work, encoder, how), work, store, encoder.spec.name, progress)
     if done >= SHARD: _note_rate(store, done / (time.perf_counter() - begin))
     if lost: raise LostPictures(lost_line(lost, done, len(new)))
 

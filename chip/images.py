@@ -818,6 +818,5 @@ def image_loader(
         shuffle=seed is not None,
         generator=torch.Generator().manual_seed(seed or 0),
         num_workers=workers,
-        persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
