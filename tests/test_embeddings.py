@@ -113,6 +113,23 @@ def test_no_room_for_the_answer(pictures: Path, table: pd.DataFrame, encoder, tm
             subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
 
 
+def test_nothing_is_reported_to_anyone(tmp_path: Path):
+    "OpenVINO would note each use and send it to its makers: nothing of that is loaded, and no mark of it is left in the home folder."
+    pytest.importorskip("openvino")
+    code = """
+import sys
+import numpy as np, torch
+from chip.embeddings import openvino_run
+from chip.encoders import load_encoder
+run = openvino_run(load_encoder("efficientnet_lite0", size=32).eval(), torch.device("cpu"), "float32", 2, 1)
+assert run(torch.zeros(2, 32, 32, 3, dtype=torch.uint8))().shape == (2, 1280)
+assert not [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module], "it was loaded"
+"""
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "intel").exists()
+
+
 def test_weights_of_another_shape(pictures: Path, table: pd.DataFrame, tmp_path: Path):
     "Weights that do not fit are named before any work; others than before are other embeddings, and both are kept."
     import torch
