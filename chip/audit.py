@@ -334,10 +334,10 @@ def judge_drop(e: Evidence) -> Finding:
 
 def judge_shots(e: Evidence) -> Finding:
     "One-shot better than few-shot and the whole data, by the paper's loss at the same number of epochs."
-    tables = [t for t in e.studies.values() if {"loss", "equal", "n_shot", "seed", "level", "top1"} <= set(t.columns)]
+    tables = [t for t in e.studies.values() if {"loss", "manner", "equal", "n_shot", "seed", "level", "top1"} <= set(t.columns)]
     if not tables: return cannot("No study of the number of shots is at hand; it takes several pictures a class.")
     t = pd.concat(tables)
-    frozen, t = t.loc[(t["loss"] == "none") & (t["level"] == 0), "top1"].mean(), t[(t["loss"] == "paper") & (t["equal"] == "epochs")]
+    frozen, t = t.loc[(t["loss"] == "none") & (t["level"] == 0), "top1"].mean(), t[(t["loss"] == "paper") & (t["manner"] == "authors") & (t["equal"] == "epochs")]
     means = t.groupby(["level", "n_shot"])["top1"].mean().unstack()
     best = int((means.idxmax(axis=1) == 1).sum())
     found = f"Top-1 by shots, level 0: {', '.join(f'{n:g}: {v:.3f}' for n, v in means.loc[0].items())}; {frozen:.3f} without training. One shot is best at {best} of {len(means)} levels."

@@ -8,7 +8,7 @@ __all__ = ['RECIPES', 'tiny_study', 'plans', 'judged_shots', 'train_shots', 'sho
 # %% ../nbs/68_shots.ipynb #68a00004
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -42,17 +42,16 @@ def tiny_study(
     return Study(root, draw_splits(table, seed, n_train=1, n_val=0, n_test=n_test), all_animals(), "")
 
 # %% ../nbs/68_shots.ipynb #68a0000c
-RECIPES = {  # loss → how it is trained here; the first as the authors' code has it
-    "paper": dict(lr=1e-2, batch_norm="train", margin=0.1),
-    "contrastive": dict(lr=1e-4, batch_norm="frozen", margin=0.0),
+RECIPES = {  # (loss, manner) → settings; the first as the authors' code has it
+    ("paper", "authors"): dict(lr=1e-2, batch_norm="train", margin=0.1),
+    ("paper", "gentle"): dict(lr=1e-4, batch_norm="frozen", margin=0.1),
+    ("contrastive", "gentle"): dict(lr=1e-4, batch_norm="frozen", margin=0.0),
 }
 
 
-def plans(shots: Sequence[int], epochs: int, losses: Sequence[str] = tuple(RECIPES)) -> list[tuple[str, str, int, int]]:
-    "What is trained: (loss, what is held equal, shots, epochs). The largest number of shots is the same under both."
-    most = max(shots)
-    plan = [(loss, "epochs", n, epochs) for loss in losses for n in shots]
-    return plan + [(loss, "updates", n, round(epochs * most / n)) for loss in losses[:1] for n in shots]
+def plans(n: int, most: int, epochs: int) -> dict[int, list[str]]:
+    "Epochs with n pictures a class → what that holds equal to training with the most: the number of epochs, of updates, or both."
+    return {epochs: ["epochs", "updates"]} if n == most else {epochs: ["epochs"], round(epochs * most / n): ["updates"]}
 
 
 def judged_shots(encoder: Encoder, test: Shots, h: Hierarchy, settings: Settings) -> list[dict]:
@@ -68,27 +67,28 @@ def train_shots(
     epochs: int,           # passes over them, where epochs are held equal
     seeds: Sequence[int],
     folder: Path,          # for checkpoints
-) -> pd.DataFrame:         # loss, equal, n_shot, epochs, updates, seed, level, top1, collapse; loss 'none' is the frozen encoder
+    recipes: Sequence[tuple[str, str]] = tuple(RECIPES),
+) -> pd.DataFrame:         # loss, manner, equal, n_shot, epochs, updates, seed, level, top1, collapse; loss 'none' is the frozen encoder
     "Every recipe with every number of pictures and every seed."
     test = load_shots(study, study.rows("test"), encoder, settings)
-    rows = [{"loss": "none", "equal": "epochs", "n_shot": 0, "epochs": 0, "updates": 0, "seed": s, **row} for s in seeds for row in judged_shots(encoder, test, h, settings)]
-    for seed in seeds:
-        for n in shots:
-            drawn = load_shots(study, draw_shots(study.table, seed, n), encoder, settings)
-            for loss, equal, _, passes in [p for p in plans(shots, epochs) if p[2] == n and (p[1] == "epochs" or n != max(shots))]:
-                how = TrainSettings(passes, batch_size=settings.train_batch, seed=seed, loss=loss, temperature=settings.loss_temperature, **RECIPES[loss])
-                trained, _ = train_level(encoder, drawn.lesson(h, 0), None, how, folder / f"{loss}-{equal}-{n}-{seed}", settings.device, f"{loss}, {n} a class, seed {seed}")
-                about = {"loss": loss, "n_shot": n, "epochs": passes, "updates": passes * -(-len(drawn.pictures) // settings.train_batch), "seed": seed}
-                rows += [{**about, "equal": e, **row} for row in judged_shots(trained, test, h, settings) for e in ({equal} if n != max(shots) or loss != next(iter(RECIPES)) else {"epochs", "updates"})]
-    return pd.DataFrame(rows).sort_values(["loss", "equal", "n_shot", "seed", "level"], ignore_index=True)
+    rows = [{"loss": "none", "manner": "none", "equal": "epochs", "n_shot": 0, "epochs": 0, "updates": 0, "seed": s, **row} for s in seeds for row in judged_shots(encoder, test, h, settings)]
+    for seed, n in product(seeds, shots):
+        drawn = load_shots(study, draw_shots(study.table, seed, n), encoder, settings)
+        for (loss, manner), (passes, equals) in product(recipes, plans(n, max(shots), epochs).items()):
+            how = TrainSettings(passes, batch_size=settings.train_batch, seed=seed, loss=loss, temperature=settings.loss_temperature, **RECIPES[loss, manner])
+            trained, _ = train_level(encoder, drawn.lesson(h, 0), None, how, folder / f"{loss}-{manner}-{passes}-{n}-{seed}", settings.device, f"{loss}, {manner}, {n} a class, seed {seed}")
+            about = {"loss": loss, "manner": manner, "n_shot": n, "epochs": passes, "updates": passes * -(-len(drawn.pictures) // settings.train_batch), "seed": seed}
+            rows += [{**about, "equal": equal, **row} for row in judged_shots(trained, test, h, settings) for equal in equals]
+    return pd.DataFrame(rows).sort_values(["loss", "manner", "equal", "n_shot", "seed", "level"], ignore_index=True)
+
 
 # %% ../nbs/68_shots.ipynb #68a00012
-def shots_summary(grid: pd.DataFrame) -> pd.DataFrame:  # loss, equal, n_shot, level, updates, top1, low, high, n_seeds, mean_pairwise_cosine, effective_rank
+def shots_summary(grid: pd.DataFrame) -> pd.DataFrame:  # loss, manner, equal, n_shot, level, updates, top1, low, high, n_seeds, mean_pairwise_cosine, effective_rank
     "Means over seeds, with 95 % intervals."
     rows = []
-    for (loss, equal, n_shot, level), found in grid.groupby(["loss", "equal", "n_shot", "level"]):
+    for (loss, manner, equal, n_shot, level), found in grid.groupby(["loss", "manner", "equal", "n_shot", "level"]):
         mean = mean_of(found["top1"])
-        rows.append({"loss": loss, "equal": equal, "n_shot": n_shot, "level": level, "updates": found["updates"].iloc[0], "top1": mean.mean, "low": mean.low, "high": mean.high,
+        rows.append({"loss": loss, "manner": manner, "equal": equal, "n_shot": n_shot, "level": level, "updates": found["updates"].iloc[0], "top1": mean.mean, "low": mean.low, "high": mean.high,
                      "n_seeds": len(found), **{c: found[c].mean() for c in ("mean_pairwise_cosine", "effective_rank")}})
     return pd.DataFrame(rows)
 
@@ -97,9 +97,10 @@ def draw_shots_figure(summary: pd.DataFrame) -> tuple[Figure, str]:
     "Top-1 at level 0 against the number of pictures a class, and the caption."
     figure, ax = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
     level0 = summary[summary["level"] == 0]
-    for (loss, equal), rows in level0[level0["loss"] != "none"].groupby(["loss", "equal"]):
+    for (loss, manner, equal), rows in level0[level0["loss"] != "none"].groupby(["loss", "manner", "equal"]):
         spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["top1"].to_numpy())
-        ax.errorbar(rows["n_shot"], rows["top1"], spread, color=LOSSES[loss].colour, marker="o", capsize=3, ls="-" if equal == "epochs" else ":", label=f"{loss}, the same number of {equal}")
+        ax.errorbar(rows["n_shot"], rows["top1"], spread, color=LOSSES[loss].colour, marker="o" if manner == "authors" else "s", mfc=None if manner == "authors" else "white", capsize=3, ls="-" if equal == "epochs" else ":",
+                    label=f"{loss}, {'authors’ settings' if manner == 'authors' else 'gently'}, the same {equal}")
     frozen = level0.loc[level0["loss"] == "none", "top1"].iloc[0]
     ax.axhline(frozen, color="black", lw=1, label=f"no training: {frozen:.2f}")
     ax.set(xscale="log", xlabel="training pictures a class", ylabel="test pictures: right class", ylim=(-0.02, 1), xticks=sorted(set(level0["n_shot"]) - {0}), xticklabels=sorted(set(level0["n_shot"]) - {0}))
