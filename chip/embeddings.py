@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MAPPED', 'BACKENDS', 'WORTH_IT', 'Run', 'CPU_BATCH', 'GPU_BATCH', 'SHARD', 'GIVE_UP', 'ON_RAY', 'encode',
-           'PicturesOnDisk', 'load_pictures', 'crop_box', 'cropped', 'quick_crop', 'CacheError', 'room_for', 'Batch',
-           'Column', 'fill', 'packed', 'digests', 'Work', 'fold_batch_norms', 'pick_backend', 'FromBytes', 'eager_run',
+           'PicturesOnDisk', 'load_pictures', 'crop_box', 'cropped', 'quick_crop', 'CacheError', 'room_for', 'Column',
+           'fill', 'packed', 'digests', 'Batch', 'Work', 'fold_batch_norms', 'pick_backend', 'FromBytes', 'eager_run',
            'openvino_run', 'out_of_memory', 'by_halves', 'largest_batch', 'conv_relu', 'conv_add_relu', 'FusedBlock',
            'fuse_blocks', 'GraphRun', 'with_fused_blocks', 'cudnn_choice', 'batch_shape', 'in_pieces', 'BackendFailed',
            'ready', 'Done', 'in_order', 'one_thread_each', 'on_processor', 'fed', 'on_gpus', 'naming_lost_workers',
@@ -201,14 +201,7 @@ def _cannot_write(folder: Path, error: OSError, size: int, what: str = "a shard"
     return CacheError(error.errno, f"embeddings cannot be kept in {folder} ({os_reason(error)}). Make it writable, or put the project's data elsewhere with CHIP_HOME")
 
 
-# %% ../nbs/04_embeddings.ipynb #cace679a
-class Batch(NamedTuple):
-    "Some pictures, ready for the encoder."
-    pictures: torch.Tensor                     # (batch, size, size, 3) uint8, black beyond the last picture
-    rows: tuple[int, ...]                      # which rows of the work they are
-    lost: tuple[tuple[int, str], ...]          # rows that could not be read, each with what is wrong
-
-
+# %% ../nbs/04_embeddings.ipynb #04f00020
 class Column:
     "Some rows of a table's column, made into objects a few thousand at a time: no copy of the whole."
 
@@ -243,6 +236,14 @@ def digests(
 ) -> np.ndarray:            # (n,) of 32 bytes each
     "Content hashes side by side."
     return fill(room_for((len(keys),), "V32", folder, "the pictures' hashes"), map(bytes.fromhex, keys))
+
+
+# %% ../nbs/04_embeddings.ipynb #cace679a
+class Batch(NamedTuple):
+    "Some pictures, ready for the encoder."
+    pictures: torch.Tensor                     # (batch, size, size, 3) uint8, black beyond the last picture
+    rows: tuple[int, ...]                      # which rows of the work they are
+    lost: tuple[tuple[int, str], ...]          # rows that could not be read, each with what is wrong
 
 
 class Work:
@@ -751,6 +752,7 @@ class EmbeddingCache:
         return there
 
 
+# %% ../nbs/04_embeddings.ipynb #04f00022
 def _firsts(
     values: np.ndarray,  # (n,)
     order: np.ndarray,   # that sorts them, and keeps the order of equals
@@ -972,6 +974,7 @@ def _embed(table: pd.DataFrame, root: Path, encoder: Encoder, how: How, cache: P
     raise CacheError(errno.EIO, f"embeddings vanish from {store.folder} as soon as they are written: is another process pruning it?")
 
 
+# %% ../nbs/04_embeddings.ipynb #04f00023
 def _embed_new(table: pd.DataFrame, new: np.ndarray, root: Path, encoder: Encoder, how: How, store: EmbeddingCache, progress: bool) -> None:
     "Computes and keeps these rows of the table. Raises LostPictures naming the first files that could not be read."
     store.prepare()  # before hours of work
