@@ -9,8 +9,8 @@ __all__ = ['GROWTH_KS', 'TRAINING_WAYS', 'STEP_WAYS', 'FEW', 'MANY', 'ALL_IMAGES
            'training_pictures', 'plain_training', 'our_training', 'training_row', 'bench_train', 'step_row',
            'bench_steps', 'plain_loop', 'timm_loop', 'OurWay', 'peak_flops', 'encoder_flops', 'agreement',
            'bench_encoder', 'bench_embed', 'embed_summary', 'pictures_below', 'bench_agreement', 'bench_decoders',
-           'small_pictures', 'tiny_encoder', 'OwnMemory', 'embed_growth_row', 'embed_growth', 'bench_growth',
-           'run_bench']
+           'small_pictures', 'tiny_encoder', 'OwnMemory', 'make_small_pictures', 'embed_growth_row', 'embed_growth',
+           'bench_growth', 'run_bench']
 
 # %% ../nbs/80_bench.ipynb #8f4f4045
 import copy
@@ -49,7 +49,7 @@ from .clusterers import FULL, LINKAGE_SAMPLE, usable_cores
 from .embeddings import Batch, Done, EmbeddingCache, How, Work, batch_shape, cropped, embed, encode, fed, in_order, keep, load_pictures, on_gpus, on_processor, one_thread_each, pick_backend, pick_workers, ready
 from .encoders import Encoder, EncoderSpec, autocast, crop_for, encoder_spec, load_encoder, pick_device
 from .hierarchy import sweep_k
-from .images import image_loader, open_image
+from .images import decode_image, image_loader, open_image
 from .losses import paper_loss
 from .oneshot import Lesson, TrainSettings, batches, train_epoch
 from .settings import KEEP_MEMORY, markdown_table, written_aside
@@ -513,12 +513,13 @@ def embed_summary(
 def pictures_below(
     folder: str = "",  # empty: photographs and small pictures of the data pack
 ) -> dict[str, list[Path]]:  # the name of a group → its files
-    "JPEG and PNG files below a folder, by the folder directly in it; each content once. Raises FileNotFoundError for none."
+    "JPEG and PNG files below a folder, by the folder directly in it; each content once. Raises FileNotFoundError for none, chip.images.UnreadableImage."
     root = Path(folder) if folder else project_root().parent / "shared" / "data"
     groups, seen = {}, set()
     for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")):
-        if (key := hashlib.sha256(path.read_bytes()).hexdigest()) in seen: continue
-        seen.add(key); groups.setdefault(path.relative_to(root).parts[0], []).append(path)
+        if (key := hashlib.sha256(data := path.read_bytes()).hexdigest()) in seen: continue
+        decode_image(data, path, at_least=1)  # before hours of work
+        seen.add(key); groups.setdefault(path.relative_to(root).parts[0] if path.parent != root else ".", []).append(path)
     if not groups: raise FileNotFoundError(f"no JPEG or PNG file below {root}" + ("" if folder else ": name a folder of pictures with --folder"))
     return groups
 
@@ -644,14 +645,24 @@ class OwnMemory(Thread):
         while not self.ended.wait(0.05): self.peak = max(self.peak, self.now())
 
 # %% ../nbs/80_bench.ipynb #2b66cd51
-def embed_growth_row(
+def make_small_pictures(
     n: int,        # pictures
     folder: str,   # gets them, and is used again for the next size
 ) -> dict:
-    "One line of the table, measured in this process: embedding n small pictures, and then asking for them again."
+    "Makes `small_pictures`, and a table of them as a file: a process whose memory is measured shall not have made them."
     begin = time.perf_counter()
-    table, encoder = small_pictures(n, Path(folder, "pictures")), tiny_encoder()
-    made, watch, row = time.perf_counter() - begin, OwnMemory(), {}
+    small_pictures(n, Path(folder, "pictures")).to_parquet(Path(folder, f"{n}.parquet"))
+    return {"making_them_seconds": time.perf_counter() - begin}
+
+
+def embed_growth_row(
+    n: int,        # pictures
+    folder: str,   # holds them, see `make_small_pictures`
+) -> dict:
+    "One line of the table, measured in this process: embedding n small pictures, and then asking for them again."
+    watch, row = OwnMemory(), {}
+    began = watch.now()
+    table, encoder = pd.read_parquet(Path(folder, f"{n}.parquet"), dtype_backend="pyarrow"), tiny_encoder()
     before = watch.now()
     watch.start()
     with tempfile.TemporaryDirectory(dir=folder) as cache:
@@ -661,8 +672,8 @@ def embed_growth_row(
             row[f"{what}_seconds"] = time.perf_counter() - begin
         shards = len(list(Path(cache).glob("*/*.safetensors")))
     watch.ended.set(); watch.join()
-    return {"images": n, "distinct": int(table["sha256"].nunique()), "mb": float(table["bytes"].sum() / 1e6), "making_them_seconds": made, **row, "ms_per_image": row["embed_seconds"] / n * 1e3,
-            "own_memory_before_mb": before, "own_memory_grown_mb": watch.peak - before, "answer_mb": out.nbytes / 1e6, "shards": shards}
+    return {"images": n, "distinct": int(table["sha256"].nunique()), "mb": float(table["bytes"].sum() / 1e6), **row, "ms_per_image": row["embed_seconds"] / n * 1e3,
+            "table_mb": before - began, "own_memory_before_mb": before, "own_memory_grown_mb": watch.peak - before, "answer_mb": out.nbytes / 1e6, "shards": shards}
 
 
 def embed_growth(sizes: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000), folder: str | None = None) -> pd.DataFrame:
@@ -671,7 +682,7 @@ def embed_growth(sizes: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000), fol
     with tempfile.TemporaryDirectory() as own:
         for i, n in enumerate(sizes):
             print(f"growth, {i + 1} of {len(sizes)}: {n:,} pictures in {folder or own}", file=sys.stderr, flush=True)
-            rows.append(in_own_process("embed_growth_row", n, folder or own, watched=True))
+            rows.append({"images": n, **in_own_process("make_small_pictures", n, folder or own, watched=True), **in_own_process("embed_growth_row", n, folder or own, watched=True)})
     return pd.DataFrame(rows)
 
 

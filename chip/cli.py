@@ -324,7 +324,8 @@ def bench_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[
         return run_bench_sweep(json_path=arguments.json, say=_say, **options) and None
     from chip.bench import run_bench
 
-    run_bench(arguments.name, arguments.json, arguments.csv, **options)
+    try: run_bench(arguments.name, arguments.json, arguments.csv, **options)
+    except ValueError as error: raise Refused(f"chip bench {arguments.name}: {error}") from error  # such as a picture in its folder that cannot be read
 
 # %% ../nbs/99_cli.ipynb #d65807d8
 def cache_lines(

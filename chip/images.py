@@ -158,7 +158,7 @@ def read_file(
 ) -> bytes:
     "A file's content, wherever it lies. Raises OSError."
     try: return Path(path).read_bytes()
-    except NotADirectoryError:
+    except (NotADirectoryError, FileNotFoundError):  # the second on Windows
         if not (inside := inside_tar(path)): raise
     tar, name = inside
     if name not in (members := tar_members(tar)): raise FileNotFoundError(errno.ENOENT, "no such file in the tar file", os.fspath(path))

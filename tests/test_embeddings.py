@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -100,17 +101,60 @@ def test_no_room_for_the_answer(pictures: Path, table: pd.DataFrame, encoder, tm
     with mounted(tmp_path / "small", "1200k") as small:
         first = embeddings.embed(table, cache=small, **how)
         monkeypatch.setattr(embeddings, "MAPPED", 8)
-        with pytest.raises(embeddings.CacheError, match="no room for embeddings in .*: all of them in one file, .* of 0.8 MB, 0.* MB free. Shards written before are kept"): embeddings.embed(table, cache=small, **how)
-        with monkeypatch.context() as without:  # a platform that cannot reserve writes zeros
-            without.delattr(os, "posix_fallocate")
+        assert np.array_equal(embeddings.embed(table, cache=small, **how), first)  # the temporary folder's room
+        with monkeypatch.context() as full:  # and there is none there, either
+            full.setattr(tempfile, "tempdir", str(small))
+            with pytest.raises(embeddings.CacheError, match="no room for embeddings in .*: all of them in one file, .* of 0.8 MB, 0.* MB free. Shards written before are kept"): embeddings.embed(table, cache=small, **how)
+            full.delattr(os, "posix_fallocate")  # a platform that cannot reserve writes zeros
             with pytest.raises(embeddings.CacheError, match="no room for embeddings"): embeddings.embed(table, cache=small, **how)
         assert len(list(small.rglob("*"))) == 3  # nothing is left of it: the folder, about.json and one shard
         subprocess.run(["mount", "-o", "remount,size=8m", str(small)], check=True)
         for again in range(2):
             mapped = embeddings.embed(table, cache=small, **how)
-            assert isinstance(mapped, np.memmap) and np.array_equal(mapped, first)
+            assert isinstance(mapped.base, np.memmap) and np.array_equal(mapped, first)
             del mapped  # its file lies there, and keeps the file system from becoming read-only
             subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+
+
+def test_shards_vanish_while_they_are_read(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    "Another process prunes the cache between looking up and reading: the embeddings are computed again."
+    from chip import embeddings
+
+    read, tries = embeddings.EmbeddingCache.read, []
+
+    def pruned(self, found, width):
+        tries.append(len(found.shards))
+        if len(tries) == 1: embeddings.prune_cache(tmp_path, [self.folder.name])
+        return read(self, found, width)
+
+    monkeypatch.setattr(embeddings.EmbeddingCache, "read", pruned)
+    first = embeddings.embed(table, pictures, encoder, device="cpu", cache=tmp_path, progress=False)
+    assert len(tries) == 2 and first.shape == (160, 1280) and np.abs(first).sum(1).min() > 0
+
+
+def test_pruning_beside_a_run(tmp_path: Path):
+    "Whatever is pruned while shards are being written, neither side fails, and what is there is whole."
+    from chip import embeddings
+
+    cache, ended = embeddings.EmbeddingCache(tmp_path / "cache" / "one", {"encoder": "none"}), threading.Event()
+    failed, rows = [], np.ones((4, 8), np.float32)
+
+    def write():
+        try:
+            for i in range(200): cache.put([hashlib.sha256(f"{i} {j}".encode()).hexdigest() for j in range(4)], rows)
+        except Exception as error: failed.append(error)
+        finally: ended.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not ended.is_set():
+        embeddings.prune_cache(tmp_path / "cache")
+        embeddings.prune_cache(tmp_path / "cache", older=-1)
+        embeddings.cache_table(tmp_path / "cache")
+    writer.join()
+    assert not failed, failed
+    cache.put(["00" * 32], rows[:1])
+    assert cache.get({"00" * 32})["00" * 32].tolist() == [1.0] * 8
 
 
 def test_nothing_is_reported_to_anyone(tmp_path: Path):
