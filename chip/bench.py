@@ -46,7 +46,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from .clusterers import FULL, LINKAGE_SAMPLE, usable_cores
-from .embeddings import Batch, Done, EmbeddingCache, How, Work, batch_shape, cropped, embed, encode, fed, in_order, keep, load_pictures, on_gpus, on_processor, one_thread_each, pick_backend, pick_workers, ready
+from .embeddings import Batch, Done, EmbeddingCache, How, LostPictures, Work, batch_shape, cropped, embed, encode, fed, in_order, keep, load_pictures, on_gpus, on_processor, one_thread_each, pick_backend, pick_workers, ready
 from .encoders import Encoder, EncoderSpec, autocast, crop_for, encoder_spec, load_encoder, pick_device
 from .hierarchy import sweep_k
 from .images import decode_image, image_loader, open_image
@@ -348,7 +348,7 @@ def _encoded(model: Encoder, batches: Iterable[torch.Tensor], device: torch.devi
         parts = [model.backbone((pictures.to(device, non_blocking=True).float() - model.mean) / model.std).cpu() for pictures in batches]
     return torch.cat(parts).numpy()
 
-
+# %% ../nbs/80_bench.ipynb #67771616
 class OurWay:
     "An encoder made ready once, and used as `chip.embeddings.embed` uses it."
 
@@ -363,11 +363,12 @@ class OurWay:
         return on_processor(work, self.run, self.threads) if self.device.type == "cpu" else on_gpus(work, [self.run], pick_workers(self.how.workers, self.device))
 
     def files(self, paths: Sequence[Path], keys: Sequence[str]) -> np.ndarray:  # (n, width)
-        "From files to shards to embeddings."
+        "From files to shards to embeddings. Raises chip.embeddings.LostPictures."
         with tempfile.TemporaryDirectory() as folder:
             store, work = EmbeddingCache(Path(folder, "cache")), Work(list(map(str, paths)), keys, self.encoder.spec, self.batch)
             store.prepare()
-            keep(self.results(work), work, store, self.encoder.spec.name, False)
+            lost, _ = keep(self.results(work), work, store, self.encoder.spec.name, False)
+            if lost: raise LostPictures("; ".join(why for _, why in lost))
             return store.read(store.find(keys), self.encoder.spec.width)
 
     def decode(self, work: Work) -> None:
@@ -434,7 +435,7 @@ def _ways(encoder: Encoder, way: OurWay, paths: list[Path], keys: list[str], hel
             "decode only, ours, one core": (few, lambda: deque(map(work.read, range(few)), maxlen=0)), "decode only, ours, all cores": (n, lambda: way.decode(work)),
             "encode only, plain": (len(planes), lambda: _encoded(flat, planes.split(64), way.device)), "encode only, ours": (len(many) // way.batch * way.batch, lambda: way.memory(many))}
 
-
+# %% ../nbs/80_bench.ipynb #0db9c88a
 def bench_encoder(
     name: str,             # of the encoder
     n: int = 128,          # pictures
@@ -575,7 +576,7 @@ def _by_opencv(data: bytes, least: int) -> Image.Image:
 DECODERS = {"Pillow": ("PIL", _by_pillow, True), "torchvision": ("torchvision", _by_torchvision, False), "simplejpeg": ("simplejpeg", _by_simplejpeg, True), "OpenCV": ("cv2", _by_opencv, True),
             "simplejpeg, colour not interpolated": ("simplejpeg", partial(_by_simplejpeg, rough=True), False)}  # name → its module, its call, whether it can scale
 
-
+# %% ../nbs/80_bench.ipynb #ed257463
 def bench_decoders(
     n: int = 200,      # photographs
     rounds: int = 3,   # times that all decoders take their turn

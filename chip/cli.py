@@ -287,7 +287,7 @@ def fetch_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[
     folder, new = fetch_authors()
     _say(f"{shown(folder)}: {new} files fetched, the others were there" if new else f"{shown(folder)}: all files were there already")
 
-
+# %% ../nbs/99_cli.ipynb #c6209728
 def bench_options(arguments: argparse.Namespace) -> dict[str, Any]:
     "The options of a benchmark, by its own names. Raises Refused for one that it does not take or cannot use."
     given = {name: getattr(arguments, name) for name in BENCH_OPTIONS if getattr(arguments, name) is not None}
@@ -323,9 +323,11 @@ def bench_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[
 
         return run_bench_sweep(json_path=arguments.json, say=_say, **options) and None
     from chip.bench import run_bench
+    from chip.embeddings import LostPictures
+    from chip.images import UnreadableImage
 
     try: run_bench(arguments.name, arguments.json, arguments.csv, **options)
-    except ValueError as error: raise Refused(f"chip bench {arguments.name}: {error}") from error  # such as a picture in its folder that cannot be read
+    except (UnreadableImage, LostPictures) as error: raise Refused(f"chip bench {arguments.name}: {error}") from error
 
 # %% ../nbs/99_cli.ipynb #d65807d8
 def cache_lines(

@@ -182,7 +182,7 @@ def _nearest(folder: Path) -> Path:
     "The folder, or the nearest above it that is there."
     return next(place for place in (folder, *folder.absolute().parents) if place.exists())
 
-
+# %% ../nbs/04_embeddings.ipynb #cc1ca51f
 def _reserve(file: IO[bytes], size: int) -> None:
     "Takes room on the disk now: a mapped file that finds none when it is written to ends the process by a signal. Raises OSError."
     if hasattr(os, "posix_fallocate"):
@@ -201,7 +201,6 @@ def _cannot_write(folder: Path, error: OSError, size: int, what: str = "a shard"
         return CacheError(error.errno, f"no room for embeddings in {folder}: {what} of {size / 1e6:.1f} MB, {free / 1e6:.1f} MB free. Shards written before are kept: make room (see chip cache) and start again")
     advice = ". Make it writable, or put the project's data elsewhere with CHIP_HOME" if error.errno in CLOSED else ". Shards written before are kept: start again"
     return CacheError(error.errno, f"embeddings cannot be kept in {folder} ({os_reason(error)}){advice}")
-
 
 # %% ../nbs/04_embeddings.ipynb #04f00020
 class Column:
@@ -223,7 +222,7 @@ def fill(room: np.ndarray, values: Iterable[Any]) -> np.ndarray:
         at += len(piece)
     return room
 
-
+# %% ../nbs/04_embeddings.ipynb #a6878c5d
 class Names:
     "File names end to end, and where each ends: no Python object for each."
 
@@ -253,7 +252,6 @@ def _digest(key: str) -> bytes:
     if len(digest) != 32: raise ValueError(f"{key!r} is no SHA-256 sum, which has 64 hexadecimal digits")
     return digest
 
-
 # %% ../nbs/04_embeddings.ipynb #cace679a
 class Batch(NamedTuple):
     "Some pictures, ready for the encoder."
@@ -261,7 +259,7 @@ class Batch(NamedTuple):
     rows: tuple[int, ...]                      # which rows of the work they are
     lost: tuple[tuple[int, str], ...]          # rows that could not be read, each with what is wrong
 
-
+# %% ../nbs/04_embeddings.ipynb #248ec19b
 class Work:
     "Pictures to embed, in batches of one shape. It holds no Python strings, so that processes can share its memory."
 
@@ -513,7 +511,7 @@ class GraphRun:
 
         return wait
 
-
+# %% ../nbs/04_embeddings.ipynb #eda0b5d8
 def with_fused_blocks(model: FromBytes, device: torch.device) -> FromBytes:
     "The model with cuDNN's fused kernels, or as it is, with a warning, where this build of cuDNN has none or they say something else."
     size = model.size
@@ -659,7 +657,7 @@ def on_gpus(
 def _finished(batch: Batch, promise: Callable[[], np.ndarray]) -> Done:
     return Done(tuple(batch.rows), promise()[:len(batch.rows)], tuple(batch.lost))
 
-
+# %% ../nbs/04_embeddings.ipynb #49068b5a
 @contextmanager
 def naming_lost_workers() -> Iterator[None]:
     """Says what has happened where a process of torch's DataLoader is gone, in whatever line that reaches us. Raises ChildProcessError.
@@ -726,13 +724,12 @@ class EmbeddingCache:
         about = json.dumps({**self.about, "names": list(names)}, sort_keys=True)  # one entry: safetensors has no order for several
         payload = to_bytes({"key": hashes, "embedding": np.ascontiguousarray(embeddings, np.float32)}, {"about": about})
         place = self.folder / f"{hashlib.sha256(payload).hexdigest()[:32]}.safetensors"
-        try:
-            self.prepare()
-            try: _write_aside(place, payload)
-            except FileNotFoundError:  # the folder was pruned at this moment
+        for tries_left in (2, 1, 0):
+            try:
                 self.prepare()
-                _write_aside(place, payload)
-        except OSError as error: raise _cannot_write(self.folder, error, len(payload)) from error
+                return _write_aside(place, payload)
+            except OSError as error:
+                if error.errno != errno.ENOENT or not tries_left: raise _cannot_write(self.folder, error, len(payload)) from error  # ENOENT: the folder was pruned at this moment
 
     def prepare(self) -> None:
         "Makes the folder and says in it what it is for; a file is written to see that one can be. Raises CacheError."
@@ -852,7 +849,7 @@ def cache_table(
         shards = list(place.glob("*.safetensors"))
         try: about = dict(json.loads((place / "about.json").read_text()))
         except (OSError, ValueError, TypeError): about = {}
-        transform, files = about.get("transform", {}), [state for state in map(_state, place.iterdir()) if state]
+        transform, files = about.get("transform", {}), [state for _, state in _files(place)]
         rows.append({"key": place.name, **{name: about.get(name, "?") for name in ("encoder", "weights", "precision", "device", "backend")}, "size": transform.get("size", 0), "view": transform.get("view", ""),
                      "images": sum(_count(shard) for shard in shards), "mb": sum(s.st_size for s in files) / 1e6, "used": max((s.st_mtime for s in files), default=0.0)})
     return pd.DataFrame(rows, columns=["key", "encoder", "weights", "size", "view", "precision", "device", "backend", "images", "mb", "used"])
@@ -865,12 +862,15 @@ def _count(shard: Path) -> int:
     except (SafetensorError, OSError): return 0
 
 
-def _state(path: Path) -> os.stat_result | None:
-    "A file's size and age; None where a run at work has just moved it."
-    try: return path.stat()
-    except FileNotFoundError: return None
+def _files(place: Path) -> list[tuple[Path, os.stat_result]]:
+    "A folder's files, with size and age, without those that a run at work has just moved."
+    found = []
+    with suppress(FileNotFoundError):
+        for path in place.iterdir():
+            with suppress(FileNotFoundError): found.append((path, path.stat()))
+    return found
 
-
+# %% ../nbs/04_embeddings.ipynb #0259d16c
 AT_WORK, LEFT_OVER = 60, 86_400  # seconds: an unfinished shard so young is being written; one so old was left behind
 
 
@@ -886,17 +886,15 @@ def prune_cache(
     gone = set(keys) | set(table["key"][table["used"] < time.time() - 86_400 * older])
     removed = []
     for key in table["key"]:
-        for path in (place := (folder or cache_folder()) / key).iterdir():
-            if not (state := _state(path)): continue
-            age = time.time() - state.st_mtime
-            if path.suffix == ".part" and age < (AT_WORK if key in gone else LEFT_OVER) or not (key in gone or path.suffix in (".damaged", ".part")): continue
+        for path, state in _files(place := (folder or cache_folder()) / key):
+            left = path.suffix == ".damaged" or path.suffix == ".part" and time.time() - state.st_mtime > LEFT_OVER
+            at_work = path.suffix == ".part" and time.time() - state.st_mtime < AT_WORK
+            if not (left or key in gone and not at_work): continue
             path.unlink(missing_ok=True)
             removed.append(state.st_size)
         if key in gone:
-            try: place.rmdir()
-            except OSError: pass  # a run at work writes to it
+            with suppress(OSError): place.rmdir()  # not where a run at work writes to it
     return len(removed), sum(removed) / 1e6
-
 
 # %% ../nbs/04_embeddings.ipynb #f9f4b535
 SHARD = 512      # embeddings in a shard: 2 to 4 MB, and half a minute of work at most on a slow CPU
@@ -1139,7 +1137,7 @@ def ray_results(work: Work, encoder: Encoder, how: How) -> Iterator[Done]:
             for row in data.iter_rows(): yield pickle.loads(row["done"])
         except Exception as error: raise meant_by_ray(error) from error  # its own, with what an actor raised somewhere in their text
 
-
+# %% ../nbs/04_embeddings.ipynb #8bbbdecc
 def meant_by_ray(error: Exception) -> Exception:
     "What an error of Ray's comes down to: one of ours, or that work was lost."
     for kind in (BackendFailed, MemoryError):

@@ -152,7 +152,7 @@ def tar_members(
     try: return _tar_index(os.fspath(tar), state.st_size, max(state.st_mtime_ns, state.st_ctime_ns))
     except tarfile.TarError as error: raise OSError(errno.EIO, f"not a whole tar file: {error}", os.fspath(tar)) from error
 
-
+# %% ../nbs/00_images.ipynb #af87f778
 def read_file(
     path: str | Path,  # DIR/a.tar/b is the file b inside the tar file DIR/a.tar
 ) -> bytes:
@@ -378,7 +378,7 @@ def _is_tar(entry: os.DirEntry) -> bool: return entry.name.endswith(".tar") and 
 
 def _class_name(entry: os.DirEntry) -> str: return entry.name.removesuffix(".tar") if _is_tar(entry) else entry.name
 
-
+# %% ../nbs/00_images.ipynb #79de0307
 def _in_tar(tar: str) -> Iterator[tuple[str, str]]:
     "Every file of a class that lies in a tar file."
     try: names = tar_members(tar)

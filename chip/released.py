@@ -597,7 +597,7 @@ def _receive(url: str, part: Path, size: int, timeout: float, tick: Callable[[in
                 file.write(chunk)
                 tick(len(chunk))
 
-
+# %% ../nbs/45_released.ipynb #483b61b2
 def fetch_file(
     url: str,
     path: Path,              # where it shall be

@@ -592,7 +592,7 @@ def _difference(items: pd.DataFrame, column: str, method: str, against: str, see
     groups = a[group].to_numpy() if group else None
     return paired_difference(a[column].to_numpy(dtype=float), b[column].reindex(a.index).to_numpy(dtype=float), np.random.default_rng(seed), groups)
 
-
+# %% ../nbs/40_results.ipynb #ae37179e
 def seen_differences(hits: pd.DataFrame, seed: int) -> list[dict]:
     "Rows of differences.csv for test pictures of seen classes, by level."
     rows = []
@@ -739,7 +739,7 @@ def text_inches(text: str, fontsize: float) -> float:
     "How wide a line of text is drawn."
     return TextPath((0, 0), text.replace("$", "S"), size=fontsize).get_extents().width / 72 if text.strip() else 0.0
 
-
+# %% ../nbs/40_results.ipynb #6dcb7619
 def fitted(
     text: str,
     inches: float,        # width
