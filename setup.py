@@ -1,4 +1,5 @@
 "Packaging of the study: every value comes from settings.ini, which nbdev reads as well."
+
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -31,6 +32,10 @@ setup(
     include_package_data=True,
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
-    extras_require={"dev": cfg["dev_requirements"].split(), "ray": cfg["ray_requirements"].split(), "fast": cfg["fast_requirements"].split()},
+    extras_require={
+        "dev": cfg["dev_requirements"].split(),
+        "ray": cfg["ray_requirements"].split(),
+        "fast": cfg["fast_requirements"].split(),
+    },
     entry_points={"console_scripts": [cfg["console_scripts"]]},
 )

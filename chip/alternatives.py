@@ -13,25 +13,42 @@ import numpy as np
 from .hierarchy import LEVELS, Hierarchy
 
 # %% ../nbs/28_alternatives.ipynb #67e129b7
-ALTERNATIVES = ("The targets nearest to each unseen class at each level, the first of which it was given, with the method's own score: the cosine between the class's mean embedding and the target, "
-                "or, for `kin` and where the name ends in a rule of inference, what the answer is the largest of.")
+ALTERNATIVES = (
+    "The targets nearest to each unseen class at each level, the first of which it was given, with the method's own score: the cosine between the class's mean embedding and the target, "
+    "or, for `kin` and where the name ends in a rule of inference, what the answer is the largest of."
+)
 
 
 def alternatives_rows(
-    method: str,                   # its name in the table
-    seed: int,                     # likewise
-    slugs: Sequence[str],          # (n_unseen,) unseen classes
+    method: str,  # its name in the table
+    seed: int,  # likewise
+    slugs: Sequence[str],  # (n_unseen,) unseen classes
     scores: Sequence[np.ndarray],  # for each level (n_unseen, n_targets), the larger the nearer
-    h: Hierarchy,                  # what the targets are called
-    most: int = 4,                 # ranks kept: the one that was chosen and the next
-) -> list[dict]:                   # method, seed, level, slug, rank (1 …), target (a wnid, or a cluster's number), name, cosine (the score)
+    h: Hierarchy,  # what the targets are called
+    most: int = 4,  # ranks kept: the one that was chosen and the next
+) -> list[
+    dict
+]:  # method, seed, level, slug, rank (1 …), target (a wnid, or a cluster's number), name, cosine (the score)
     "The rows of tables/alternatives.csv for one method and seed; of equals the first. Raises ValueError for scores of another shape."
     rows = []
     for level in LEVELS:
         wanted = (len(slugs), len(h.targets[level]))
-        if scores[level].shape != wanted: raise ValueError(f"scores of level {level} have shape {scores[level].shape}: expected one row an unseen class and one column a target, {wanted}")
+        if scores[level].shape != wanted:
+            raise ValueError(
+                f"scores of level {level} have shape {scores[level].shape}: expected one row an unseen class and one column a target, {wanted}"
+            )
         for slug, of in zip(slugs, scores[level], strict=True):
             for rank, target in enumerate(np.argsort(-of, kind="stable")[:most], start=1):
-                rows.append({"method": method, "seed": seed, "level": level, "slug": slug, "rank": rank,
-                             "target": h.keys[target] if level == 0 else int(target), "name": h.target_name(level, target), "cosine": float(of[target])})
+                rows.append(
+                    {
+                        "method": method,
+                        "seed": seed,
+                        "level": level,
+                        "slug": slug,
+                        "rank": rank,
+                        "target": h.keys[target] if level == 0 else int(target),
+                        "name": h.target_name(level, target),
+                        "cosine": float(of[target]),
+                    }
+                )
     return rows

@@ -26,15 +26,18 @@ from .taxonomy import Taxonomy, animals, name_clusters, pretty
 
 # %% ../nbs/64_atlas.ipynb #140d8476
 def rows_hierarchy(
-    keys: Sequence[str],     # ImageNet animals
-    k1: int, k2: int,        # parents, super-parents
+    keys: Sequence[str],  # ImageNet animals
+    k1: int,
+    k2: int,  # parents, super-parents
     encoder: str = "efficientnet_lite0",
     seed: int = 0,
 ) -> Hierarchy:
     "D without images: k-means over the classifier's rows, clusters named by the tree."
     level0 = classifier_points(keys, encoder)
     parent = cluster(level0, k1, restarts=20, seed=seed)
-    h = plain_hierarchy(keys, level0, parent, cluster(centroids(level0, parent), k2, restarts=20, seed=seed))
+    h = plain_hierarchy(
+        keys, level0, parent, cluster(centroids(level0, parent), k2, restarts=20, seed=seed)
+    )
     return named(h, animals())
 
 
@@ -42,32 +45,60 @@ def named(h: Hierarchy, tree: Taxonomy) -> Hierarchy:
     "The same hierarchy with the tree's names for classes and clusters, each with the share of members that it covers."
     groups = [[h.members(level, t) for t in range(len(h.targets[level]))] for level in (1, 2)]
     clusters = tuple(tuple(str(c) for c in name_clusters(tree, g, h.keys)) for g in groups)
-    return Hierarchy(h.keys, tuple(tree.names[k] for k in h.keys), h.parent, h.super_of, h.targets, clusters, h.about)
+    return Hierarchy(
+        h.keys,
+        tuple(tree.names[k] for k in h.keys),
+        h.parent,
+        h.super_of,
+        h.targets,
+        clusters,
+        h.about,
+    )
 
 # %% ../nbs/64_atlas.ipynb #0cf43a30
 def super_colours(n: int) -> list:  # n colours, RGBA
     "A colour for each super-parent."
-    return [plt.get_cmap("tab10" if n <= 10 else "tab20" if n <= 20 else "turbo")(i / n if n > 20 else i) for i in range(n)]
+    return [
+        plt.get_cmap("tab10" if n <= 10 else "tab20" if n <= 20 else "turbo")(
+            i / n if n > 20 else i
+        )
+        for i in range(n)
+    ]
 
 
 def plot_dendrogram(
     h: Hierarchy,
-    ax: Axes,             # tall: about 0.16 inches a parent
+    ax: Axes,  # tall: about 0.16 inches a parent
     fontsize: float = 6,
 ) -> Axes:
     "Ward's tree over the parents' centroids; leaf names in the colours of their super-parents."
-    tree = dendrogram(linkage(h.targets[1], "ward"), orientation="left", labels=[pretty(n) for n in h.cluster_names[0]], ax=ax, color_threshold=0, above_threshold_color="0.6", leaf_font_size=fontsize)
+    tree = dendrogram(
+        linkage(h.targets[1], "ward"),
+        orientation="left",
+        labels=[pretty(n) for n in h.cluster_names[0]],
+        ax=ax,
+        color_threshold=0,
+        above_threshold_color="0.6",
+        leaf_font_size=fontsize,
+    )
     colours = super_colours(len(h.targets[2]))
-    for label, leaf in zip(ax.get_yticklabels(), tree["leaves"], strict=True): label.set_color(colours[h.parent_of(1, leaf)])
-    for side in ("top", "left", "right"): ax.spines[side].set_visible(False)
+    for label, leaf in zip(ax.get_yticklabels(), tree["leaves"], strict=True):
+        label.set_color(colours[h.parent_of(1, leaf)])
+    for side in ("top", "left", "right"):
+        ax.spines[side].set_visible(False)
     ax.set_xlabel("distance at which parents are merged")
     return ax
 
 # %% ../nbs/64_atlas.ipynb #080dc397
 def tsne_map(points: np.ndarray, perplexity: float = 12, seed: int = 0) -> np.ndarray:  # (n, 2)
     "t-SNE of unit rows by cosine distance. Raises ValueError where there are too few points for the perplexity."
-    if perplexity >= len(points): raise ValueError(f"perplexity={perplexity:g} needs more than that many points, there are {len(points)}: lower it")
-    return TSNE(perplexity=perplexity, metric="cosine", init="pca", random_state=seed).fit_transform(unit_rows(points))
+    if perplexity >= len(points):
+        raise ValueError(
+            f"perplexity={perplexity:g} needs more than that many points, there are {len(points)}: lower it"
+        )
+    return TSNE(
+        perplexity=perplexity, metric="cosine", init="pca", random_state=seed
+    ).fit_transform(unit_rows(points))
 
 
 def plot_map(
@@ -82,20 +113,37 @@ def plot_map(
     taken, span = [], np.ptp(where, axis=0)
     for p in sorted(range(len(h.targets[1])), key=lambda p: -len(h.children(1, p))):
         middle = np.median(where[h.children(1, p)], axis=0)
-        if all((np.abs(middle - other) > span * (0.11, 0.025)).any() for other in taken):  # the largest first, and no name on top of another
-            ax.annotate(pretty(h.target_name(1, p).split(" (")[0].split(":")[0]), middle, fontsize=6, ha="center", color="0.2")
+        if all(
+            (np.abs(middle - other) > span * (0.11, 0.025)).any() for other in taken
+        ):  # the largest first, and no name on top of another
+            ax.annotate(
+                pretty(h.target_name(1, p).split(" (")[0].split(":")[0]),
+                middle,
+                fontsize=6,
+                ha="center",
+                color="0.2",
+            )
             taken.append(middle)
     ax.set(xticks=[], yticks=[])
-    ax.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), title="super-parents", title_fontsize=8)
+    ax.legend(
+        fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), title="super-parents", title_fontsize=8
+    )
     return ax
 
 # %% ../nbs/64_atlas.ipynb #87c975a7
 def pictures_of(
-    folder: Path,         # an image folder with train/<class>/*
+    folder: Path,  # an image folder with train/<class>/*
     keys: Sequence[str],  # classes
-) -> dict[str, Path]:     # the first picture of each class that has one
+) -> dict[str, Path]:  # the first picture of each class that has one
     "A photograph for each class, the first by name."
-    found = {k: sorted(p for p in (folder / "train" / k).glob("*") if p.is_file() and not p.name.startswith(".")) for k in keys}
+    found = {
+        k: sorted(
+            p
+            for p in (folder / "train" / k).glob("*")
+            if p.is_file() and not p.name.startswith(".")
+        )
+        for k in keys
+    }
     return {k: files[0] for k, files in found.items() if files}
 
 
@@ -103,20 +151,35 @@ def plot_members(
     h: Hierarchy,
     super_parent: int,
     pictures: Mapping[str, Path],  # from `pictures_of`
-    most_parents: int = 6,         # rows: the largest parents
-    most_classes: int = 5,         # pictures in a row
+    most_parents: int = 6,  # rows: the largest parents
+    most_classes: int = 5,  # pictures in a row
 ) -> Axes:
     "A contact sheet of a super-parent: one row for each of its largest parents. Raises ValueError where there is no picture of any member."
     parents = sorted(h.children(2, super_parent), key=lambda p: (-len(h.children(1, p)), p))
     rows = [(p, [k for k in h.members(1, p) if k in pictures][:most_classes]) for p in parents]
     rows = [(p, shown) for p, shown in rows if shown][:most_parents]
-    if not rows: raise ValueError(f"there is no picture of any of the {len(h.members(2, super_parent))} classes of super-parent {super_parent}")
+    if not rows:
+        raise ValueError(
+            f"there is no picture of any of the {len(h.members(2, super_parent))} classes of super-parent {super_parent}"
+        )
     wide = 1 + max(len(shown) for _, shown in rows)
     cells = [c for _, shown in rows for c in (None, *shown, *[None] * (wide - 1 - len(shown)))]
-    ax = contact_sheet([pictures[c] if c else None for c in cells], [pretty(h.names[h.keys.index(c)]) if c else "" for c in cells], n_columns=wide, fontsize=7)
+    ax = contact_sheet(
+        [pictures[c] if c else None for c in cells],
+        [pretty(h.names[h.keys.index(c)]) if c else "" for c in cells],
+        n_columns=wide,
+        fontsize=7,
+    )
     height = ax.get_ylim()[1] / len(rows)
     for i, (p, _) in enumerate(rows):
-        ax.text(0.95, (len(rows) - 1 - i) * height + 0.5, textwrap.fill(pretty(h.target_name(1, p)), 18), ha="right", va="center", fontsize=8)
+        ax.text(
+            0.95,
+            (len(rows) - 1 - i) * height + 0.5,
+            textwrap.fill(pretty(h.target_name(1, p)), 18),
+            ha="right",
+            va="center",
+            fontsize=8,
+        )
     return ax
 
 # %% ../nbs/64_atlas.ipynb #42b22e5f
@@ -130,12 +193,33 @@ def draw_atlas(
     "Saves the figures of this chapter: dendrogram, map, members_<super-parent>."
     figure, ax = plt.subplots(figsize=(9, 1 + 0.16 * len(h.targets[1])), layout="constrained")
     plot_dendrogram(h, ax)
-    files = [save_figure(run, figure, "dendrogram", "Ward's tree over the parents' centroids, names in the colours of their super-parents.")]
+    files = [
+        save_figure(
+            run,
+            figure,
+            "dendrogram",
+            "Ward's tree over the parents' centroids, names in the colours of their super-parents.",
+        )
+    ]
     figure, ax = plt.subplots(figsize=(10, 6), layout="constrained")
     plot_map(h, tsne_map(h.targets[0], min(perplexity, (len(h.keys) - 1) / 3), seed), ax)
-    files.append(save_figure(run, figure, "map", "t-SNE of the classes' targets by cosine distance, coloured by super-parent."))
+    files.append(
+        save_figure(
+            run,
+            figure,
+            "map",
+            "t-SNE of the classes' targets by cosine distance, coloured by super-parent.",
+        )
+    )
     for s in range(len(h.targets[2])) if pictures else ():
         if any(k in pictures for k in h.members(2, s)):
-            files.append(save_figure(run, plot_members(h, s, pictures).figure, f"members_{s}", f"{h.target_name(2, s)}: photographs of the classes of its largest parents."))
+            files.append(
+                save_figure(
+                    run,
+                    plot_members(h, s, pictures).figure,
+                    f"members_{s}",
+                    f"{h.target_name(2, s)}: photographs of the classes of its largest parents.",
+                )
+            )
     plt.close("all")
     return files

@@ -24,7 +24,7 @@ __all__ = ['VERDICTS', 'REPRODUCED', 'PARTLY', 'NOT', 'CONTRADICTS', 'CANNOT', '
 # %% ../nbs/50_audit.ipynb #a50d119b
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -35,17 +35,61 @@ import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from .checklists import ML_CHECKLIST, REFORMS, Cost, Section, answered, read_cost, to_html, to_markdown
+from chip.checklists import (
+    ML_CHECKLIST,
+    REFORMS,
+    Cost,
+    Section,
+    answered,
+    read_cost,
+    to_html,
+    to_markdown,
+)
 from .embeddings import embed
 from .encoders import load_encoder
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy
-from .limits import FAMILIES, agreement, best_constant, elementwise_accuracy, plot_spectrum, point_of, spectrum
-from .metrics import (accuracy_ceiling, bootstrap_interval, contrastive_accuracy, cosine_distance, cosine_similarity_matrix, effective_rank, kin_matrix,
-                          loss_floor, mean_pairwise_cosine, paired_difference, placement_chance, placement_scores, placement_summary, seen_measures, wilson_count, wilson_interval)
+from chip.limits import (
+    FAMILIES,
+    agreement,
+    best_constant,
+    elementwise_accuracy,
+    plot_spectrum,
+    point_of,
+    spectrum,
+)
+from chip.metrics import (
+    accuracy_ceiling,
+    contrastive_accuracy,
+    cosine_distance,
+    cosine_similarity_matrix,
+    effective_rank,
+    kin_matrix,
+    loss_floor,
+    mean_pairwise_cosine,
+    paired_difference,
+    placement_chance,
+    placement_scores,
+    placement_summary,
+    seen_measures,
+    wilson_count,
+    wilson_interval,
+)
 from .released import Authors, load_authors
-from .results import METHOD_COLOURS, PAPER, SeedMean, Tables, both_right, command_of, load_tables, mean_of, method_label, read_optional, seed_mean, untrained
+from chip.results import (
+    METHOD_COLOURS,
+    PAPER,
+    SeedMean,
+    Tables,
+    both_right,
+    command_of,
+    load_tables,
+    method_label,
+    read_optional,
+    seed_mean,
+    untrained,
+)
 from .settings import Run, Settings, save_figure, save_table, start_run, written_aside
-from .study import Study, frozen_embeddings, kin_of, load_study, study_encoder
+from .study import Study, frozen_embeddings, load_study, study_encoder
 from .taxonomy import Taxonomy, all_animals, animals, project_root, unseen_animals
 
 # %% ../nbs/50_audit.ipynb #a970b02f
@@ -58,20 +102,29 @@ NOTHING = pd.DataFrame()
 @dataclass(frozen=True, eq=False)
 class Evidence:
     "What verdicts are computed from."
+
     paper: Mapping[tuple[str, int | None], float]  # the paper's numbers by quantity and level
-    tables: Tables                                 # of the run
+    tables: Tables  # of the run
     settings: Settings
-    setting: str                                   # the run's circumstances in words
-    command: str                                   # that makes the run
+    setting: str  # the run's circumstances in words
+    command: str  # that makes the run
     n_seen: int = 0
     n_unseen: int = 0
-    imagenet: bool = False                         # the seen classes are ImageNet's animals
-    per_class: tuple[int, int] = (0, 0)            # fewest and most training pictures of a class
-    spectra: pd.DataFrame = field(default_factory=pd.DataFrame)   # level and the columns of `spectrum`
-    tree: pd.DataFrame = field(default_factory=pd.DataFrame)      # level, within, shuffled, p: the run's clusters in the tree
-    released: pd.DataFrame = field(default_factory=pd.DataFrame)  # finding, of, level, value: the published files
-    facts: Mapping[str, float] = field(default_factory=dict)      # of the taxonomy
-    studies: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # tables of reports/studies by name
+    imagenet: bool = False  # the seen classes are ImageNet's animals
+    per_class: tuple[int, int] = (0, 0)  # fewest and most training pictures of a class
+    spectra: pd.DataFrame = field(
+        default_factory=pd.DataFrame
+    )  # level and the columns of `spectrum`
+    tree: pd.DataFrame = field(
+        default_factory=pd.DataFrame
+    )  # level, within, shuffled, p: the run's clusters in the tree
+    released: pd.DataFrame = field(
+        default_factory=pd.DataFrame
+    )  # finding, of, level, value: the published files
+    facts: Mapping[str, float] = field(default_factory=dict)  # of the taxonomy
+    studies: Mapping[str, pd.DataFrame] = field(
+        default_factory=dict
+    )  # tables of reports/studies by name
 
     def says(self, quantity: str, level: int | None = None) -> float:
         "A number of the paper."
@@ -79,51 +132,67 @@ class Evidence:
 
     def shows(self, finding: str, level: int | None = None, of: str = "") -> float:
         "A finding in the published files; NaN where they are not at hand."
-        if self.released.empty: return NAN
+        if self.released.empty:
+            return NAN
         t = self.released
-        found = t[(t["finding"] == finding) & (t["of"] == of) & (t["level"].isna() if level is None else t["level"] == level)]["value"]
+        found = t[
+            (t["finding"] == finding)
+            & (t["of"] == of)
+            & (t["level"].isna() if level is None else t["level"] == level)
+        ]["value"]
         return float(found.iloc[0]) if len(found) else NAN
 
 # %% ../nbs/50_audit.ipynb #b9519441
 class Finding(NamedTuple):
     "A verdict and what it rests on."
+
     verdict: str
-    found: str            # one sentence
+    found: str  # one sentence
     ours: float = NAN
-    low: float = NAN      # 95 % interval
+    low: float = NAN  # 95 % interval
     high: float = NAN
-    n: float = NAN        # seeds, classes, pictures or models: the sentence says which
+    n: float = NAN  # seeds, classes, pictures or models: the sentence says which
 
 
-def cannot(why: str) -> Finding: return Finding(CANNOT, why)
+def cannot(why: str) -> Finding:
+    return Finding(CANNOT, why)
 
 
-def listed(values: Sequence[float], form: str = ".3f") -> str: return ", ".join(format(v, form) for v in values)
+def listed(values: Sequence[float], form: str = ".3f") -> str:
+    return ", ".join(format(v, form) for v in values)
 
 
-def some(n: float, noun: str) -> str: return f"{n:,g} {noun}{'' if n == 1 else 's'}"
+def some(n: float, noun: str) -> str:
+    return f"{n:,g} {noun}{'' if n == 1 else 's'}"
 
 
-def of_mean(verdict: str, found: str, mean: SeedMean) -> Finding: return Finding(verdict, found, *mean)
+def of_mean(verdict: str, found: str, mean: SeedMean) -> Finding:
+    return Finding(verdict, found, *mean)
 
 # %% ../nbs/50_audit.ipynb #51381769
 def near(
     paper: float,
-    ours: SeedMean,    # with its interval, if there is one
+    ours: SeedMean,  # with its interval, if there is one
     tolerance: float,  # for 'reproduced'; three times that for 'partly'
-) -> str:              # a verdict
+) -> str:  # a verdict
     "How near our number is to the paper's."
-    if ours.mean != ours.mean: return CANNOT
+    if ours.mean != ours.mean:
+        return CANNOT
     apart, narrow = abs(ours.mean - paper), ours.high - ours.low <= 6 * tolerance
-    if apart <= tolerance or (narrow and ours.low <= paper <= ours.high): return REPRODUCED
+    if apart <= tolerance or (narrow and ours.low <= paper <= ours.high):
+        return REPRODUCED
     return PARTLY if apart <= 3 * tolerance else NOT
 
 # %% ../nbs/50_audit.ipynb #0ac84ed9
 def judge_seen(e: Evidence, quantity: str, level: int, column: str, tolerance: float) -> Finding:
     "A number on seen classes beside ours, on test pictures."
     ours = seed_mean(e.tables.seen, column, method="paper", level=level)
-    if ours.mean != ours.mean: return cannot("This run had no test pictures of seen classes.")
-    frozen, paper = seed_mean(e.tables.seen, column, method=untrained(e.tables.seen), level=level).mean, e.says(quantity, level)
+    if ours.mean != ours.mean:
+        return cannot("This run had no test pictures of seen classes.")
+    frozen, paper = (
+        seed_mean(e.tables.seen, column, method=untrained(e.tables.seen), level=level).mean,
+        e.says(quantity, level),
+    )
     found = f"Paper {paper:.4g}, ours {ours.mean:.4g} after training, {frozen:.4g} without (tolerance {tolerance:g})."
     if column == "contrastive_loss" and paper < loss_floor(e.settings.margin):
         found += f" As written, with margin {e.settings.margin:g}, no loss is below {loss_floor(e.settings.margin):g}."
@@ -133,10 +202,15 @@ def judge_seen(e: Evidence, quantity: str, level: int, column: str, tolerance: f
 def judge_unseen(e: Evidence, quantity: str, level: int, column: str, tolerance: float) -> Finding:
     "A number on unseen classes beside ours, after fine-tuning on them."
     ours = seed_mean(e.tables.unseen, column, method="paper", level=level, stage="after")
-    if ours.mean != ours.mean: return cannot("This run had no unseen classes.")
-    before, paper = seed_mean(e.tables.unseen, column, method="paper", level=level, stage="before").mean, e.says(quantity, level)
+    if ours.mean != ours.mean:
+        return cannot("This run had no unseen classes.")
+    before, paper = (
+        seed_mean(e.tables.unseen, column, method="paper", level=level, stage="before").mean,
+        e.says(quantity, level),
+    )
     found = f"Paper {paper:.4g}, ours {ours.mean:.4g} after fine-tuning and {before:.4g} before (tolerance {tolerance:g})."
-    if column == "contrastive_accuracy": found += f" With margin {e.settings.unseen_margin:g} nothing scores above {accuracy_ceiling(e.settings.unseen_margin):g}."
+    if column == "contrastive_accuracy":
+        found += f" With margin {e.settings.unseen_margin:g} nothing scores above {accuracy_ceiling(e.settings.unseen_margin):g}."
     return of_mean(near(paper, ours, tolerance), found, ours)
 
 # %% ../nbs/50_audit.ipynb #b397c0a5
@@ -146,39 +220,70 @@ def judge_columns(e: Evidence, table: int, level: int) -> Finding:
     accuracy = 1 - e.says("seen_loss", level) if table == 1 else e.says("unseen_accuracy", level)
     cosine = e.says(f"{kind}_cosine", level)
     most = accuracy_ceiling(0, cosine)
-    return Finding(REPRODUCED if accuracy <= most else CONTRADICTS,
-                   f"A mean cosine of {cosine:.4g} allows an accuracy of at most {most:.4f}, whatever the margin; Table {table} implies {accuracy:.4f}.", most)
+    return Finding(
+        REPRODUCED if accuracy <= most else CONTRADICTS,
+        f"A mean cosine of {cosine:.4g} allows an accuracy of at most {most:.4f}, whatever the margin; Table {table} implies {accuracy:.4f}.",
+        most,
+    )
 
 
 def judge_text_cosine(e: Evidence, level: int) -> Finding:
     "What the text says of the cosine similarity, beside Table 1."
     text, table = e.says("seen_cosine_text", level), e.says("seen_cosine", level)
-    return Finding(REPRODUCED if table > text else CONTRADICTS, f"The text says over {text:g}, Table 1 says {table:.4g}, for seen classes.", table)
+    return Finding(
+        REPRODUCED if table > text else CONTRADICTS,
+        f"The text says over {text:g}, Table 1 says {table:.4g}, for seen classes.",
+        table,
+    )
 
 
 def judge_text_accuracy(e: Evidence) -> Finding:
     "Around 94 % in the text, beside one minus the losses of Table 1."
     implied = [1 - e.says("seen_loss", level) for level in LEVELS]
-    apart = max(abs(value - e.says("seen_accuracy_text", level)) for level, value in zip(LEVELS, implied, strict=True))
-    return Finding(REPRODUCED if apart <= 0.01 else PARTLY if apart <= 0.03 else CONTRADICTS,
-                   f"One minus the losses of Table 1 is {', '.join(f'{v:.4f}' for v in implied)}, up to {apart:.3f} away; the text may be about other images than the table.", float(np.mean(implied)))
+    apart = max(
+        abs(value - e.says("seen_accuracy_text", level))
+        for level, value in zip(LEVELS, implied, strict=True)
+    )
+    return Finding(
+        REPRODUCED if apart <= 0.01 else PARTLY if apart <= 0.03 else CONTRADICTS,
+        f"One minus the losses of Table 1 is {', '.join(f'{v:.4f}' for v in implied)}, up to {apart:.3f} away; the text may be about other images than the table.",
+        float(np.mean(implied)),
+    )
 
 
 def judge_text_levels(e: Evidence) -> Finding:
     "'A significant drop in cosine similarity for levels 1 and 2 compared to level 0', which stands below Table 2."
-    printed = {kind: [e.says(f"{kind}_cosine", level) for level in LEVELS] for kind in ("unseen", "seen")}
+    printed = {
+        kind: [e.says(f"{kind}_cosine", level) for level in LEVELS] for kind in ("unseen", "seen")
+    }
     falls = {kind: base - max(one, two) for kind, (base, one, two) in printed.items()}
     found = f"Table 2, which the sentence follows, prints {listed(printed['unseen'], '.4g')} for levels 0, 1, 2; Table 1 {listed(printed['seen'], '.4g')}"
-    verdict = REPRODUCED if min(falls.values()) > 0 else PARTLY if max(falls.values()) > 0 else CONTRADICTS
+    verdict = (
+        REPRODUCED
+        if min(falls.values()) > 0
+        else PARTLY
+        if max(falls.values()) > 0
+        else CONTRADICTS
+    )
     return Finding(verdict, found + ".", falls["unseen"])
 
 
 def judge_text_unseen(e: Evidence) -> Finding:
     "'A drop in cosine similarity for unseen classes, as compared to seen classes', by Table 1 and by the text."
-    drops = {name: [e.says(q, level) - e.says("unseen_cosine", level) for level in LEVELS] for name, q in (("Table 1", "seen_cosine"), ("the text's bounds", "seen_cosine_text"))}
+    drops = {
+        name: [e.says(q, level) - e.says("unseen_cosine", level) for level in LEVELS]
+        for name, q in (("Table 1", "seen_cosine"), ("the text's bounds", "seen_cosine_text"))
+    }
     holds = [all(d > 0 for d in each) for each in drops.values()]
-    found = "; ".join(f"{name} less Table 2: {', '.join(f'{d:+.3f}' for d in each)} at levels 0, 1, 2" for name, each in drops.items())
-    return Finding(REPRODUCED if holds[0] else PARTLY if holds[1] else CONTRADICTS, found + ": a drop where it is positive.", float(np.mean(drops["Table 1"])))
+    found = "; ".join(
+        f"{name} less Table 2: {', '.join(f'{d:+.3f}' for d in each)} at levels 0, 1, 2"
+        for name, each in drops.items()
+    )
+    return Finding(
+        REPRODUCED if holds[0] else PARTLY if holds[1] else CONTRADICTS,
+        found + ": a drop where it is positive.",
+        float(np.mean(drops["Table 1"])),
+    )
 
 # %% ../nbs/50_audit.ipynb #f0aaf1d7
 def taxonomy_facts() -> dict[str, float]:
@@ -187,30 +292,55 @@ def taxonomy_facts() -> dict[str, float]:
     own = {key: path[-1] for key, path in unseen.paths.items()}
     used, nodes = set(every.keys), {node for path in every.paths.values() for node in path}
     table = pd.read_csv(project_root() / "data" / "taxonomy" / "unseen_animals.csv")
-    species = list(table.loc[table["synset_is_breed_parent"] == 0, "slug"])  # WordNet lacks the other breeds, their parent stands in
-    return {"seen": len(seen.keys), "animals": len(every.keys), "unseen": len(own), "species": len(species),
-            "unseen_is_seen": sum(own[key] in used for key in species), "unseen_holds_seen": sum(own[key] in nodes - used for key in species)}
+    species = list(
+        table.loc[table["synset_is_breed_parent"] == 0, "slug"]
+    )  # WordNet lacks the other breeds, their parent stands in
+    return {
+        "seen": len(seen.keys),
+        "animals": len(every.keys),
+        "unseen": len(own),
+        "species": len(species),
+        "unseen_is_seen": sum(own[key] in used for key in species),
+        "unseen_holds_seen": sum(own[key] in nodes - used for key in species),
+    }
 
 
 def judge_all_animals(e: Evidence) -> Finding:
     "'We have segregated the images of all the animal classes': how many of ImageNet's animals are among the paper's?"
-    return Finding(REPRODUCED if e.facts["seen"] == e.facts["animals"] else NOT,
-                   f"ImageNet-1k has {e.facts['animals']:g} classes below WordNet's animal; the authors' published label array holds {e.facts['seen']:g} of them.", e.facts["animals"])
+    return Finding(
+        REPRODUCED if e.facts["seen"] == e.facts["animals"] else NOT,
+        f"ImageNet-1k has {e.facts['animals']:g} classes below WordNet's animal; the authors' published label array holds {e.facts['seen']:g} of them.",
+        e.facts["animals"],
+    )
 
 
 def judge_per_class(e: Evidence) -> Finding:
     "1,300 images in each class."
     low, high = e.per_class
-    if not e.imagenet or high < 500: return cannot(f"This run had {low if low == high else f'{low} to {high}'} training pictures a class.")
-    return Finding(REPRODUCED if low == high == 1300 else PARTLY if high == 1300 else NOT, f"{low:,} to {high:,} training pictures a class.", (low + high) / 2, low, high, e.n_seen)
+    if not e.imagenet or high < 500:
+        return cannot(
+            f"This run had {low if low == high else f'{low} to {high}'} training pictures a class."
+        )
+    return Finding(
+        REPRODUCED if low == high == 1300 else PARTLY if high == 1300 else NOT,
+        f"{low:,} to {high:,} training pictures a class.",
+        (low + high) / 2,
+        low,
+        high,
+        e.n_seen,
+    )
 
 
 def judge_unseen_classes(e: Evidence) -> Finding:
     "20 classes that ImageNet does not have."
     same, above = e.facts["unseen_is_seen"], e.facts["unseen_holds_seen"]
-    found = (f"Of {e.facts['unseen']:g} unseen classes, {e.facts['species']:g} stand in WordNet themselves: {same:g} are classes of ImageNet-1k, "
-             f"{above:g} are groups that hold some (as parrot holds macaw). The others are breeds that WordNet lacks.")
-    return Finding(NOT if same else PARTLY if above else REPRODUCED, found, same, n=e.facts["species"])
+    found = (
+        f"Of {e.facts['unseen']:g} unseen classes, {e.facts['species']:g} stand in WordNet themselves: {same:g} are classes of ImageNet-1k, "
+        f"{above:g} are groups that hold some (as parrot holds macaw). The others are breeds that WordNet lacks."
+    )
+    return Finding(
+        NOT if same else PARTLY if above else REPRODUCED, found, same, n=e.facts["species"]
+    )
 
 # %% ../nbs/50_audit.ipynb #6ec0ad1c
 FLAT = 0.005  # silhouettes closer than this to the maximum are as good
@@ -219,28 +349,53 @@ FLAT = 0.005  # silhouettes closer than this to the maximum are as good
 def judge_k(e: Evidence, level: int) -> Finding:
     "The number of clusters that the silhouette chooses."
     paper = e.says("k", level)
-    if not e.imagenet: return cannot("The number is about ImageNet's animals; this run's classes are others.")
+    if not e.imagenet:
+        return cannot("The number is about ImageNet's animals; this run's classes are others.")
     sweep = e.tables.sweep[e.tables.sweep["level"] == level] if len(e.tables.sweep) else NOTHING
-    if sweep.empty: return cannot("The hierarchy of this run was given, no number of clusters was searched for.")
+    if sweep.empty:
+        return cannot(
+            "The hierarchy of this run was given, no number of clusters was searched for."
+        )
     best = sweep.loc[sweep["silhouette"].idxmax()]
     good = sweep.loc[sweep["silhouette"] >= best["silhouette"] - FLAT, "k"]
-    verdict = REPRODUCED if best["k"] == paper else PARTLY if good.min() <= paper <= good.max() else NOT
-    found = (f"The highest silhouette, {best['silhouette']:.3f}, is at k = {best['k']:g}; {len(good)} of {len(sweep)} values of k come within {FLAT:g} of it (the interval), "
-             f"and the whole sweep runs from {sweep['silhouette'].min():.3f}.")
-    return Finding(verdict, found, float(best["k"]), float(good.min()), float(good.max()), len(sweep))
+    verdict = (
+        REPRODUCED if best["k"] == paper else PARTLY if good.min() <= paper <= good.max() else NOT
+    )
+    found = (
+        f"The highest silhouette, {best['silhouette']:.3f}, is at k = {best['k']:g}; {len(good)} of {len(sweep)} values of k come within {FLAT:g} of it (the interval), "
+        f"and the whole sweep runs from {sweep['silhouette'].min():.3f}."
+    )
+    return Finding(
+        verdict, found, float(best["k"]), float(good.min()), float(good.max()), len(sweep)
+    )
 
 
 def judge_released_k(e: Evidence, level: int) -> Finding:
     "Whether the silhouette chooses the paper's k on the authors' own embeddings."
-    if "choice_of_k_authors" in e.studies: return _studied_k(e, level, e.studies["choice_of_k_authors"])
-    share, best = e.shows("sweeps that choose the paper's k", level), e.shows("most often chosen k", level)
-    if share != share: return cannot("The authors' files are not at hand: chip fetch authors.")
+    if "choice_of_k_authors" in e.studies:
+        return _studied_k(e, level, e.studies["choice_of_k_authors"])
+    share, best = (
+        e.shows("sweeps that choose the paper's k", level),
+        e.shows("most often chosen k", level),
+    )
+    if share != share:
+        return cannot("The authors' files are not at hand: chip fetch authors.")
     sweeps = e.shows("sweeps", level)
-    found = (f"On the authors' own points, {share:.0%} of {sweeps:g} sweeps (k-means with one restart each, other seeds) choose {e.says('k', level):g}; most often chosen: {best:g}. "
-             f"Their own fit has a silhouette of {e.shows('silhouette of their fit', level):.3f}, the best of these sweeps {e.shows('highest silhouette of the sweeps', level):.3f}.")
-    searched = e.shows("silhouette of their fit", level) >= e.shows("highest silhouette of the sweeps", level)
-    if searched: found += " Their longer search found a better clustering there; what it finds at other k is not published."
-    return Finding(REPRODUCED if share > 0.5 else PARTLY if share > 0 or searched else NOT, found, best, n=sweeps)
+    found = (
+        f"On the authors' own points, {share:.0%} of {sweeps:g} sweeps (k-means with one restart each, other seeds) choose {e.says('k', level):g}; most often chosen: {best:g}. "
+        f"Their own fit has a silhouette of {e.shows('silhouette of their fit', level):.3f}, the best of these sweeps {e.shows('highest silhouette of the sweeps', level):.3f}."
+    )
+    searched = e.shows("silhouette of their fit", level) >= e.shows(
+        "highest silhouette of the sweeps", level
+    )
+    if searched:
+        found += " Their longer search found a better clustering there; what it finds at other k is not published."
+    return Finding(
+        REPRODUCED if share > 0.5 else PARTLY if share > 0 or searched else NOT,
+        found,
+        best,
+        n=sweeps,
+    )
 
 # %% ../nbs/50_audit.ipynb #7161da99
 def _studied_k(e: Evidence, level: int, study: pd.DataFrame) -> Finding:
@@ -248,235 +403,489 @@ def _studied_k(e: Evidence, level: int, study: pd.DataFrame) -> Finding:
     t = study[study["level"] == level]
     chose, sweeps = int(t["chose_paper_k"].sum()), int(t["sweeps"].sum())
     low, high = wilson_interval(chose, sweeps)
-    words = "; ".join(f"{r['start']}: {r['chose_paper_k']:g} of {r['sweeps']:g}, median {r['median_k']:g}" for _, r in t.iterrows())
+    words = "; ".join(
+        f"{r['start']}: {r['chose_paper_k']:g} of {r['sweeps']:g}, median {r['median_k']:g}"
+        for _, r in t.iterrows()
+    )
     best = t.loc[t["silhouette"].idxmax()]
-    found = (f"On the authors' own points, sweeps that choose {e.says('k', level):g}: {words}. Highest silhouette: {best['silhouette']:.3f} ({best['start']}, k = {best['median_k']:g}), "
-             f"there {best['silhouette_at_paper_k']:.3f} at the paper's k. Ours and interval: the share of sweeps.")
-    return Finding(REPRODUCED if chose > sweeps / 2 else PARTLY if chose >= sweeps / 10 else NOT, found, chose / sweeps, low, high, sweeps)
+    found = (
+        f"On the authors' own points, sweeps that choose {e.says('k', level):g}: {words}. Highest silhouette: {best['silhouette']:.3f} ({best['start']}, k = {best['median_k']:g}), "
+        f"there {best['silhouette_at_paper_k']:.3f} at the paper's k. Ours and interval: the share of sweeps."
+    )
+    return Finding(
+        REPRODUCED if chose > sweeps / 2 else PARTLY if chose >= sweeps / 10 else NOT,
+        found,
+        chose / sweeps,
+        low,
+        high,
+        sweeps,
+    )
 
 # %% ../nbs/50_audit.ipynb #d7cbee65
 def kinship(
-    membership: np.ndarray,      # (n,) cluster of each class
-    heights: np.ndarray,         # (n, n) LCA heights
-    rng: np.random.Generator,    # fills clusters by lot
-    times: int = 200,            # how often
-) -> tuple[float, float, float]:  # mean height within clusters, the same by lot, share of lots that are as low
+    membership: np.ndarray,  # (n,) cluster of each class
+    heights: np.ndarray,  # (n, n) LCA heights
+    rng: np.random.Generator,  # fills clusters by lot
+    times: int = 200,  # how often
+) -> tuple[
+    float, float, float
+]:  # mean height within clusters, the same by lot, share of lots that are as low
     "How close in the tree the members of a cluster are. NaN where no cluster has two members."
+
     def within(m: np.ndarray) -> float:
         pairs = np.triu(m[:, None] == m[None], 1)
         return float(heights[pairs].mean()) if pairs.any() else NAN
-    ours, lots = within(membership), np.array([within(rng.permutation(membership)) for _ in range(times)])
+
+    ours, lots = (
+        within(membership),
+        np.array([within(rng.permutation(membership)) for _ in range(times)]),
+    )
     return ours, float(lots.mean()), float(((lots <= ours).sum() + 1) / (times + 1))
 
 
-def tree_table(h: Hierarchy, taxonomy: Taxonomy | None) -> pd.DataFrame:  # level, within, shuffled, p, n
+def tree_table(
+    h: Hierarchy, taxonomy: Taxonomy | None
+) -> pd.DataFrame:  # level, within, shuffled, p, n
     "The run's clusters in the tree; empty where its classes stand in none."
     known = [i for i, key in enumerate(h.keys) if taxonomy is not None and key in taxonomy.paths]
-    if len(known) < 3: return pd.DataFrame()
+    if len(known) < 3:
+        return pd.DataFrame()
     heights, rng = taxonomy.lca_matrix([h.keys[i] for i in known]), np.random.default_rng(0)
-    rows = [(level, *kinship(h.membership(level)[known], heights, rng), len(known)) for level in (1, 2)]
+    rows = [
+        (level, *kinship(h.membership(level)[known], heights, rng), len(known)) for level in (1, 2)
+    ]
     return pd.DataFrame(rows, columns=["level", "within", "shuffled", "p", "n"])
 
 # %% ../nbs/50_audit.ipynb #9fecc870
 def judge_kinds(e: Evidence, source: str) -> Finding:
     "'Learn the class hierarchical structure': whether clusters hold kin, at both levels."
-    if source == "run": rows = [] if e.tree.empty else [tuple(row) for row in e.tree[["within", "shuffled", "p", "n"]].itertuples(index=False)]
-    else: rows = [tuple(e.shows(f, level) for f in ("height within clusters", "height by lot", "p by lot", "classes")) for level in (1, 2)]
+    if source == "run":
+        rows = (
+            []
+            if e.tree.empty
+            else [
+                tuple(row)
+                for row in e.tree[["within", "shuffled", "p", "n"]].itertuples(index=False)
+            ]
+        )
+    else:
+        rows = [
+            tuple(
+                e.shows(f, level)
+                for f in ("height within clusters", "height by lot", "p by lot", "classes")
+            )
+            for level in (1, 2)
+        ]
     rows = [row for row in rows if row[0] == row[0]]
-    if not rows: return cannot("The classes of this run stand in no tree." if source == "run" else "The authors' files are not at hand: chip fetch authors.")
+    if not rows:
+        return cannot(
+            "The classes of this run stand in no tree."
+            if source == "run"
+            else "The authors' files are not at hand: chip fetch authors."
+        )
     close = sum(p < 0.05 for _, _, p, _ in rows)
-    words = "; ".join(f"{name}s: {within:.2f} against {lot:.2f} by lot" for name, (within, lot, _, _) in zip(LEVEL_NAMES[1:], rows))
-    return Finding(REPRODUCED if close == 2 else PARTLY if close else NOT, f"Two members of a cluster meet so high in the tree, on average: {words}.", rows[0][0], n=rows[0][3])
+    words = "; ".join(
+        f"{name}s: {within:.2f} against {lot:.2f} by lot"
+        for name, (within, lot, _, _) in zip(LEVEL_NAMES[1:], rows)
+    )
+    return Finding(
+        REPRODUCED if close == 2 else PARTLY if close else NOT,
+        f"Two members of a cluster meet so high in the tree, on average: {words}.",
+        rows[0][0],
+        n=rows[0][3],
+    )
 
 
 def judge_poolings(e: Evidence) -> Finding:
     "Comparable silhouettes of the three ways to pool a class."
-    tables = {name: t for name, t in e.studies.items() if name.startswith("poolings") and "sweep" not in name and {"pooling", "silhouette"} <= set(t.columns)}
-    if not tables: return cannot("No study of the poolings is at hand: papermill nbs/61_poolings.ipynb.")
+    tables = {
+        name: t
+        for name, t in e.studies.items()
+        if name.startswith("poolings")
+        and "sweep" not in name
+        and {"pooling", "silhouette"} <= set(t.columns)
+    }
+    if not tables:
+        return cannot("No study of the poolings is at hand: papermill nbs/61_poolings.ipynb.")
     name, t = max(tables.items(), key=lambda item: item[1].get("points", pd.Series([0])).max())
     best = t.groupby("pooling", sort=False)["silhouette"].max()
     apart = round(float(best.max() - best.min()), 6)
     found = f"Study {name}: highest silhouettes {', '.join(f'{p} {v:.3f}' for p, v in best.items())}; comparable means at most 0.02 apart."
-    return Finding(REPRODUCED if apart <= 0.02 else PARTLY if apart <= 0.05 else NOT, found, apart, n=len(best))
+    return Finding(
+        REPRODUCED if apart <= 0.02 else PARTLY if apart <= 0.05 else NOT, found, apart, n=len(best)
+    )
 
 
 def judge_cheapest(e: Evidence) -> Finding:
     "Method 1, class means, is the cheapest."
-    tables = {name: t for name, t in e.studies.items() if name.startswith("poolings") and "sweep" not in name and {"pooling", "seconds"} <= set(t.columns)}
-    if not tables: return cannot("No study of the poolings is at hand: papermill nbs/61_poolings.ipynb.")
+    tables = {
+        name: t
+        for name, t in e.studies.items()
+        if name.startswith("poolings")
+        and "sweep" not in name
+        and {"pooling", "seconds"} <= set(t.columns)
+    }
+    if not tables:
+        return cannot("No study of the poolings is at hand: papermill nbs/61_poolings.ipynb.")
     name, t = max(tables.items(), key=lambda item: item[1].get("points", pd.Series([0])).max())
     took = t.groupby("pooling", sort=False)["seconds"].mean()
     first = took.iloc[0]
-    return Finding(REPRODUCED if (took.iloc[1:] > first).all() else NOT, f"Study {name}: {', '.join(f'{p} {v:.3g} s' for p, v in took.items())}.", float(took.iloc[1:].min() / first), n=len(took))
+    return Finding(
+        REPRODUCED if (took.iloc[1:] > first).all() else NOT,
+        f"Study {name}: {', '.join(f'{p} {v:.3g} s' for p, v in took.items())}.",
+        float(took.iloc[1:].min() / first),
+        n=len(took),
+    )
 
 # %% ../nbs/50_audit.ipynb #b085f3e2
 def judge_pull(e: Evidence, table: str) -> Finding:
     "Whether training brings pictures nearer to their targets, by the best epoch (validation where there is some)."
     t = getattr(e.tables, table)
-    if t.empty: return cannot("This run has no such curves.")
+    if t.empty:
+        return cannot("This run has no such curves.")
     t = t[t["split"] == "val"] if "split" in t and (t["split"] == "val").any() else t
     before = t[t["epoch"] == 0].set_index(["seed", "level"])["accuracy"]
-    gain = (t[t["epoch"] > 0].groupby(["seed", "level"])["accuracy"].max() - before).groupby("level").mean()
+    gain = (
+        (t[t["epoch"] > 0].groupby(["seed", "level"])["accuracy"].max() - before)
+        .groupby("level")
+        .mean()
+    )
     up = int((gain > 0).sum())
     found = f"Contrastive accuracy changes by {', '.join(f'{g:+.3f}' for g in gain)} at levels 0, 1, 2, from before training to the best epoch."
-    return Finding(REPRODUCED if up == len(gain) else PARTLY if up else NOT, found, float(gain.mean()), n=t["seed"].nunique())
+    return Finding(
+        REPRODUCED if up == len(gain) else PARTLY if up else NOT,
+        found,
+        float(gain.mean()),
+        n=t["seed"].nunique(),
+    )
 
 
 def judge_drop(e: Evidence) -> Finding:
     "The drop of cosine at level 2 and its explanation by more general features."
-    drop = {m: [seed_mean(e.tables.seen, "cosine", method=m, level=level).mean for level in (1, 2)] for m in ("paper", untrained(e.tables.seen))}
-    if any(v != v for pair in drop.values() for v in pair): return cannot("This run had no test pictures of seen classes.")
+    drop = {
+        m: [seed_mean(e.tables.seen, "cosine", method=m, level=level).mean for level in (1, 2)]
+        for m in ("paper", untrained(e.tables.seen))
+    }
+    if any(v != v for pair in drop.values() for v in pair):
+        return cannot("This run had no test pictures of seen classes.")
     ours, frozen = (pair[0] - pair[1] for pair in drop.values())
     found = f"From level 1 to level 2 the cosine falls by {ours:+.3f} after training and by {frozen:+.3f} without any: "
-    found += "no drop to explain." if ours <= 0 else "what the frozen encoder shows as well is the targets' geometry, not what was learnt." if frozen > 0 else "with training only."
-    return Finding(NOT if ours <= 0 else PARTLY if frozen > 0 else REPRODUCED, found, ours, n=e.settings.n_seeds)
+    found += (
+        "no drop to explain."
+        if ours <= 0
+        else "what the frozen encoder shows as well is the targets' geometry, not what was learnt."
+        if frozen > 0
+        else "with training only."
+    )
+    return Finding(
+        NOT if ours <= 0 else PARTLY if frozen > 0 else REPRODUCED,
+        found,
+        ours,
+        n=e.settings.n_seeds,
+    )
 
 
 def judge_shots(e: Evidence) -> Finding:
     "One-shot better than few-shot and the whole data, by the paper's loss at the same number of epochs."
-    tables = [t for t in e.studies.values() if {"loss", "manner", "equal", "n_shot", "seed", "level", "top1"} <= set(t.columns)]
-    if not tables: return cannot("No study of the number of shots is at hand; it takes several pictures a class.")
+    tables = [
+        t
+        for t in e.studies.values()
+        if {"loss", "manner", "equal", "n_shot", "seed", "level", "top1"} <= set(t.columns)
+    ]
+    if not tables:
+        return cannot(
+            "No study of the number of shots is at hand; it takes several pictures a class."
+        )
     t = pd.concat(tables)
-    frozen, t = t.loc[(t["loss"] == "none") & (t["level"] == 0), "top1"].mean(), t[(t["loss"] == "paper") & (t["manner"] == "authors") & (t["equal"] == "epochs")]
+    frozen, t = (
+        t.loc[(t["loss"] == "none") & (t["level"] == 0), "top1"].mean(),
+        t[(t["loss"] == "paper") & (t["manner"] == "authors") & (t["equal"] == "epochs")],
+    )
     means = t.groupby(["level", "n_shot"])["top1"].mean().unstack()
     best = int((means.idxmax(axis=1) == 1).sum())
     found = f"Top-1 by shots, level 0: {', '.join(f'{n:g}: {v:.3f}' for n, v in means.loc[0].items())}; {frozen:.3f} without training. One shot is best at {best} of {len(means)} levels."
-    return Finding(REPRODUCED if best == len(means) else PARTLY if best else NOT, found, float(means.loc[0].get(1, NAN)), n=t["seed"].nunique())
+    return Finding(
+        REPRODUCED if best == len(means) else PARTLY if best else NOT,
+        found,
+        float(means.loc[0].get(1, NAN)),
+        n=t["seed"].nunique(),
+    )
 
 # %% ../nbs/50_audit.ipynb #9f5fb5eb
 def judge_apart(e: Evidence) -> Finding:
     "'The features that differentiate a data class from another': whether training moves pictures apart or together."
     change = {}
     for level in LEVELS:
-        ours, frozen = (seed_mean(e.tables.seen, "mean_pairwise_cosine", method=m, level=level).mean for m in ("paper", untrained(e.tables.seen)))
-        if ours == ours and frozen == frozen: change[level] = ours - frozen
-    if not change: return cannot("This run had no test pictures of seen classes.")
+        ours, frozen = (
+            seed_mean(e.tables.seen, "mean_pairwise_cosine", method=m, level=level).mean
+            for m in ("paper", untrained(e.tables.seen))
+        )
+        if ours == ours and frozen == frozen:
+            change[level] = ours - frozen
+    if not change:
+        return cannot("This run had no test pictures of seen classes.")
     apart = sum(c < 0 for c in change.values())
-    found = (f"The mean cosine between two pictures changes by {', '.join(f'{c:+.3f}' for c in change.values())} at levels {', '.join(map(str, change))}: "
-             "up means that all pictures become alike. No other class enters the loss.")
-    return Finding(REPRODUCED if apart == len(change) else PARTLY if apart else NOT, found, float(np.mean(list(change.values()))), n=e.settings.n_seeds)
+    found = (
+        f"The mean cosine between two pictures changes by {', '.join(f'{c:+.3f}' for c in change.values())} at levels {', '.join(map(str, change))}: "
+        "up means that all pictures become alike. No other class enters the loss."
+    )
+    return Finding(
+        REPRODUCED if apart == len(change) else PARTLY if apart else NOT,
+        found,
+        float(np.mean(list(change.values()))),
+        n=e.settings.n_seeds,
+    )
 
 
 def judge_classifier(e: Evidence) -> Finding:
     "'A classifier': whether the trained encoders name the class, parent and super-parent of seen classes better than no training does."
     gaps = {}
     for level in LEVELS:
-        ours, frozen = (seed_mean(e.tables.seen, "top1", method=m, level=level) for m in ("paper", untrained(e.tables.seen)))
-        if ours.mean == ours.mean and frozen.mean == frozen.mean: gaps[level] = (ours.mean, frozen.mean, seed_mean(e.tables.seen, "chance", method="paper", level=level).mean)
-    if not gaps: return cannot("This run had no test pictures of seen classes.")
-    better, above = sum(o >= f for o, f, _ in gaps.values()), sum(o > 2 * c for o, _, c in gaps.values())
-    found = "Top-1 after training, without, by chance: " + "; ".join(f"level {level}: {o:.3f}, {f:.3f}, {c:.3f}" for level, (o, f, c) in gaps.items()) + "."
+        ours, frozen = (
+            seed_mean(e.tables.seen, "top1", method=m, level=level)
+            for m in ("paper", untrained(e.tables.seen))
+        )
+        if ours.mean == ours.mean and frozen.mean == frozen.mean:
+            gaps[level] = (
+                ours.mean,
+                frozen.mean,
+                seed_mean(e.tables.seen, "chance", method="paper", level=level).mean,
+            )
+    if not gaps:
+        return cannot("This run had no test pictures of seen classes.")
+    better, above = (
+        sum(o >= f for o, f, _ in gaps.values()),
+        sum(o > 2 * c for o, _, c in gaps.values()),
+    )
+    found = (
+        "Top-1 after training, without, by chance: "
+        + "; ".join(
+            f"level {level}: {o:.3f}, {f:.3f}, {c:.3f}" for level, (o, f, c) in gaps.items()
+        )
+        + "."
+    )
     verdict = REPRODUCED if better == len(gaps) else PARTLY if above == len(gaps) else NOT
     return of_mean(verdict, found, seed_mean(e.tables.seen, "top1", method="paper", level=0))
 
 # %% ../nbs/50_audit.ipynb #5c6f6758
 def judge_measure(e: Evidence) -> Finding:
     "Whether contrastive accuracy tells better models from worse ones."
-    if e.spectra.empty: return cannot("This run had no pictures of seen classes to measure.")
-    each = [agreement(t["top1"].to_numpy(), t["contrastive_accuracy"].to_numpy()) for _, t in e.spectra.groupby("level")]
-    share, pairs = float(np.average([a.share for a in each], weights=[a.pairs for a in each])), sum(a.pairs for a in each)
+    if e.spectra.empty:
+        return cannot("This run had no pictures of seen classes to measure.")
+    each = [
+        agreement(t["top1"].to_numpy(), t["contrastive_accuracy"].to_numpy())
+        for _, t in e.spectra.groupby("level")
+    ]
+    share, pairs = (
+        float(np.average([a.share for a in each], weights=[a.pairs for a in each])),
+        sum(a.pairs for a in each),
+    )
     found = f"Of {pairs:,} pairs of models made from this run's pictures that top-1 tells apart, contrastive accuracy agrees on {share:.0%}; a coin would on 50 %."
-    return Finding(REPRODUCED if share >= 0.9 else PARTLY if share >= 0.7 else NOT, found, share, n=pairs)
+    return Finding(
+        REPRODUCED if share >= 0.9 else PARTLY if share >= 0.7 else NOT, found, share, n=pairs
+    )
 
 
 def judge_constant(e: Evidence, source: str) -> Finding:
     "Whether 94 % is out of reach for one answer to all pictures."
     if source == "run":
-        if e.spectra.empty: return cannot("This run had no pictures of seen classes to measure.")
-        scores = [float(point_of(t, "constant to frozen", 0)["contrastive_accuracy"]) for _, t in e.spectra.groupby("level")]
-    else: scores = [e.shows("accuracy of a constant", level) for level in LEVELS]
-    if any(s != s for s in scores): return cannot("The authors' files are not at hand: chip fetch authors.")
+        if e.spectra.empty:
+            return cannot("This run had no pictures of seen classes to measure.")
+        scores = [
+            float(point_of(t, "constant to frozen", 0)["contrastive_accuracy"])
+            for _, t in e.spectra.groupby("level")
+        ]
+    else:
+        scores = [e.shows("accuracy of a constant", level) for level in LEVELS]
+    if any(s != s for s in scores):
+        return cannot("The authors' files are not at hand: chip fetch authors.")
     paper = [e.says("seen_accuracy_text", level) for level in LEVELS]
     reached = sum(s >= p - 0.01 for s, p in zip(scores, paper, strict=True))
     found = f"The best constant answer scores {', '.join(f'{s:.4f}' for s in scores)} at levels 0, 1, 2, within a point of the paper's {paper[0]:.0%} at {reached} of 3."
-    return Finding(REPRODUCED if not reached else PARTLY if reached < 3 else NOT, found, float(np.mean(scores)), n=3)
+    return Finding(
+        REPRODUCED if not reached else PARTLY if reached < 3 else NOT,
+        found,
+        float(np.mean(scores)),
+        n=3,
+    )
 
 
 def judge_other_measures(e: Evidence) -> Finding:
     "'Not all evaluation metrics that commonly work for image classification work in this domain': whether top-1 does."
-    gaps = [(seed_mean(e.tables.seen, "top1", method="frozen", level=level).mean, seed_mean(e.tables.seen, "chance", method="frozen", level=level).mean) for level in LEVELS]
-    if any(v != v for gap in gaps for v in gap): return cannot("This run had no test pictures of seen classes.")
+    gaps = [
+        (
+            seed_mean(e.tables.seen, "top1", method="frozen", level=level).mean,
+            seed_mean(e.tables.seen, "chance", method="frozen", level=level).mean,
+        )
+        for level in LEVELS
+    ]
+    if any(v != v for gap in gaps for v in gap):
+        return cannot("This run had no test pictures of seen classes.")
     works = sum(top1 > 2 * chance for top1, chance in gaps)
     found = f"Top-1 of the frozen encoder is {', '.join(f'{t:.3f}' for t, _ in gaps)} at levels 0, 1, 2, chance {', '.join(f'{c:.3f}' for _, c in gaps)}: at {works} of 3 it is more than twice chance, so it tells encoders apart."
     return Finding(NOT if works == 3 else PARTLY if works else REPRODUCED, found, gaps[0][0], n=3)
 
 # %% ../nbs/50_audit.ipynb #27605f74
-def right_by_class(placements: pd.DataFrame, method: str, level: int) -> pd.Series:  # by slug, mean over seeds
+def right_by_class(
+    placements: pd.DataFrame, method: str, level: int
+) -> pd.Series:  # by slug, mean over seeds
     "How often each unseen class was placed right; empty where nothing was judged."
-    if placements.empty: return pd.Series(dtype=float)
-    rows = placements[(placements["method"] == method) & (placements["level"] == level)].dropna(subset=["right"])
+    if placements.empty:
+        return pd.Series(dtype=float)
+    rows = placements[(placements["method"] == method) & (placements["level"] == level)].dropna(
+        subset=["right"]
+    )
     return rows.groupby("slug")["right"].mean()
 
 
-def judge_better(e: Evidence, a: str, b: str, levels: Sequence[int], more: tuple[str, str] | None = None) -> Finding:
+def judge_better(
+    e: Evidence, a: str, b: str, levels: Sequence[int], more: tuple[str, str] | None = None
+) -> Finding:
     "Whether method a places more unseen classes right than method b, in classes, over some levels; and two more methods for comparison."
-    pairs = {level: (right_by_class(e.tables.placements, a, level), right_by_class(e.tables.placements, b, level)) for level in levels}
-    if any(x.empty or list(x.index) != list(y.index) for x, y in pairs.values()): return cannot("No unseen class of this run could be judged by both.")
+    pairs = {
+        level: (
+            right_by_class(e.tables.placements, a, level),
+            right_by_class(e.tables.placements, b, level),
+        )
+        for level in levels
+    }
+    if any(x.empty or list(x.index) != list(y.index) for x, y in pairs.values()):
+        return cannot("No unseen class of this run could be judged by both.")
     one, two = (np.concatenate([pair[i].to_numpy() for pair in pairs.values()]) for i in (0, 1))
     n, slugs = len(pairs[levels[0]][0]), np.concatenate([pair[0].index for pair in pairs.values()])
     d = paired_difference(one, two, np.random.default_rng(0), groups=slugs)
     ours, low, high = (v * len(levels) * n / len(levels) for v in (d.difference, d.low, d.high))
-    found = "; ".join(f"{LEVEL_NAMES[level]}s right: {x.sum():.3g} ({a}), {y.sum():.3g} ({b}) of {n}" for level, (x, y) in pairs.items())
-    if more: found += "; " + "; ".join(f"{LEVEL_NAMES[level]}s {right_by_class(e.tables.placements, more[0], level).sum():.3g} ({more[0]}), {right_by_class(e.tables.placements, more[1], level).sum():.3g} ({more[1]})" for level in levels)
+    found = "; ".join(
+        f"{LEVEL_NAMES[level]}s right: {x.sum():.3g} ({a}), {y.sum():.3g} ({b}) of {n}"
+        for level, (x, y) in pairs.items()
+    )
+    if more:
+        found += "; " + "; ".join(
+            f"{LEVEL_NAMES[level]}s {right_by_class(e.tables.placements, more[0], level).sum():.3g} ({more[0]}), {right_by_class(e.tables.placements, more[1], level).sum():.3g} ({more[1]})"
+            for level in levels
+        )
     verdict = REPRODUCED if low > 0 else PARTLY if ours > 0 else NOT
-    return Finding(verdict, found + f". Difference in classes, interval over classes; {some(e.settings.n_seeds, 'seed')}.", ours, low, high, n)
+    return Finding(
+        verdict,
+        found
+        + f". Difference in classes, interval over classes; {some(e.settings.n_seeds, 'seed')}.",
+        ours,
+        low,
+        high,
+        n,
+    )
 
 # %% ../nbs/50_audit.ipynb #42006f94
 def judge_chance(e: Evidence) -> Finding:
     "'Satisfactory results in classifying the unknown objects into a generic category': whether that is more than a blind choice."
     rows = e.tables.placements
     rows = rows[rows["method"] == "paper"].dropna(subset=["right"]) if len(rows) else rows
-    if rows.empty: return cannot("No unseen class of this run could be judged.")
+    if rows.empty:
+        return cannot("No unseen class of this run could be judged.")
     first = rows[rows["seed"] == rows["seed"].min()]
-    each = {level: placement_summary(g["right"].astype(bool).to_numpy(), g["chance"].to_numpy()) for level, g in first.groupby("level") if level > 0}
-    if not each: return cannot("No unseen class of this run could be judged.")
+    each = {
+        level: placement_summary(g["right"].astype(bool).to_numpy(), g["chance"].to_numpy())
+        for level, g in first.groupby("level")
+        if level > 0
+    }
+    if not each:
+        return cannot("No unseen class of this run could be judged.")
     beats = sum(s.p_chance < 0.05 for s in each.values())
-    found = "; ".join(f"{LEVEL_NAMES[level]}s right: {s.right} of {s.total}, {s.expected:.2f} by blind choice, which does as well with p = {s.p_chance:.2g}" for level, s in each.items())
+    found = "; ".join(
+        f"{LEVEL_NAMES[level]}s right: {s.right} of {s.total}, {s.expected:.2f} by blind choice, which does as well with p = {s.p_chance:.2g}"
+        for level, s in each.items()
+    )
     top = each[max(each)]
-    return Finding(REPRODUCED if beats == len(each) else PARTLY if beats else NOT, found + ". First seed.", top.right, top.low * top.total, top.high * top.total, top.total)
+    return Finding(
+        REPRODUCED if beats == len(each) else PARTLY if beats else NOT,
+        found + ". First seed.",
+        top.right,
+        top.low * top.total,
+        top.high * top.total,
+        top.total,
+    )
 
 
 def judge_fourteen(e: Evidence) -> Finding:
     "14 of 20 with the correct parent and super-parent."
-    if not e.imagenet: return cannot("The number is about twenty real animals; this run's unseen classes are others.")
+    if not e.imagenet:
+        return cannot(
+            "The number is about twenty real animals; this run's unseen classes are others."
+        )
     both = both_right(e.tables.placements, "paper")
-    if both.empty or both["total"].iloc[0] != e.says("n_unseen"): return cannot(f"The run judged {0 if both.empty else both['total'].iloc[0]} of the paper's {e.says('n_unseen'):g} unseen classes.")
+    if both.empty or both["total"].iloc[0] != e.says("n_unseen"):
+        return cannot(
+            f"The run judged {0 if both.empty else both['total'].iloc[0]} of the paper's {e.says('n_unseen'):g} unseen classes."
+        )
     frozen = both_right(e.tables.placements, untrained(e.tables.placements))
     right, total = float(both["right"].mean()), int(both["total"].iloc[0])
     low, high = wilson_count(right, total)
     found = f"Parent and super-parent right, by nearest kin: {right:.3g} of {total} after training, {NAN if frozen.empty else frozen['right'].mean():.3g} without any, {both['expected'].mean():.2g} by two blind choices. Interval over classes."
-    return Finding(near(e.says("placed_both"), SeedMean(right, NAN, NAN, 1), 1), found, right, low, high, total)
+    return Finding(
+        near(e.says("placed_both"), SeedMean(right, NAN, NAN, 1), 1), found, right, low, high, total
+    )
 
 
 def judge_drop_unseen(e: Evidence) -> Finding:
     "The drop of cosine from seen to unseen classes, in the run."
-    drops = [seed_mean(e.tables.seen, "cosine", method="paper", level=level).mean - seed_mean(e.tables.unseen, "cosine", method="paper", level=level, stage="after").mean for level in LEVELS]
-    if any(d != d for d in drops): return cannot("This run lacks test pictures of seen classes or has no unseen classes.")
+    drops = [
+        seed_mean(e.tables.seen, "cosine", method="paper", level=level).mean
+        - seed_mean(e.tables.unseen, "cosine", method="paper", level=level, stage="after").mean
+        for level in LEVELS
+    ]
+    if any(d != d for d in drops):
+        return cannot("This run lacks test pictures of seen classes or has no unseen classes.")
     down = sum(d > 0 for d in drops)
-    return Finding(REPRODUCED if down == 3 else PARTLY if down else NOT, f"Cosine on seen less unseen classes (after fine-tuning): {', '.join(f'{d:+.3f}' for d in drops)} at levels 0, 1, 2.", float(np.mean(drops)), n=e.settings.n_seeds)
+    return Finding(
+        REPRODUCED if down == 3 else PARTLY if down else NOT,
+        f"Cosine on seen less unseen classes (after fine-tuning): {', '.join(f'{d:+.3f}' for d in drops)} at levels 0, 1, 2.",
+        float(np.mean(drops)),
+        n=e.settings.n_seeds,
+    )
 
 # %% ../nbs/50_audit.ipynb #f751d2d7
 def level_targets(a: Authors, level: int) -> tuple[np.ndarray, np.ndarray] | None:
     "The authors' targets of a level and which one is each class's; None where they are not at hand."
-    if level == 0: return None if a.means is None else (a.means, np.arange(len(a.means)))
-    if not {88, 8} <= a.fits.keys(): return None
+    if level == 0:
+        return None if a.means is None else (a.means, np.arange(len(a.means)))
+    if not {88, 8} <= a.fits.keys():
+        return None
     parent = a.fits[88].labels
-    return (a.fits[88].centres, parent) if level == 1 else (a.fits[8].centres, a.fits[8].labels[parent])
+    return (
+        (a.fits[88].centres, parent)
+        if level == 1
+        else (a.fits[8].centres, a.fits[8].labels[parent])
+    )
 
 
 def target_findings(a: Authors) -> list[tuple]:  # finding, of, level, value
     "The authors' targets, and what a constant answer scores on them with the margin of their training, 0.1."
     rows: list[tuple] = []
     for level in LEVELS:
-        if (found := level_targets(a, level)) is None: continue
+        if (found := level_targets(a, level)) is None:
+            continue
         targets, membership = found
         own = targets[membership].astype(np.float64)
         apart = cosine_distance(np.broadcast_to(best_constant(own), own.shape), own)
-        rows += [("targets", "", level, len(targets)), ("length of a target", "", level, float(np.linalg.norm(targets, axis=1).mean())),
-                 ("cosine between targets", "", level, mean_pairwise_cosine(targets)), ("cosine of a constant", "", level, float(1 - apart.mean())),
-                 ("accuracy of a constant", "", level, contrastive_accuracy(apart, 0.1)),
-                 ("number by number: loss of a constant, margin 0.07", "", level, 1 - elementwise_accuracy(np.broadcast_to(own.mean(axis=0), own.shape), own, 0.07)),
-                 ("number by number: loss of zeros, margin 0.07", "", level, 1 - elementwise_accuracy(np.zeros_like(own), own, 0.07))]
+        rows += [
+            ("targets", "", level, len(targets)),
+            ("length of a target", "", level, float(np.linalg.norm(targets, axis=1).mean())),
+            ("cosine between targets", "", level, mean_pairwise_cosine(targets)),
+            ("cosine of a constant", "", level, float(1 - apart.mean())),
+            ("accuracy of a constant", "", level, contrastive_accuracy(apart, 0.1)),
+            (
+                "number by number: loss of a constant, margin 0.07",
+                "",
+                level,
+                1 - elementwise_accuracy(np.broadcast_to(own.mean(axis=0), own.shape), own, 0.07),
+            ),
+            (
+                "number by number: loss of zeros, margin 0.07",
+                "",
+                level,
+                1 - elementwise_accuracy(np.zeros_like(own), own, 0.07),
+            ),
+        ]
     return rows
 
 # %% ../nbs/50_audit.ipynb #e45f9dad
@@ -484,15 +893,46 @@ def unseen_findings(a: Authors) -> list[tuple]:  # finding, of, level, value
     "The published embeddings of the unseen classes."
     rows: list[tuple] = []
     for level, means in a.unseen.items():
-        rows += [("cosine between unseen classes", "", level, mean_pairwise_cosine(means)), ("effective rank of unseen classes", "", level, effective_rank(means)),
-                 ("length of an unseen class", "", level, float(np.linalg.norm(means, axis=1).mean()))]
-        if 0 in a.unseen: rows.append(("largest difference from level 0", "", level, float(np.abs(means - a.unseen[0]).max())))
-        if (found := level_targets(a, level)) is None: continue
+        rows += [
+            ("cosine between unseen classes", "", level, mean_pairwise_cosine(means)),
+            ("effective rank of unseen classes", "", level, effective_rank(means)),
+            ("length of an unseen class", "", level, float(np.linalg.norm(means, axis=1).mean())),
+        ]
+        if 0 in a.unseen:
+            rows.append(
+                (
+                    "largest difference from level 0",
+                    "",
+                    level,
+                    float(np.abs(means - a.unseen[0]).max()),
+                )
+            )
+        if (found := level_targets(a, level)) is None:
+            continue
         similarity = cosine_similarity_matrix(means, found[0])
         chosen = similarity.argmax(axis=1)
-        rows += [("nearest targets in use", "", level, len(set(chosen.tolist()))), ("cosine to the nearest target", "", level, float(similarity.max(axis=1).mean())),
-                 ("accuracy as written", "", level, contrastive_accuracy(1 - similarity.max(axis=1), 0.1)),
-                 ("accuracy number by number", "", level, elementwise_accuracy(means, found[0][chosen], 0.1)), ("accuracy number by number, margin 0.07", "", level, elementwise_accuracy(means, found[0][chosen], 0.07))]
+        rows += [
+            ("nearest targets in use", "", level, len(set(chosen.tolist()))),
+            ("cosine to the nearest target", "", level, float(similarity.max(axis=1).mean())),
+            (
+                "accuracy as written",
+                "",
+                level,
+                contrastive_accuracy(1 - similarity.max(axis=1), 0.1),
+            ),
+            (
+                "accuracy number by number",
+                "",
+                level,
+                elementwise_accuracy(means, found[0][chosen], 0.1),
+            ),
+            (
+                "accuracy number by number, margin 0.07",
+                "",
+                level,
+                elementwise_accuracy(means, found[0][chosen], 0.07),
+            ),
+        ]
     return rows
 
 # %% ../nbs/50_audit.ipynb #aa80ab1d
@@ -504,23 +944,63 @@ def first_met(labels: np.ndarray) -> np.ndarray:  # (k,)
 def frame_findings(a: Authors, taxonomy: Taxonomy) -> list[tuple]:  # finding, of, level, value
     "The two published mapping frames, scored by the nearest-kin rule."
     rows: list[tuple] = []
-    if not a.frames or not {88, 8} <= a.fits.keys() or not a.wnids: return rows
-    memberships, own = {level: level_targets(a, level)[1] for level in (1, 2)}, {1: a.fits[88].labels, 2: a.fits[8].labels}
+    if not a.frames or not {88, 8} <= a.fits.keys() or not a.wnids:
+        return rows
+    memberships, own = (
+        {level: level_targets(a, level)[1] for level in (1, 2)},
+        {1: a.fits[88].labels, 2: a.fits[8].labels},
+    )
     for name, frame in a.frames.items():
-        kin, both = kin_matrix([taxonomy.kin(slug, a.wnids) for slug in frame["slug"]], a.wnids), np.ones(len(frame), dtype=bool)
+        kin, both = (
+            kin_matrix([taxonomy.kin(slug, a.wnids) for slug in frame["slug"]], a.wnids),
+            np.ones(len(frame), dtype=bool),
+        )
         for level, membership in memberships.items():
             vector = frame[f"vector{level}"].to_numpy()
-            s = placement_summary(right := placement_scores(vector, kin, membership), placement_chance(kin, membership))
+            s = placement_summary(
+                right := placement_scores(vector, kin, membership),
+                placement_chance(kin, membership),
+            )
             both &= right
-            rows += [("placed right", name, level, s.right), ("placed right by blind choice", name, level, s.expected), ("chance of doing as well", name, level, s.p_chance), ("clusters in use", name, level, len(set(vector.tolist())))]
+            rows += [
+                ("placed right", name, level, s.right),
+                ("placed right by blind choice", name, level, s.expected),
+                ("chance of doing as well", name, level, s.p_chance),
+                ("clusters in use", name, level, len(set(vector.tolist()))),
+            ]
             if f"label{level}" in frame:
                 label = frame[f"label{level}"].to_numpy()
-                rows += [("labels that are their vector's", name, level, int((label == vector).sum())), ("labels met at their vector's place", name, level, int((label == first_met(own[level])[vector]).sum())),
-                         ("placed right by label", name, level, int(placement_scores(label, kin, membership).sum()))]
+                rows += [
+                    ("labels that are their vector's", name, level, int((label == vector).sum())),
+                    (
+                        "labels met at their vector's place",
+                        name,
+                        level,
+                        int((label == first_met(own[level])[vector]).sum()),
+                    ),
+                    (
+                        "placed right by label",
+                        name,
+                        level,
+                        int(placement_scores(label, kin, membership).sum()),
+                    ),
+                ]
             if level in a.unseen and tuple(frame["slug"]) == a.slugs:
-                nearest = cosine_similarity_matrix(a.unseen[level], level_targets(a, level)[0]).argmax(axis=1)
-                rows.append(("vectors that are nearest by cosine", name, level, int((nearest == vector).sum())))
-        rows += [("placed right at both levels", name, None, int(both.sum())), ("unseen classes", name, None, len(frame))]
+                nearest = cosine_similarity_matrix(
+                    a.unseen[level], level_targets(a, level)[0]
+                ).argmax(axis=1)
+                rows.append(
+                    (
+                        "vectors that are nearest by cosine",
+                        name,
+                        level,
+                        int((nearest == vector).sum()),
+                    )
+                )
+        rows += [
+            ("placed right at both levels", name, None, int(both.sum())),
+            ("unseen classes", name, None, len(frame)),
+        ]
     return rows
 
 # %% ../nbs/50_audit.ipynb #e9502164
@@ -529,46 +1009,94 @@ def fit_once(points: np.ndarray, k: int, seed: int) -> np.ndarray:  # (n,) label
     return KMeans(k, n_init=1, random_state=seed).fit(points).labels_
 
 
-def sweep_findings(points: np.ndarray, labels: np.ndarray, ks: Sequence[int], paper_k: int, level: int, seeds: int = 5) -> list[tuple]:
+def sweep_findings(
+    points: np.ndarray,
+    labels: np.ndarray,
+    ks: Sequence[int],
+    paper_k: int,
+    level: int,
+    seeds: int = 5,
+) -> list[tuple]:
     "Which k the silhouette chooses on the authors' points, sweep by sweep, and how stable clusters at the paper's k are."
-    apart = np.sqrt(np.maximum(((points**2).sum(1)[:, None] + (points**2).sum(1)[None] - 2 * points @ points.T) * ~np.eye(len(points), dtype=bool), 0))
-    score = lambda found: silhouette_score(apart, found, metric="precomputed")
+    apart = np.sqrt(
+        np.maximum(
+            ((points**2).sum(1)[:, None] + (points**2).sum(1)[None] - 2 * points @ points.T)
+            * ~np.eye(len(points), dtype=bool),
+            0,
+        )
+    )
+
+    def score(found):
+        return silhouette_score(apart, found, metric="precomputed")
+
     sweeps = [[score(fit_once(points, k, seed)) for k in ks] for seed in range(seeds)]
     chosen = [ks[int(np.argmax(s))] for s in sweeps]
     again = [adjusted_rand_score(labels, fit_once(points, paper_k, seed)) for seed in range(seeds)]
-    return [("sweeps", "", level, seeds), ("sweeps that choose the paper's k", "", level, chosen.count(paper_k) / seeds), ("most often chosen k", "", level, max(sorted(set(chosen)), key=chosen.count)),
-            ("silhouette of their fit", "", level, score(labels)), ("highest silhouette of the sweeps", "", level, float(np.max(sweeps))), ("lowest silhouette of the sweeps", "", level, float(np.min(sweeps))),
-            ("agreement of refits with theirs (ARI)", "", level, float(np.mean(again)))]
+    return [
+        ("sweeps", "", level, seeds),
+        ("sweeps that choose the paper's k", "", level, chosen.count(paper_k) / seeds),
+        ("most often chosen k", "", level, max(sorted(set(chosen)), key=chosen.count)),
+        ("silhouette of their fit", "", level, score(labels)),
+        ("highest silhouette of the sweeps", "", level, float(np.max(sweeps))),
+        ("lowest silhouette of the sweeps", "", level, float(np.min(sweeps))),
+        ("agreement of refits with theirs (ARI)", "", level, float(np.mean(again))),
+    ]
 
 
 def turned(points: np.ndarray) -> np.ndarray:
     "Points in the space they span: the same distances in fewer columns."
     centred = points - points.mean(axis=0, dtype=np.float64)
     left, scale, _ = np.linalg.svd(centred, full_matrices=False)
-    return (left * scale)[:, :max(len(points) - 1, 1)]
+    return (left * scale)[:, : max(len(points) - 1, 1)]
 
 
 def cluster_findings(a: Authors, taxonomy: Taxonomy) -> list[tuple]:  # finding, of, level, value
     "The authors' clusters: choice of k, stability, taxonomy, and the published groups."
     rows: list[tuple] = []
-    if a.means is None or not {88, 8} <= a.fits.keys(): return rows
-    rows += sweep_findings(turned(a.means), a.fits[88].labels, sorted({*range(50, 201, 10), 88}), 88, 1)
+    if a.means is None or not {88, 8} <= a.fits.keys():
+        return rows
+    rows += sweep_findings(
+        turned(a.means), a.fits[88].labels, sorted({*range(50, 201, 10), 88}), 88, 1
+    )
     rows += sweep_findings(turned(a.fits[88].centres), a.fits[8].labels, range(7, 21), 8, 2)
     heights, rng = taxonomy.lca_matrix(a.wnids), np.random.default_rng(0)
     for level in (1, 2):
         found = kinship(level_targets(a, level)[1], heights, rng)
-        rows += [(f, "", level, v) for f, v in zip(("height within clusters", "height by lot", "p by lot", "classes"), (*found, len(a.wnids)), strict=True)]
+        rows += [
+            (f, "", level, v)
+            for f, v in zip(
+                ("height within clusters", "height by lot", "p by lot", "classes"),
+                (*found, len(a.wnids)),
+                strict=True,
+            )
+        ]
     if a.groups:
         parents = [p for members in a.groups.values() for p in members]
-        rows += [("parents in several groups", "", None, sum(parents.count(p) > 1 for p in set(parents))), ("parents in no group", "", None, len(set(range(88)) - set(parents)))]
+        rows += [
+            (
+                "parents in several groups",
+                "",
+                None,
+                sum(parents.count(p) > 1 for p in set(parents)),
+            ),
+            ("parents in no group", "", None, len(set(range(88)) - set(parents))),
+        ]
     return rows
 
 # %% ../nbs/50_audit.ipynb #d556e2d3
-def released_findings(a: Authors | None) -> pd.DataFrame:  # finding, of, level, value; empty without files
+def released_findings(
+    a: Authors | None,
+) -> pd.DataFrame:  # finding, of, level, value; empty without files
     "Everything that is computed from the published files."
-    if a is None: return pd.DataFrame()
+    if a is None:
+        return pd.DataFrame()
     tree = all_animals()
-    rows = [*target_findings(a), *unseen_findings(a), *frame_findings(a, tree), *cluster_findings(a, tree)]
+    rows = [
+        *target_findings(a),
+        *unseen_findings(a),
+        *frame_findings(a, tree),
+        *cluster_findings(a, tree),
+    ]
     table = pd.DataFrame(rows, columns=["finding", "of", "level", "value"])
     return table.assign(level=table["level"].astype("Int64"), value=table["value"].astype(float))
 
@@ -578,84 +1106,163 @@ NO_FILES = "The authors' files are not at hand: chip fetch authors."
 
 def judge_released_table2(e: Evidence, level: int) -> Finding:
     "Whether Table 2's accuracy is one minus the loss of Algorithm 2, by the published embeddings and their nearest targets."
-    written, single = e.shows("accuracy as written", level), e.shows("accuracy number by number", level)
-    if written != written: return cannot(NO_FILES)
+    written, single = (
+        e.shows("accuracy as written", level),
+        e.shows("accuracy number by number", level),
+    )
+    if written != written:
+        return cannot(NO_FILES)
     paper = e.says("unseen_accuracy", level)
-    found = (f"With margin 0.1 and the nearest target, the published embeddings score {written:.4f} by the loss as written and {single:.4f} with a distance for each number ({e.shows('accuracy number by number, margin 0.07', level):.4f} with margin 0.07); Table 2 says {paper:.4f}. "
-             f"All of them are nearest to {some(e.shows('nearest targets in use', level), 'target')}.")
-    return Finding(REPRODUCED if abs(written - paper) <= 0.005 else NOT if abs(single - paper) <= 0.005 else PARTLY, found, written, n=20)
+    found = (
+        f"With margin 0.1 and the nearest target, the published embeddings score {written:.4f} by the loss as written and {single:.4f} with a distance for each number ({e.shows('accuracy number by number, margin 0.07', level):.4f} with margin 0.07); Table 2 says {paper:.4f}. "
+        f"All of them are nearest to {some(e.shows('nearest targets in use', level), 'target')}."
+    )
+    return Finding(
+        REPRODUCED
+        if abs(written - paper) <= 0.005
+        else NOT
+        if abs(single - paper) <= 0.005
+        else PARTLY,
+        found,
+        written,
+        n=20,
+    )
 
 
 def judge_released_alike(e: Evidence) -> Finding:
     "Whether the published embeddings tell the unseen classes apart."
     alike = [e.shows("cosine between unseen classes", level) for level in LEVELS]
-    if any(v != v for v in alike): return cannot(NO_FILES)
+    if any(v != v for v in alike):
+        return cannot(NO_FILES)
     used = [e.shows("nearest targets in use", level) for level in LEVELS]
     found = f"The mean cosine between two classes is {', '.join(f'{v:.4f}' for v in alike)} at levels 0, 1, 2; nearest targets in use: {', '.join(f'{u:g}' for u in used)}. They may not be the embeddings behind the paper."
-    return Finding(NOT if min(alike) > 0.99 else PARTLY if max(alike) > 0.99 else REPRODUCED, found, float(np.mean(alike)), n=20)
+    return Finding(
+        NOT if min(alike) > 0.99 else PARTLY if max(alike) > 0.99 else REPRODUCED,
+        found,
+        float(np.mean(alike)),
+        n=20,
+    )
 
 
 def judge_released_levels(e: Evidence) -> Finding:
     "Three separate encoders: whether the published embeddings of two levels are different numbers."
     apart = [e.shows("largest difference from level 0", level) for level in (1, 2)]
-    if any(v != v for v in apart): return cannot(NO_FILES)
-    found = f"Levels 1 and 2 differ from level 0 by at most {apart[0]:.3g} and {apart[1]:.3g} in any number: " + ("one of them holds the same numbers." if 0 in apart else "all three differ.")
-    return Finding(REPRODUCED if min(apart) > 0 else PARTLY if max(apart) > 0 else NOT, found, min(apart), n=20)
+    if any(v != v for v in apart):
+        return cannot(NO_FILES)
+    found = (
+        f"Levels 1 and 2 differ from level 0 by at most {apart[0]:.3g} and {apart[1]:.3g} in any number: "
+        + ("one of them holds the same numbers." if 0 in apart else "all three differ.")
+    )
+    return Finding(
+        REPRODUCED if min(apart) > 0 else PARTLY if max(apart) > 0 else NOT, found, min(apart), n=20
+    )
 
 # %% ../nbs/50_audit.ipynb #9170cff0
 def judge_released_fourteen(e: Evidence, frame: str) -> Finding:
     "14 of 20, in a published mapping frame, by the vectors stored in it."
     both, n = e.shows("placed right at both levels", of=frame), e.shows("unseen classes", of=frame)
-    if both != both: return cannot(NO_FILES)
+    if both != both:
+        return cannot(NO_FILES)
     low, high = wilson_count(both, int(n))
-    alone = "; ".join(f"{LEVEL_NAMES[level]}s {e.shows('placed right', level, frame):g}, by blind choice {e.shows('placed right by blind choice', level, frame):.2f}, which does as well with p = {e.shows('chance of doing as well', level, frame):.2f}, "
-                      f"in {some(e.shows('clusters in use', level, frame), 'cluster')}" for level in (1, 2))
-    return Finding(near(e.says("placed_both"), SeedMean(both, NAN, NAN, 1), 1), f"Both right by nearest kin: {both:g} of {n:g}; {alone}. The frame may not be the one behind Figure 9.", both, low, high, n)
+    alone = "; ".join(
+        f"{LEVEL_NAMES[level]}s {e.shows('placed right', level, frame):g}, by blind choice {e.shows('placed right by blind choice', level, frame):.2f}, which does as well with p = {e.shows('chance of doing as well', level, frame):.2f}, "
+        f"in {some(e.shows('clusters in use', level, frame), 'cluster')}"
+        for level in (1, 2)
+    )
+    return Finding(
+        near(e.says("placed_both"), SeedMean(both, NAN, NAN, 1), 1),
+        f"Both right by nearest kin: {both:g} of {n:g}; {alone}. The frame may not be the one behind Figure 9.",
+        both,
+        low,
+        high,
+        n,
+    )
 
 
 def judge_released_nearest(e: Evidence) -> Finding:
     "'The class with the minimum cosine distance is assigned': whether the mapping frame agrees with the published embeddings."
     agree = [e.shows("vectors that are nearest by cosine", level, "mapping") for level in (1, 2)]
-    if any(v != v for v in agree): return cannot(NO_FILES)
+    if any(v != v for v in agree):
+        return cannot(NO_FILES)
     n = e.shows("unseen classes", of="mapping")
     found = f"Of {n:g} classes, the cluster in the mapping frame is the nearest by cosine for {agree[0]:g} parents and {agree[1]:g} super-parents, by the published embeddings, which may belong to another state of the encoders."
-    return Finding(REPRODUCED if min(agree) == n else PARTLY if min(agree) > n / 2 else NOT, found, float(np.mean(agree)), n=n)
+    return Finding(
+        REPRODUCED if min(agree) == n else PARTLY if min(agree) > n / 2 else NOT,
+        found,
+        float(np.mean(agree)),
+        n=n,
+    )
 
 
 def judge_released_labels(e: Evidence) -> Finding:
     "'A mapping dataframe … maps each class to its cluster and cluster centroid embedding': whether labels and vectors in the published frames belong together."
-    agree = [e.shows("labels that are their vector's", level, frame) for frame in ("mapping", "dataframe") for level in (1, 2)]
-    if any(v != v for v in agree): return cannot(NO_FILES + " (the frames as published)")
-    met, n = [e.shows("labels met at their vector's place", level, frame) for frame in ("mapping", "dataframe") for level in (1, 2)], e.shows("unseen classes", of="mapping")
-    found = (f"In two frames with two levels, a label is the number of its vector's cluster for {', '.join(f'{v:g}' for v in agree)} of {n:g} classes, and for {', '.join(f'{v:g}' for v in met)} the number of the cluster that a walk through the classes meets in that place. "
-             f"In the published groups {e.shows('parents in several groups'):g} parents stand in several super-parents and {e.shows('parents in no group'):g} in none.")
-    return Finding(REPRODUCED if min(agree) == n else PARTLY if max(agree) > n / 2 else NOT, found, float(np.mean(agree)), n=4 * n)
+    agree = [
+        e.shows("labels that are their vector's", level, frame)
+        for frame in ("mapping", "dataframe")
+        for level in (1, 2)
+    ]
+    if any(v != v for v in agree):
+        return cannot(NO_FILES + " (the frames as published)")
+    met, n = (
+        [
+            e.shows("labels met at their vector's place", level, frame)
+            for frame in ("mapping", "dataframe")
+            for level in (1, 2)
+        ],
+        e.shows("unseen classes", of="mapping"),
+    )
+    found = (
+        f"In two frames with two levels, a label is the number of its vector's cluster for {', '.join(f'{v:g}' for v in agree)} of {n:g} classes, and for {', '.join(f'{v:g}' for v in met)} the number of the cluster that a walk through the classes meets in that place. "
+        f"In the published groups {e.shows('parents in several groups'):g} parents stand in several super-parents and {e.shows('parents in no group'):g} in none."
+    )
+    return Finding(
+        REPRODUCED if min(agree) == n else PARTLY if max(agree) > n / 2 else NOT,
+        found,
+        float(np.mean(agree)),
+        n=4 * n,
+    )
 
 
 def judge_released_shapes(e: Evidence) -> Finding:
     "366 class means, 88 parents, 8 super-parents."
     sizes = [e.shows("targets", level) for level in LEVELS]
-    if any(v != v for v in sizes): return cannot(NO_FILES)
+    if any(v != v for v in sizes):
+        return cannot(NO_FILES)
     paper = [e.says("n_seen"), e.says("k", 1), e.says("k", 2)]
-    return Finding(REPRODUCED if sizes == paper else NOT, f"The published arrays hold {', '.join(f'{s:g}' for s in sizes)} targets at levels 0, 1, 2; class means have a length of {e.shows('length of a target', 0):.2f}, as means of embeddings of unit length have.", sizes[0], n=3)
+    return Finding(
+        REPRODUCED if sizes == paper else NOT,
+        f"The published arrays hold {', '.join(f'{s:g}' for s in sizes)} targets at levels 0, 1, 2; class means have a length of {e.shows('length of a target', 0):.2f}, as means of embeddings of unit length have.",
+        sizes[0],
+        n=3,
+    )
 
 
 def judge_released_space(e: Evidence) -> Finding:
     "One encoder for targets and images: whether both live at the same scale."
-    ratio = [e.shows("length of an unseen class", level) / e.shows("length of a target", level) for level in LEVELS]
-    if any(v != v for v in ratio): return cannot(NO_FILES)
+    ratio = [
+        e.shows("length of an unseen class", level) / e.shows("length of a target", level)
+        for level in LEVELS
+    ]
+    if any(v != v for v in ratio):
+        return cannot(NO_FILES)
     found = f"An embedding of an unseen class is {', '.join(f'{r:.1f}' for r in ratio)} times as long as a target of its level: the targets are means of normalised embeddings, the images are not normalised. The cosine does not see that; a distance for each number does."
-    return Finding(REPRODUCED if all(0.8 <= r <= 1.25 for r in ratio) else NOT, found, float(np.mean(ratio)), n=3)
+    return Finding(
+        REPRODUCED if all(0.8 <= r <= 1.25 for r in ratio) else NOT,
+        found,
+        float(np.mean(ratio)),
+        n=3,
+    )
 
 # %% ../nbs/50_audit.ipynb #b794fe76
 @dataclass(frozen=True)
 class Claim:
     "A factual statement of the paper, and its judge."
+
     id: str
-    part: str    # of the paper
-    where: str   # section, table or figure
-    says: str    # in our words, or a few of the paper's
-    test: str    # how it is tested
+    part: str  # of the paper
+    where: str  # section, table or figure
+    says: str  # in our words, or a few of the paper's
+    test: str  # how it is tested
     source: str  # run, paper, files or study
     judge: Callable[[Evidence], Finding]
     needs: str = ""  # what a test in the paper's own setting takes
@@ -668,97 +1275,586 @@ IMAGENET = "the paper's setting: chip run paper --images DIR with ILSVRC-12's tr
 PAPER_PRINTS = {(r.quantity, r.level): r.printed for r in PAPER}
 
 
-def per_level(make: Callable[[int], Claim], levels: Sequence[int] = LEVELS) -> list[Claim]: return [make(level) for level in levels]
+def per_level(make: Callable[[int], Claim], levels: Sequence[int] = LEVELS) -> list[Claim]:
+    return [make(level) for level in levels]
 
 # %% ../nbs/50_audit.ipynb #954b1439
 DATA_CLAIMS = [
-    Claim("D1", "Data", "§3", "The images of all animal classes of ImageNet were used.", "ImageNet's classes below WordNet's animal, against the published label array", "paper", judge_all_animals),
-    Claim("D2", "Data", "§3", "Each class has 1,300 images.", "training pictures of each class of this run", "run", judge_per_class, IMAGENET),
-    Claim("D3", "Data", "§3", "The 20 unseen classes are not present in ImageNet.", "their WordNet nodes against those of ImageNet's classes", "paper", judge_unseen_classes),
+    Claim(
+        "D1",
+        "Data",
+        "§3",
+        "The images of all animal classes of ImageNet were used.",
+        "ImageNet's classes below WordNet's animal, against the published label array",
+        "paper",
+        judge_all_animals,
+    ),
+    Claim(
+        "D2",
+        "Data",
+        "§3",
+        "Each class has 1,300 images.",
+        "training pictures of each class of this run",
+        "run",
+        judge_per_class,
+        IMAGENET,
+    ),
+    Claim(
+        "D3",
+        "Data",
+        "§3",
+        "The 20 unseen classes are not present in ImageNet.",
+        "their WordNet nodes against those of ImageNet's classes",
+        "paper",
+        judge_unseen_classes,
+    ),
 ]
 PHASE1_CLAIMS = [
-    Claim("H1", "Phase 1", "§5, Figure 5", "Silhouette analysis over 50 to 200 gives 88 parents.", "the sweep of this run", "run", partial(judge_k, level=1), IMAGENET),
-    Claim("H2", "Phase 1", "§5, Figure 6", "Silhouette and elbow over 7 to 20 give 8 super-parents.", "the sweep of this run", "run", partial(judge_k, level=2), IMAGENET),
-    Claim("H3", "Phase 1", "§5, Figure 5", "Silhouette analysis gives 88 parents on the authors' own class means.", "sweeps with other seeds on the published means", "files", partial(judge_released_k, level=1), "", "papermill nbs/62_choice_of_k.ipynb out.ipynb -p points authors -p keep_tables true"),
-    Claim("H4", "Phase 1", "§5, Figure 6", "Silhouette analysis gives 8 super-parents on the authors' own 88 centres.", "sweeps with other seeds on the published centres", "files", partial(judge_released_k, level=2), "", "papermill nbs/62_choice_of_k.ipynb out.ipynb -p points authors -p keep_tables true"),
-    Claim("H5", "Phase 1", "§4.1", "Clustering learns the class hierarchy: clusters hold kin.", "LCA heights within this run's clusters, against clusters filled by lot", "run", partial(judge_kinds, source="run"), IMAGENET),
-    Claim("H6", "Phase 1", "§4.1", "The authors' own clusters hold kin.", "LCA heights within the published clusters, against clusters filled by lot", "files", partial(judge_kinds, source="released")),
-    Claim("H7", "Phase 1", "§5", "The three poolings have comparable silhouettes.", "a study of the three", "study", judge_poolings, "notebook 61_poolings with several pictures a class"),
-    Claim("H8", "Phase 1", "§5", "Class means are computationally the most feasible.", "time of each in a study", "study", judge_cheapest, "notebook 61_poolings with several pictures a class"),
-    Claim("H9", "Phase 1", "§4.1", "There are 366 class means, 88 parents and 8 super-parents.", "shapes of the published arrays", "files", judge_released_shapes),
+    Claim(
+        "H1",
+        "Phase 1",
+        "§5, Figure 5",
+        "Silhouette analysis over 50 to 200 gives 88 parents.",
+        "the sweep of this run",
+        "run",
+        partial(judge_k, level=1),
+        IMAGENET,
+    ),
+    Claim(
+        "H2",
+        "Phase 1",
+        "§5, Figure 6",
+        "Silhouette and elbow over 7 to 20 give 8 super-parents.",
+        "the sweep of this run",
+        "run",
+        partial(judge_k, level=2),
+        IMAGENET,
+    ),
+    Claim(
+        "H3",
+        "Phase 1",
+        "§5, Figure 5",
+        "Silhouette analysis gives 88 parents on the authors' own class means.",
+        "sweeps with other seeds on the published means",
+        "files",
+        partial(judge_released_k, level=1),
+        "",
+        "papermill nbs/62_choice_of_k.ipynb out.ipynb -p points authors -p keep_tables true",
+    ),
+    Claim(
+        "H4",
+        "Phase 1",
+        "§5, Figure 6",
+        "Silhouette analysis gives 8 super-parents on the authors' own 88 centres.",
+        "sweeps with other seeds on the published centres",
+        "files",
+        partial(judge_released_k, level=2),
+        "",
+        "papermill nbs/62_choice_of_k.ipynb out.ipynb -p points authors -p keep_tables true",
+    ),
+    Claim(
+        "H5",
+        "Phase 1",
+        "§4.1",
+        "Clustering learns the class hierarchy: clusters hold kin.",
+        "LCA heights within this run's clusters, against clusters filled by lot",
+        "run",
+        partial(judge_kinds, source="run"),
+        IMAGENET,
+    ),
+    Claim(
+        "H6",
+        "Phase 1",
+        "§4.1",
+        "The authors' own clusters hold kin.",
+        "LCA heights within the published clusters, against clusters filled by lot",
+        "files",
+        partial(judge_kinds, source="released"),
+    ),
+    Claim(
+        "H7",
+        "Phase 1",
+        "§5",
+        "The three poolings have comparable silhouettes.",
+        "a study of the three",
+        "study",
+        judge_poolings,
+        "notebook 61_poolings with several pictures a class",
+    ),
+    Claim(
+        "H8",
+        "Phase 1",
+        "§5",
+        "Class means are computationally the most feasible.",
+        "time of each in a study",
+        "study",
+        judge_cheapest,
+        "notebook 61_poolings with several pictures a class",
+    ),
+    Claim(
+        "H9",
+        "Phase 1",
+        "§4.1",
+        "There are 366 class means, 88 parents and 8 super-parents.",
+        "shapes of the published arrays",
+        "files",
+        judge_released_shapes,
+    ),
 ]
 
 # %% ../nbs/50_audit.ipynb #b11e3946
 PHASE2_CLAIMS = [
-    *per_level(lambda l: Claim(f"S1.{l}", "Phase 2", f"Table 1, level {l}", f"The average loss on seen classes is {PAPER_PRINTS['seen_loss', l]}.", "test pictures of this run", "run", partial(judge_seen, quantity="seen_loss", level=l, column="contrastive_loss", tolerance=0.005), IMAGENET)),
-    *per_level(lambda l: Claim(f"S2.{l}", "Phase 2", f"Table 1, level {l}", f"The average cosine similarity on seen classes is {PAPER_PRINTS['seen_cosine', l]}.", "test pictures of this run", "run", partial(judge_seen, quantity="seen_cosine", level=l, column="cosine", tolerance=0.02), IMAGENET)),
-    *per_level(lambda l: Claim(f"S3.{l}", "Phase 2", f"Table 1, level {l}", f"Loss {PAPER_PRINTS['seen_loss', l]} and cosine {PAPER_PRINTS['seen_cosine', l]} are means over the same images.", "the bound of accuracy by mean cosine", "paper", partial(judge_columns, table=1, level=l))),
-    *per_level(lambda l: Claim(f"S4.{l}", "Phase 2", f"§5 and Figure 7, level {l}", f"Accuracy is {PAPER_PRINTS['seen_accuracy_text', l]} on seen classes.", "test pictures of this run", "run", partial(judge_seen, quantity="seen_accuracy_text", level=l, column="contrastive_accuracy", tolerance=0.01), IMAGENET)),
-    *per_level(lambda l: Claim(f"S5.{l}", "Phase 2", f"§5 and Table 1, level {l}", f"Cosine similarity is {PAPER_PRINTS['seen_cosine_text', l]}, says the text on Table 1.", "the text beside the table", "paper", partial(judge_text_cosine, level=l))),
-    Claim("S6", "Phase 2", "§5 and Table 1", "Accuracy, one minus the loss, is around 94 % at each level.", "the text beside the table", "paper", judge_text_accuracy),
-    Claim("S7", "Phase 2", "§5", "One-shot training performs much better than few-shot and whole-data training.", "a study of the number of shots", "study", judge_shots, "several pictures a class and 5 seeds", "papermill nbs/68_shots.ipynb out.ipynb -p scope all -p n_seeds 5 -p keep True"),
-    Claim("S8", "Phase 2", "§5", "Cosine drops at level 2, because it classifies more general features.", "the drop after training and without any", "run", judge_drop, IMAGENET),
-    Claim("S9", "Phase 2", "§4.2, Figure 7", "Training brings images nearer to their targets.", "curves of this run, best epoch against none", "run", partial(judge_pull, table="curves"), IMAGENET),
+    *per_level(
+        lambda l: Claim(
+            f"S1.{l}",
+            "Phase 2",
+            f"Table 1, level {l}",
+            f"The average loss on seen classes is {PAPER_PRINTS['seen_loss', l]}.",
+            "test pictures of this run",
+            "run",
+            partial(
+                judge_seen,
+                quantity="seen_loss",
+                level=l,
+                column="contrastive_loss",
+                tolerance=0.005,
+            ),
+            IMAGENET,
+        )
+    ),
+    *per_level(
+        lambda l: Claim(
+            f"S2.{l}",
+            "Phase 2",
+            f"Table 1, level {l}",
+            f"The average cosine similarity on seen classes is {PAPER_PRINTS['seen_cosine', l]}.",
+            "test pictures of this run",
+            "run",
+            partial(judge_seen, quantity="seen_cosine", level=l, column="cosine", tolerance=0.02),
+            IMAGENET,
+        )
+    ),
+    *per_level(
+        lambda l: Claim(
+            f"S3.{l}",
+            "Phase 2",
+            f"Table 1, level {l}",
+            f"Loss {PAPER_PRINTS['seen_loss', l]} and cosine {PAPER_PRINTS['seen_cosine', l]} are means over the same images.",
+            "the bound of accuracy by mean cosine",
+            "paper",
+            partial(judge_columns, table=1, level=l),
+        )
+    ),
+    *per_level(
+        lambda l: Claim(
+            f"S4.{l}",
+            "Phase 2",
+            f"§5 and Figure 7, level {l}",
+            f"Accuracy is {PAPER_PRINTS['seen_accuracy_text', l]} on seen classes.",
+            "test pictures of this run",
+            "run",
+            partial(
+                judge_seen,
+                quantity="seen_accuracy_text",
+                level=l,
+                column="contrastive_accuracy",
+                tolerance=0.01,
+            ),
+            IMAGENET,
+        )
+    ),
+    *per_level(
+        lambda l: Claim(
+            f"S5.{l}",
+            "Phase 2",
+            f"§5 and Table 1, level {l}",
+            f"Cosine similarity is {PAPER_PRINTS['seen_cosine_text', l]}, says the text on Table 1.",
+            "the text beside the table",
+            "paper",
+            partial(judge_text_cosine, level=l),
+        )
+    ),
+    Claim(
+        "S6",
+        "Phase 2",
+        "§5 and Table 1",
+        "Accuracy, one minus the loss, is around 94 % at each level.",
+        "the text beside the table",
+        "paper",
+        judge_text_accuracy,
+    ),
+    Claim(
+        "S7",
+        "Phase 2",
+        "§5",
+        "One-shot training performs much better than few-shot and whole-data training.",
+        "a study of the number of shots",
+        "study",
+        judge_shots,
+        "several pictures a class and 5 seeds",
+        "papermill nbs/68_shots.ipynb out.ipynb -p scope all -p n_seeds 5 -p keep True",
+    ),
+    Claim(
+        "S8",
+        "Phase 2",
+        "§5",
+        "Cosine drops at level 2, because it classifies more general features.",
+        "the drop after training and without any",
+        "run",
+        judge_drop,
+        IMAGENET,
+    ),
+    Claim(
+        "S9",
+        "Phase 2",
+        "§4.2, Figure 7",
+        "Training brings images nearer to their targets.",
+        "curves of this run, best epoch against none",
+        "run",
+        partial(judge_pull, table="curves"),
+        IMAGENET,
+    ),
 ]
 
 # %% ../nbs/50_audit.ipynb #d75f5b3b
 MEASURE_CLAIMS = [
-    Claim("M1", "The measure", "§1", "Contrastive learning learns features that differentiate one class from another.", "mean cosine between pictures, after training and without any", "run", judge_apart, IMAGENET),
-    Claim("M2", "The measure", "Abstract", "The trained encoders are a classifier for seen classes.", "top-1 after training, without any, by chance", "run", judge_classifier, IMAGENET),
-    Claim("M3", "The measure", "§5", "Contrastive accuracy evaluates the encoders: better ones score higher.", "made models from collapsed to perfect on this run's pictures", "run", judge_measure, "any run with test pictures"),
-    Claim("M4", "The measure", "§5", "Around 94 % is impressive: out of reach for one answer to all pictures.", "the best constant answer on this run's pictures and targets", "run", partial(judge_constant, source="run"), IMAGENET),
-    Claim("M5", "The measure", "§5", "Around 94 % is out of reach for one answer to all, on the authors' own targets.", "the best constant answer on the published targets, margin 0.1", "files", partial(judge_constant, source="released")),
-    Claim("M6", "The measure", "§6", "Common metrics of image classification do not work in this domain.", "top-1 of the frozen encoder against chance", "run", judge_other_measures, IMAGENET),
-    Claim("M7", "The measure", "§5 Phase 3", "Accuracy by thresholds and precision-recall were highly skewed.", "none: neither thresholds nor values are given", "paper", lambda e: cannot("The paper gives neither the thresholds nor the values."), "the thresholds and the counts behind them, from the authors"),
+    Claim(
+        "M1",
+        "The measure",
+        "§1",
+        "Contrastive learning learns features that differentiate one class from another.",
+        "mean cosine between pictures, after training and without any",
+        "run",
+        judge_apart,
+        IMAGENET,
+    ),
+    Claim(
+        "M2",
+        "The measure",
+        "Abstract",
+        "The trained encoders are a classifier for seen classes.",
+        "top-1 after training, without any, by chance",
+        "run",
+        judge_classifier,
+        IMAGENET,
+    ),
+    Claim(
+        "M3",
+        "The measure",
+        "§5",
+        "Contrastive accuracy evaluates the encoders: better ones score higher.",
+        "made models from collapsed to perfect on this run's pictures",
+        "run",
+        judge_measure,
+        "any run with test pictures",
+    ),
+    Claim(
+        "M4",
+        "The measure",
+        "§5",
+        "Around 94 % is impressive: out of reach for one answer to all pictures.",
+        "the best constant answer on this run's pictures and targets",
+        "run",
+        partial(judge_constant, source="run"),
+        IMAGENET,
+    ),
+    Claim(
+        "M5",
+        "The measure",
+        "§5",
+        "Around 94 % is out of reach for one answer to all, on the authors' own targets.",
+        "the best constant answer on the published targets, margin 0.1",
+        "files",
+        partial(judge_constant, source="released"),
+    ),
+    Claim(
+        "M6",
+        "The measure",
+        "§6",
+        "Common metrics of image classification do not work in this domain.",
+        "top-1 of the frozen encoder against chance",
+        "run",
+        judge_other_measures,
+        IMAGENET,
+    ),
+    Claim(
+        "M7",
+        "The measure",
+        "§5 Phase 3",
+        "Accuracy by thresholds and precision-recall were highly skewed.",
+        "none: neither thresholds nor values are given",
+        "paper",
+        lambda e: cannot("The paper gives neither the thresholds nor the values."),
+        "the thresholds and the counts behind them, from the authors",
+    ),
 ]
 
 # %% ../nbs/50_audit.ipynb #001fef9b
 PHASE3_CLAIMS = [
-    *per_level(lambda l: Claim(f"U1.{l}", "Phase 3", f"Table 2, level {l}", f"The average accuracy on unseen classes is {PAPER_PRINTS['unseen_accuracy', l]}.", "unseen pictures of this run, after fine-tuning on them", "run", partial(judge_unseen, quantity="unseen_accuracy", level=l, column="contrastive_accuracy", tolerance=0.01), IMAGENET)),
-    *per_level(lambda l: Claim(f"U2.{l}", "Phase 3", f"Table 2, level {l}", f"The average cosine similarity on unseen classes is {PAPER_PRINTS['unseen_cosine', l]}.", "unseen pictures of this run, after fine-tuning on them", "run", partial(judge_unseen, quantity="unseen_cosine", level=l, column="cosine", tolerance=0.02), IMAGENET)),
-    *per_level(lambda l: Claim(f"U3.{l}", "Phase 3", f"Table 2, level {l}", f"Accuracy {PAPER_PRINTS['unseen_accuracy', l]} and cosine {PAPER_PRINTS['unseen_cosine', l]} are means over the same images.", "the bound of accuracy by mean cosine", "paper", partial(judge_columns, table=2, level=l))),
-    *per_level(lambda l: Claim(f"U4.{l}", "Phase 3", f"Table 2, level {l}", f"Accuracy {PAPER_PRINTS['unseen_accuracy', l]} is one minus the loss of Algorithm 2.", "published embeddings and their nearest targets, by the loss as written and number by number", "files", partial(judge_released_table2, level=l))),
-    Claim("U5", "Phase 3", "§5 and Table 2", "Cosine drops significantly for levels 1 and 2 compared to level 0.", "the text beside the table", "paper", judge_text_levels),
-    Claim("U6", "Phase 3", "§5, Tables 1 and 2", "Cosine drops for unseen as compared to seen classes.", "the two tables side by side", "paper", judge_text_unseen),
-    Claim("U7", "Phase 3", "§5", "Cosine drops for unseen as compared to seen classes, in a run.", "seen test pictures against unseen ones after fine-tuning", "run", judge_drop_unseen, IMAGENET),
-    Claim("U8", "Phase 3", "§5", "The reason of the drop is that the encoders were not pretrained on unseen classes.", "none here: it takes an encoder pretrained on them as well", "paper", lambda e: cannot("It takes the same encoder pretrained with and without the unseen classes."), "the same encoder pretrained with and without these classes"),
-    Claim("U9", "Phase 3", "§4.3, Figure 8", "Fine-tuning brings unseen images nearer to the targets they were given.", "curves of this run, best epoch against none", "run", partial(judge_pull, table="unseen_curves"), IMAGENET),
+    *per_level(
+        lambda l: Claim(
+            f"U1.{l}",
+            "Phase 3",
+            f"Table 2, level {l}",
+            f"The average accuracy on unseen classes is {PAPER_PRINTS['unseen_accuracy', l]}.",
+            "unseen pictures of this run, after fine-tuning on them",
+            "run",
+            partial(
+                judge_unseen,
+                quantity="unseen_accuracy",
+                level=l,
+                column="contrastive_accuracy",
+                tolerance=0.01,
+            ),
+            IMAGENET,
+        )
+    ),
+    *per_level(
+        lambda l: Claim(
+            f"U2.{l}",
+            "Phase 3",
+            f"Table 2, level {l}",
+            f"The average cosine similarity on unseen classes is {PAPER_PRINTS['unseen_cosine', l]}.",
+            "unseen pictures of this run, after fine-tuning on them",
+            "run",
+            partial(
+                judge_unseen, quantity="unseen_cosine", level=l, column="cosine", tolerance=0.02
+            ),
+            IMAGENET,
+        )
+    ),
+    *per_level(
+        lambda l: Claim(
+            f"U3.{l}",
+            "Phase 3",
+            f"Table 2, level {l}",
+            f"Accuracy {PAPER_PRINTS['unseen_accuracy', l]} and cosine {PAPER_PRINTS['unseen_cosine', l]} are means over the same images.",
+            "the bound of accuracy by mean cosine",
+            "paper",
+            partial(judge_columns, table=2, level=l),
+        )
+    ),
+    *per_level(
+        lambda l: Claim(
+            f"U4.{l}",
+            "Phase 3",
+            f"Table 2, level {l}",
+            f"Accuracy {PAPER_PRINTS['unseen_accuracy', l]} is one minus the loss of Algorithm 2.",
+            "published embeddings and their nearest targets, by the loss as written and number by number",
+            "files",
+            partial(judge_released_table2, level=l),
+        )
+    ),
+    Claim(
+        "U5",
+        "Phase 3",
+        "§5 and Table 2",
+        "Cosine drops significantly for levels 1 and 2 compared to level 0.",
+        "the text beside the table",
+        "paper",
+        judge_text_levels,
+    ),
+    Claim(
+        "U6",
+        "Phase 3",
+        "§5, Tables 1 and 2",
+        "Cosine drops for unseen as compared to seen classes.",
+        "the two tables side by side",
+        "paper",
+        judge_text_unseen,
+    ),
+    Claim(
+        "U7",
+        "Phase 3",
+        "§5",
+        "Cosine drops for unseen as compared to seen classes, in a run.",
+        "seen test pictures against unseen ones after fine-tuning",
+        "run",
+        judge_drop_unseen,
+        IMAGENET,
+    ),
+    Claim(
+        "U8",
+        "Phase 3",
+        "§5",
+        "The reason of the drop is that the encoders were not pretrained on unseen classes.",
+        "none here: it takes an encoder pretrained on them as well",
+        "paper",
+        lambda e: cannot(
+            "It takes the same encoder pretrained with and without the unseen classes."
+        ),
+        "the same encoder pretrained with and without these classes",
+    ),
+    Claim(
+        "U9",
+        "Phase 3",
+        "§4.3, Figure 8",
+        "Fine-tuning brings unseen images nearer to the targets they were given.",
+        "curves of this run, best epoch against none",
+        "run",
+        partial(judge_pull, table="unseen_curves"),
+        IMAGENET,
+    ),
 ]
 
 # %% ../nbs/50_audit.ipynb #d18fc6ea
 PLACEMENT_CLAIMS = [
-    Claim("P1", "Placement", "§5, Figure 9", "14 of 20 unseen classes have the correct parent and super-parent.", "nearest kin, by class means, before fine-tuning", "run", judge_fourteen, IMAGENET),
-    Claim("P2", "Placement", "§5, Figure 9", "14 of 20 are correct at both levels in the published mapping frame.", "nearest kin, by the stored target vectors", "files", partial(judge_released_fourteen, frame="mapping")),
-    Claim("P3", "Placement", "§5, Figure 9", "14 of 20 are correct at both levels in the other published frame.", "nearest kin, by the stored target vectors", "files", partial(judge_released_fourteen, frame="dataframe")),
-    Claim("P4", "Placement", "Abstract", "Unseen objects are put into a generic category satisfactorily.", "placements against a blind choice", "run", judge_chance, IMAGENET),
-    Claim("P5", "Placement", "Abstract, §4.2", "Training places unseen classes better than none does (implied).", "placements after training against none, parents and super-parents", "run", lambda e: judge_better(e, "paper", untrained(e.tables.placements), (1, 2)), IMAGENET + ", 5 seeds"),
-    Claim("P6", "Placement", "§6", "Separate functions are better than the base level for inferring parents.", "separate encoders against the best class's parent; the frozen encoder likewise", "run", lambda e: judge_better(e, "paper", "paper_base", (1,), ("frozen", "frozen_base")), IMAGENET + ", 5 seeds"),
-    Claim("P7", "Placement", "§6", "Separate functions are better than the base level for inferring super-parents.", "separate encoders against the best class's super-parent; the frozen encoder likewise", "run", lambda e: judge_better(e, "paper", "paper_base", (2,), ("frozen", "frozen_base")), IMAGENET + ", 5 seeds"),
+    Claim(
+        "P1",
+        "Placement",
+        "§5, Figure 9",
+        "14 of 20 unseen classes have the correct parent and super-parent.",
+        "nearest kin, by class means, before fine-tuning",
+        "run",
+        judge_fourteen,
+        IMAGENET,
+    ),
+    Claim(
+        "P2",
+        "Placement",
+        "§5, Figure 9",
+        "14 of 20 are correct at both levels in the published mapping frame.",
+        "nearest kin, by the stored target vectors",
+        "files",
+        partial(judge_released_fourteen, frame="mapping"),
+    ),
+    Claim(
+        "P3",
+        "Placement",
+        "§5, Figure 9",
+        "14 of 20 are correct at both levels in the other published frame.",
+        "nearest kin, by the stored target vectors",
+        "files",
+        partial(judge_released_fourteen, frame="dataframe"),
+    ),
+    Claim(
+        "P4",
+        "Placement",
+        "Abstract",
+        "Unseen objects are put into a generic category satisfactorily.",
+        "placements against a blind choice",
+        "run",
+        judge_chance,
+        IMAGENET,
+    ),
+    Claim(
+        "P5",
+        "Placement",
+        "Abstract, §4.2",
+        "Training places unseen classes better than none does (implied).",
+        "placements after training against none, parents and super-parents",
+        "run",
+        lambda e: judge_better(e, "paper", untrained(e.tables.placements), (1, 2)),
+        IMAGENET + ", 5 seeds",
+    ),
+    Claim(
+        "P6",
+        "Placement",
+        "§6",
+        "Separate functions are better than the base level for inferring parents.",
+        "separate encoders against the best class's parent; the frozen encoder likewise",
+        "run",
+        lambda e: judge_better(e, "paper", "paper_base", (1,), ("frozen", "frozen_base")),
+        IMAGENET + ", 5 seeds",
+    ),
+    Claim(
+        "P7",
+        "Placement",
+        "§6",
+        "Separate functions are better than the base level for inferring super-parents.",
+        "separate encoders against the best class's super-parent; the frozen encoder likewise",
+        "run",
+        lambda e: judge_better(e, "paper", "paper_base", (2,), ("frozen", "frozen_base")),
+        IMAGENET + ", 5 seeds",
+    ),
 ]
 FILE_CLAIMS = [
-    Claim("F1", "Published files", "§4.3, step 1", "The fine-tuned encoders give unseen classes embeddings of their own.", "mean cosine between the published ones", "files", judge_released_alike),
-    Claim("F2", "Published files", "§4.2, step 1", "There are three separate encoders.", "differences between the published embeddings of the levels", "files", judge_released_levels),
-    Claim("F3", "Published files", "§4.3, step 2", "Each unseen class gets the target at the smallest cosine distance.", "the mapping frame against the published embeddings", "files", judge_released_nearest),
-    Claim("F4", "Published files", "§4.1, step 4", "A mapping frame holds each class's cluster and that cluster's centroid.", "labels against vectors in the published frames; the published groups", "files", judge_released_labels),
-    Claim("F5", "Published files", "Algorithms 1 and 2", "Targets and images are embedded alike.", "lengths of the published embeddings", "files", judge_released_space),
+    Claim(
+        "F1",
+        "Published files",
+        "§4.3, step 1",
+        "The fine-tuned encoders give unseen classes embeddings of their own.",
+        "mean cosine between the published ones",
+        "files",
+        judge_released_alike,
+    ),
+    Claim(
+        "F2",
+        "Published files",
+        "§4.2, step 1",
+        "There are three separate encoders.",
+        "differences between the published embeddings of the levels",
+        "files",
+        judge_released_levels,
+    ),
+    Claim(
+        "F3",
+        "Published files",
+        "§4.3, step 2",
+        "Each unseen class gets the target at the smallest cosine distance.",
+        "the mapping frame against the published embeddings",
+        "files",
+        judge_released_nearest,
+    ),
+    Claim(
+        "F4",
+        "Published files",
+        "§4.1, step 4",
+        "A mapping frame holds each class's cluster and that cluster's centroid.",
+        "labels against vectors in the published frames; the published groups",
+        "files",
+        judge_released_labels,
+    ),
+    Claim(
+        "F5",
+        "Published files",
+        "Algorithms 1 and 2",
+        "Targets and images are embedded alike.",
+        "lengths of the published embeddings",
+        "files",
+        judge_released_space,
+    ),
 ]
 
 # %% ../nbs/50_audit.ipynb #71b46b95
-CLAIMS = (*DATA_CLAIMS, *PHASE1_CLAIMS, *PHASE2_CLAIMS, *MEASURE_CLAIMS, *PHASE3_CLAIMS, *PLACEMENT_CLAIMS, *FILE_CLAIMS)
-SOURCES = {"paper": "the paper's own numbers", "files": "the authors' published files", "study": "the studies in reports/studies"}
+CLAIMS = (
+    *DATA_CLAIMS,
+    *PHASE1_CLAIMS,
+    *PHASE2_CLAIMS,
+    *MEASURE_CLAIMS,
+    *PHASE3_CLAIMS,
+    *PLACEMENT_CLAIMS,
+    *FILE_CLAIMS,
+)
+SOURCES = {
+    "paper": "the paper's own numbers",
+    "files": "the authors' published files",
+    "study": "the studies in reports/studies",
+}
 
 
 # what the number of observations, n, counts
 COUNTED = {
-    "classes": "D2 D3 H5 H6 U4.0 U4.1 U4.2 P1 P2 P3 P4 P5 P6 P7 F1 F2 F3", "values of k": "H1 H2", "sweeps": "H3 H4", "poolings": "H7 H8", "levels": "H9 M4 M5 M6 F5", "labels": "F4",
-    "pairs of models": "M3", "seeds": "S1.0 S1.1 S1.2 S2.0 S2.1 S2.2 S4.0 S4.1 S4.2 S7 S8 S9 M1 M2 U1.0 U1.1 U1.2 U2.0 U2.1 U2.2 U7 U9",
+    "classes": "D2 D3 H5 H6 U4.0 U4.1 U4.2 P1 P2 P3 P4 P5 P6 P7 F1 F2 F3",
+    "values of k": "H1 H2",
+    "sweeps": "H3 H4",
+    "poolings": "H7 H8",
+    "levels": "H9 M4 M5 M6 F5",
+    "labels": "F4",
+    "pairs of models": "M3",
+    "seeds": "S1.0 S1.1 S1.2 S2.0 S2.1 S2.2 S4.0 S4.1 S4.2 S7 S8 S9 M1 M2 U1.0 U1.1 U1.2 U2.0 U2.1 U2.2 U7 U9",
 }
 COUNTS = {claim: unit for unit, ids in COUNTED.items() for claim in ids.split()}
 
 
 def source_command(source: str, command: str) -> str:
     "How a claim's verdict is computed again."
-    return {"run": command, "paper": "chip run smoke", "files": f"chip fetch authors && {command}", "study": f"papermill nbs/61_poolings.ipynb study.ipynb && {command}"}[source]
+    return {
+        "run": command,
+        "paper": "chip run smoke",
+        "files": f"chip fetch authors && {command}",
+        "study": f"papermill nbs/61_poolings.ipynb study.ipynb && {command}",
+    }[source]
 
 
 def ledger(
@@ -769,14 +1865,33 @@ def ledger(
     rows = []
     for c in claims:
         f = c.judge(e)
-        rows.append({"id": c.id, "part": c.part, "where": c.where, "claim": c.says, "test": c.test, "verdict": f.verdict, "ours": f.ours, "low": f.low, "high": f.high, "n": f.n, "n_counts": COUNTS.get(c.id, "") if f.n == f.n else "", "found": f.found,
-                     "setting": e.setting if c.source == "run" else SOURCES[c.source], "command": c.command or source_command(c.source, e.command), "needs": "" if f.verdict == REPRODUCED else c.needs})
+        rows.append(
+            {
+                "id": c.id,
+                "part": c.part,
+                "where": c.where,
+                "claim": c.says,
+                "test": c.test,
+                "verdict": f.verdict,
+                "ours": f.ours,
+                "low": f.low,
+                "high": f.high,
+                "n": f.n,
+                "n_counts": COUNTS.get(c.id, "") if f.n == f.n else "",
+                "found": f.found,
+                "setting": e.setting if c.source == "run" else SOURCES[c.source],
+                "command": c.command or source_command(c.source, e.command),
+                "needs": "" if f.verdict == REPRODUCED else c.needs,
+            }
+        )
     return pd.DataFrame(rows)
 
 
 def verdict_counts(claims: pd.DataFrame) -> pd.DataFrame:  # part and a column a verdict
     "How many claims of each part have which verdict."
-    counts = pd.crosstab(claims["part"], claims["verdict"]).reindex(index=list(dict.fromkeys(claims["part"])), columns=list(VERDICTS), fill_value=0)
+    counts = pd.crosstab(claims["part"], claims["verdict"]).reindex(
+        index=list(dict.fromkeys(claims["part"])), columns=list(VERDICTS), fill_value=0
+    )
     return pd.concat([counts, counts.sum().to_frame("all").T]).rename_axis("part").reset_index()
 
 # %% ../nbs/50_audit.ipynb #32ce1dff
@@ -785,44 +1900,85 @@ MOST_PICTURES = 300
 
 def spread_rows(rows: pd.DataFrame, most: int) -> pd.DataFrame:
     "At most so many rows, evenly spread."
-    return rows if len(rows) <= most else rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+    return (
+        rows
+        if len(rows) <= most
+        else rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+    )
 
 
 def measured_rows(study: Study) -> tuple[str, pd.DataFrame]:
     "The split whose pictures are measured, and its pictures: test, else validation, else training."
     for split in ("test", "val", "train"):
         rows = study.rows(split)
-        if len(rows) >= 2: return split, spread_rows(rows, MOST_PICTURES)
+        if len(rows) >= 2:
+            return split, spread_rows(rows, MOST_PICTURES)
     return "", study.rows("train").iloc[:0]
 
 
-def run_spectra(study: Study, h: Hierarchy, settings: Settings, split: str, rows: pd.DataFrame) -> pd.DataFrame:
+def run_spectra(
+    study: Study, h: Hierarchy, settings: Settings, split: str, rows: pd.DataFrame
+) -> pd.DataFrame:
     "The spectrum at every level, and an untrained network of the same kind; empty without pictures."
-    if rows.empty: return pd.DataFrame()
+    if rows.empty:
+        return pd.DataFrame()
     classes, parts = study.class_index(rows), []
     encoder = study_encoder(settings)
     frozen = frozen_embeddings(study, rows, encoder, settings)
     few = spread_rows(rows, 60)
-    random = embed(few, study.root, load_encoder(settings.encoder, "random", settings.size, settings.seed), settings.batch_size, settings.device, settings.precision, settings.workers, engine=settings.engine)
+    random = embed(
+        few,
+        study.root,
+        load_encoder(settings.encoder, "random", settings.size, settings.seed),
+        settings.batch_size,
+        settings.device,
+        settings.precision,
+        settings.workers,
+        engine=settings.engine,
+    )
     for level in LEVELS:
         membership = h.membership(level)
-        table = spectrum(frozen, h.targets[level], membership[classes], settings.margin, settings.seed)
-        untrained = seen_measures(random, h.targets[level], membership[study.class_index(few)], settings.margin)
+        table = spectrum(
+            frozen, h.targets[level], membership[classes], settings.margin, settings.seed
+        )
+        untrained = seen_measures(
+            random, h.targets[level], membership[study.class_index(few)], settings.margin
+        )
         kept = {c: untrained[c] for c in table.columns if c in untrained}
-        parts.append(pd.concat([table, pd.DataFrame([{"family": "untrained network", "share": NAN, **kept}])]).assign(level=level, split=split))
-    return pd.concat(parts, ignore_index=True)[["level", "split", *[c for c in parts[0].columns if c not in ("level", "split")]]]
+        parts.append(
+            pd.concat(
+                [table, pd.DataFrame([{"family": "untrained network", "share": NAN, **kept}])]
+            ).assign(level=level, split=split)
+        )
+    return pd.concat(parts, ignore_index=True)[
+        ["level", "split", *[c for c in parts[0].columns if c not in ("level", "split")]]
+    ]
 
 # %% ../nbs/50_audit.ipynb #3d36196e
 def read_studies(folder: Path | None = None) -> dict[str, pd.DataFrame]:
     "The committed tables of the studies by name; those on made-up points are left out."
     folder = folder or project_root() / "reports" / "studies"
-    found = {path.stem: pd.read_csv(path) for path in sorted(folder.rglob("*.csv"))} if folder.is_dir() else {}
-    return {name: t for name, t in found.items() if not any(word in name for word in ("made_up", "synthetic"))}
+    found = (
+        {path.stem: pd.read_csv(path) for path in sorted(folder.rglob("*.csv"))}
+        if folder.is_dir()
+        else {}
+    )
+    return {
+        name: t
+        for name, t in found.items()
+        if not any(word in name for word in ("made_up", "synthetic"))
+    }
 
 
 def setting_of(settings: Settings, study: Study, per_class: tuple[int, int], imagenet: bool) -> str:
     "A run's circumstances in a line."
-    kind = "ImageNet's animals" if imagenet else "the user's own pictures" if settings.images else "drawn animals"
+    kind = (
+        "ImageNet's animals"
+        if imagenet
+        else "the user's own pictures"
+        if settings.images
+        else "drawn animals"
+    )
     low, high = per_class
     pictures = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     return f"{settings.encoder}, {len(study.seen)} classes ({kind}), {pictures} training picture{'' if pictures == '1' else 's'} a class, {some(settings.epochs, 'epoch')}, {some(settings.n_seeds, 'seed')}"
@@ -833,14 +1989,46 @@ def gather(run: Run, settings: Settings, released: pd.DataFrame) -> Evidence:
     study, h = load_study(run), load_hierarchy(run.needs("hierarchy.parquet", "10_hierarchy"))
     counts = study.rows("train")["label"].value_counts()
     per_class, paper_keys = (int(counts.min()), int(counts.max())), set(animals().keys)
-    imagenet = len(paper_keys & set(study.seen)) >= 0.9 * len(paper_keys) and set(study.seen) <= set(animals(paper_only=False).keys)
+    imagenet = len(paper_keys & set(study.seen)) >= 0.9 * len(paper_keys) and set(
+        study.seen
+    ) <= set(animals(paper_only=False).keys)
     split, rows = measured_rows(study)
-    return Evidence({(r.quantity, r.level): r.value for r in PAPER}, load_tables(run, settings), settings, setting_of(settings, study, per_class, imagenet), command_of(settings, run.name),
-                    len(study.seen), len(study.unseen), imagenet, per_class, run_spectra(study, h, settings, split, rows), tree_table(h, study.taxonomy),
-                    released, taxonomy_facts(), read_studies())
+    return Evidence(
+        {(r.quantity, r.level): r.value for r in PAPER},
+        load_tables(run, settings),
+        settings,
+        setting_of(settings, study, per_class, imagenet),
+        command_of(settings, run.name),
+        len(study.seen),
+        len(study.unseen),
+        imagenet,
+        per_class,
+        run_spectra(study, h, settings, split, rows),
+        tree_table(h, study.taxonomy),
+        released,
+        taxonomy_facts(),
+        read_studies(),
+    )
 
 # %% ../nbs/50_audit.ipynb #a38b98f1
-HEADLINES = ("S3.1", "U3.2", "M5", "M3", "U4.0", "F1", "M2", "M1", "P1", "P5", "P6", "P2", "F4", "H1", "H3", "H5")
+HEADLINES = (
+    "S3.1",
+    "U3.2",
+    "M5",
+    "M3",
+    "U4.0",
+    "F1",
+    "M2",
+    "M1",
+    "P1",
+    "P5",
+    "P6",
+    "P2",
+    "F4",
+    "H1",
+    "H3",
+    "H5",
+)
 EASY = (
     "Algorithms 1 to 3 fit on a page each, and the encoder, its weights and the class lists are public.",
     "The authors published many intermediate arrays, so that several questions can be answered without training anything.",
@@ -871,10 +2059,24 @@ def facts_of(run: Run, e: Evidence, cost: Cost) -> dict[str, str]:
     about = json.loads(run.needs("study.json", "10_hierarchy").read_text(encoding="utf-8"))
     seeds = [e.settings.seed + i for i in range(e.settings.n_seeds)]
     many = e.settings.n_seeds > 1
-    intervals = ("Means over seeds with 95 % t intervals; placements with Wilson's interval over classes." if many
-                 else "One seed, so no interval over seeds (-p n_seeds=5 gives one); placements have Wilson's interval over classes.")
-    return {"pictures": str(about["summary"]), "rejected": str(about["n_rejected"]), "command": e.command, "n_seeds": some(e.settings.n_seeds, "seed"), "seeds": ", ".join(map(str, seeds)),
-            "spread": "yes" if many else "partly", "intervals": intervals, "cost": cost.sentence(), "device": cost.device, "code": f"Commit {cost.commit}", "encoder": e.settings.encoder}
+    intervals = (
+        "Means over seeds with 95 % t intervals; placements with Wilson's interval over classes."
+        if many
+        else "One seed, so no interval over seeds (-p n_seeds=5 gives one); placements have Wilson's interval over classes."
+    )
+    return {
+        "pictures": str(about["summary"]),
+        "rejected": str(about["n_rejected"]),
+        "command": e.command,
+        "n_seeds": some(e.settings.n_seeds, "seed"),
+        "seeds": ", ".join(map(str, seeds)),
+        "spread": "yes" if many else "partly",
+        "intervals": intervals,
+        "cost": cost.sentence(),
+        "device": cost.device,
+        "code": f"Commit {cost.commit}",
+        "encoder": e.settings.encoder,
+    }
 
 # %% ../nbs/50_audit.ipynb #d404d25c
 def overview(claims: pd.DataFrame, e: Evidence) -> list[Section]:
@@ -882,11 +2084,36 @@ def overview(claims: pd.DataFrame, e: Evidence) -> list[Section]:
     counts = claims["verdict"].value_counts()
     said = ", ".join(f"{v} {counts.get(v, 0)}" for v in VERDICTS)
     lines = claims.set_index("id")
-    points = [f"{r['verdict'][0].upper()}{r['verdict'][1:]}: {r['claim']} ({r['where']}) {r['found']}" for i in HEADLINES for r in [lines.loc[i]] if r["verdict"] != CANNOT]
-    how = pd.DataFrame([{"based on": e.setting if s == "run" else SOURCES[s], "computed by": source_command(s, e.command)} for s in ("run", *SOURCES)])
+    points = [
+        f"{r['verdict'][0].upper()}{r['verdict'][1:]}: {r['claim']} ({r['where']}) {r['found']}"
+        for i in HEADLINES
+        for r in [lines.loc[i]]
+        if r["verdict"] != CANNOT
+    ]
+    how = pd.DataFrame(
+        [
+            {
+                "based on": e.setting if s == "run" else SOURCES[s],
+                "computed by": source_command(s, e.command),
+            }
+            for s in ("run", *SOURCES)
+        ]
+    )
     return [
-        Section("Scope", [f"CHIP: Contrastive Hierarchical Image Pretraining (Mittal, Jhaveri, Mallick, Ajmera; arXiv 2310.08304): {len(claims)} factual claims of the paper, each tested as far as this run allows. This run: {e.setting}.", *_caution(e)]),
-        Section("Method", ["The three phases are built as the paper describes them; every verdict is computed from the paper's own numbers, from its authors' published files, or from this run's tables, by a function that tests try on changed evidence."], table=how),
+        Section(
+            "Scope",
+            [
+                f"CHIP: Contrastive Hierarchical Image Pretraining (Mittal, Jhaveri, Mallick, Ajmera; arXiv 2310.08304): {len(claims)} factual claims of the paper, each tested as far as this run allows. This run: {e.setting}.",
+                *_caution(e),
+            ],
+        ),
+        Section(
+            "Method",
+            [
+                "The three phases are built as the paper describes them; every verdict is computed from the paper's own numbers, from its authors' published files, or from this run's tables, by a function that tests try on changed evidence."
+            ],
+            table=how,
+        ),
         Section("Results", [f"Verdicts on {len(claims)} claims: {said}."], points),
         Section("Verdicts by part", table=verdict_counts(claims)),
     ]
@@ -894,10 +2121,18 @@ def overview(claims: pd.DataFrame, e: Evidence) -> list[Section]:
 
 def observations(e: Evidence) -> list[str]:
     "What the published files show beside numbers of the paper; facts side by side, no explanation."
-    if e.released.empty: return []
-    paper = lambda quantity: [e.says(quantity, level) for level in LEVELS]
-    files = lambda finding: [e.shows(finding, level) for level in LEVELS]
-    constant, zeros = (files(f"number by number: loss of {what}, margin 0.07") for what in ("a constant", "zeros"))
+    if e.released.empty:
+        return []
+
+    def paper(quantity):
+        return [e.says(quantity, level) for level in LEVELS]
+
+    def files(finding):
+        return [e.shows(finding, level) for level in LEVELS]
+
+    constant, zeros = (
+        files(f"number by number: loss of {what}, margin 0.07") for what in ("a constant", "zeros")
+    )
     most = max(paper("seen_cosine") + paper("unseen_cosine"))
     above = sum(c > most for c in files("cosine of a constant"))
     return [
@@ -909,59 +2144,148 @@ def observations(e: Evidence) -> list[str]:
     ]
 
 
-def _over(n: float, unit: str) -> str: return "" if not unit else ", 1 seed" if (n, unit) == (1, "seeds") else f", {n:,.0f} {unit}"
+def _over(n: float, unit: str) -> str:
+    return "" if not unit else ", 1 seed" if (n, unit) == (1, "seeds") else f", {n:,.0f} {unit}"
 
 
 def with_interval(f: Mapping) -> str:
     "Our value of a claim with its interval and what it is over, as text."
-    if f["ours"] != f["ours"]: return ""
-    return f"{f['ours']:.4g}" + (f" ({f['low']:.4g} to {f['high']:.4g})" if f["low"] == f["low"] else "") + _over(f["n"], f["n_counts"])
+    if f["ours"] != f["ours"]:
+        return ""
+    return (
+        f"{f['ours']:.4g}"
+        + (f" ({f['low']:.4g} to {f['high']:.4g})" if f["low"] == f["low"] else "")
+        + _over(f["n"], f["n_counts"])
+    )
 
 
 def ledger_sections(claims: pd.DataFrame) -> list[Section]:
     "The ledger for readers, a table for each part of the paper."
     rows = claims.to_dict("records")
-    shown = pd.DataFrame({"id": claims["id"], "claim": [f"{r['where']}: {r['claim']}" for r in rows], "verdict": claims["verdict"], "ours": [with_interval(r) for r in rows],
-                          "what was found": [r["found"] + (f" To settle it: {r['needs']}." if r["verdict"] == CANNOT and r["needs"] else "") for r in rows]})
-    return [Section(f"Claims: {part}", table=shown.loc[index]) for part, index in claims.groupby("part", sort=False).groups.items()]
+    shown = pd.DataFrame(
+        {
+            "id": claims["id"],
+            "claim": [f"{r['where']}: {r['claim']}" for r in rows],
+            "verdict": claims["verdict"],
+            "ours": [with_interval(r) for r in rows],
+            "what was found": [
+                r["found"]
+                + (f" To settle it: {r['needs']}." if r["verdict"] == CANNOT and r["needs"] else "")
+                for r in rows
+            ],
+        }
+    )
+    return [
+        Section(f"Claims: {part}", table=shown.loc[index])
+        for part, index in claims.groupby("part", sort=False).groups.items()
+    ]
 
 # %% ../nbs/50_audit.ipynb #81f17aec
 def _caution(e: Evidence) -> list[str]:
     "What a reader must know before the verdicts on numbers, unless the run is in the paper's own setting."
-    if e.imagenet and e.settings.encoder == "resnet152" and e.settings.weights == "pretrained": return []
-    return ["This is not the paper's setting, ResNet-152 on all pictures of ILSVRC-12's animals. Where one of its numbers is not reproduced here, "
-            "it may be under that setting; verdicts that rest on arithmetic or on the published files do not depend on it."]
+    if e.imagenet and e.settings.encoder == "resnet152" and e.settings.weights == "pretrained":
+        return []
+    return [
+        "This is not the paper's setting, ResNet-152 on all pictures of ILSVRC-12's animals. Where one of its numbers is not reproduced here, "
+        "it may be under that setting; verdicts that rest on arithmetic or on the published files do not depend on it."
+    ]
 
 # %% ../nbs/50_audit.ipynb #9ff62d69
 def summary_sections(run: Run, e: Evidence, claims: pd.DataFrame, cost: Cost) -> list[Section]:
     "The whole summary."
     facts = facts_of(run, e, cost)
     beside = read_optional(run, "paper_beside_ours")
-    columns = [c for c in ("where", "what", "level", "paper_prints", "ours", "low", "high", "frozen", "n_seeds") if c in beside]
-    errata = [f"{date}: {text}" for date, text in ERRATA] or ["None so far. Corrections will be listed here with their date."]
+    columns = [
+        c
+        for c in (
+            "where",
+            "what",
+            "level",
+            "paper_prints",
+            "ours",
+            "low",
+            "high",
+            "frozen",
+            "n_seeds",
+        )
+        if c in beside
+    ]
+    errata = [f"{date}: {text}" for date, text in ERRATA] or [
+        "None so far. Corrections will be listed here with their date."
+    ]
     return [
-        *overview(claims, e), *([Section("What the published files show beside the paper's numbers", points=seen)] if (seen := observations(e)) else []), Section("What was easy", points=EASY), Section("What was hard", points=HARD), *ledger_sections(claims),
-        Section("The paper beside ours", [f"Method paper, mean over seeds, 95 % interval where there are several; frozen: no training. Command: {e.command}"], table=beside[columns] if len(beside) else beside),
-        Section("What it cost", [cost.sentence(), f"Machine: {cost.device}. Code: commit {cost.commit}."], table=cost.phases),
-        Section("Limitations", points=LIMITATIONS), Section("Errata", points=errata),
-        Section("The Machine Learning Reproducibility Checklist", ["In our words for what it asks."], table=answered(ML_CHECKLIST, facts), folded=True),
-        Section("REFORMS", ["In our words for what it asks."], table=answered(REFORMS, facts), folded=True),
+        *overview(claims, e),
+        *(
+            [Section("What the published files show beside the paper's numbers", points=seen)]
+            if (seen := observations(e))
+            else []
+        ),
+        Section("What was easy", points=EASY),
+        Section("What was hard", points=HARD),
+        *ledger_sections(claims),
+        Section(
+            "The paper beside ours",
+            [
+                f"Method paper, mean over seeds, 95 % interval where there are several; frozen: no training. Command: {e.command}"
+            ],
+            table=beside[columns] if len(beside) else beside,
+        ),
+        Section(
+            "What it cost",
+            [cost.sentence(), f"Machine: {cost.device}. Code: commit {cost.commit}."],
+            table=cost.phases,
+        ),
+        Section("Limitations", points=LIMITATIONS),
+        Section("Errata", points=errata),
+        Section(
+            "The Machine Learning Reproducibility Checklist",
+            ["In our words for what it asks."],
+            table=answered(ML_CHECKLIST, facts),
+            folded=True,
+        ),
+        Section(
+            "REFORMS",
+            ["In our words for what it asks."],
+            table=answered(REFORMS, facts),
+            folded=True,
+        ),
     ]
 
 
 def short_form(claims: pd.DataFrame, e: Evidence) -> str:
     "A few lines of Markdown, for a readme."
-    return to_markdown([Section("The audit in short", [f"{len(claims)} factual claims of the paper, tested by `{e.command}` ({e.setting}):"], table=verdict_counts(claims)), *[replace(s, title="What stands out") for s in overview(claims, e) if s.title == "Results"]], 3)
+    return to_markdown(
+        [
+            Section(
+                "The audit in short",
+                [
+                    f"{len(claims)} factual claims of the paper, tested by `{e.command}` ({e.setting}):"
+                ],
+                table=verdict_counts(claims),
+            ),
+            *[
+                replace(s, title="What stands out")
+                for s in overview(claims, e)
+                if s.title == "Results"
+            ],
+        ],
+        3,
+    )
 
 # %% ../nbs/50_audit.ipynb #244b7c41
-OWN = {"tables": ("claims", "measure", "released"), "figures": ("measure", "released_table2"), "audit": ("summary", "short")}
+OWN = {
+    "tables": ("claims", "measure", "released"),
+    "figures": ("measure", "released_table2"),
+    "audit": ("summary", "short"),
+}
 
 
 def clear_audit(run: Run) -> None:
     "Removes this chapter's files from a run's folder."
     for folder, names in OWN.items():
         for path in sorted((run.folder / folder).glob("*")):
-            if path.stem in names: path.unlink()
+            if path.stem in names:
+                path.unlink()
 
 
 def draw_measure(spectra: pd.DataFrame, seen: pd.DataFrame, margin: float) -> plt.Figure:
@@ -969,11 +2293,33 @@ def draw_measure(spectra: pd.DataFrame, seen: pd.DataFrame, margin: float) -> pl
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.6), sharey=True, layout="constrained")
     for level, ax in zip(LEVELS, axes, strict=True):
         t = spectra[spectra["level"] == level]
-        own = [(method_label(m), *(seed_mean(seen, c, method=m, level=level).mean for c in ("contrastive_accuracy", "top1")), METHOD_COLOURS[m]) for m in ("frozen", "paper") if len(seen)]
-        own += [("untrained network", r["contrastive_accuracy"], r["top1"], "0.75") for _, r in t[t["family"] == "untrained network"].iterrows()]
-        plot_spectrum(t[t["family"].isin(FAMILIES)], margin, ax, [o for o in own if o[1] == o[1] and o[2] == o[2]])
-        ax.set_title(f"Level {level}: {int(t['n_targets'].iloc[0])} {LEVEL_NAMES[level]}{'es' if level == 0 else 's'}")
-        if level: ax.set_ylabel("")
+        own = [
+            (
+                method_label(m),
+                *(
+                    seed_mean(seen, c, method=m, level=level).mean
+                    for c in ("contrastive_accuracy", "top1")
+                ),
+                METHOD_COLOURS[m],
+            )
+            for m in ("frozen", "paper")
+            if len(seen)
+        ]
+        own += [
+            ("untrained network", r["contrastive_accuracy"], r["top1"], "0.75")
+            for _, r in t[t["family"] == "untrained network"].iterrows()
+        ]
+        plot_spectrum(
+            t[t["family"].isin(FAMILIES)],
+            margin,
+            ax,
+            [o for o in own if o[1] == o[1] and o[2] == o[2]],
+        )
+        ax.set_title(
+            f"Level {level}: {int(t['n_targets'].iloc[0])} {LEVEL_NAMES[level]}{'es' if level == 0 else 's'}"
+        )
+        if level:
+            ax.set_ylabel("")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     return figure
@@ -981,14 +2327,45 @@ def draw_measure(spectra: pd.DataFrame, seen: pd.DataFrame, margin: float) -> pl
 
 def plot_table2(released: pd.DataFrame, ax: plt.Axes) -> plt.Axes:
     "Table 2's accuracies beside what the published embeddings give, by the loss as written and number by number."
-    t = released[(released["of"] == "") & released["finding"].isin(["accuracy as written", "accuracy number by number"])]
+    t = released[
+        (released["of"] == "")
+        & released["finding"].isin(["accuracy as written", "accuracy number by number"])
+    ]
     for i, (finding, rows) in enumerate(t.groupby("finding", sort=False)):
-        ax.plot(rows["level"].astype(int), rows["value"], "os"[i], ms=9, color=("#0072B2", "#D55E00")[i], label=f"published embeddings, {finding.removeprefix('accuracy ')}")
+        ax.plot(
+            rows["level"].astype(int),
+            rows["value"],
+            "os"[i],
+            ms=9,
+            color=("#0072B2", "#D55E00")[i],
+            label=f"published embeddings, {finding.removeprefix('accuracy ')}",
+        )
     paper = [r for r in PAPER if r.quantity == "unseen_accuracy"]
-    ax.hlines([r.value for r in paper], [r.level - 0.15 for r in paper], [r.level + 0.15 for r in paper], color="black", lw=2.5, label="Table 2")
+    ax.hlines(
+        [r.value for r in paper],
+        [r.level - 0.15 for r in paper],
+        [r.level + 0.15 for r in paper],
+        color="black",
+        lw=2.5,
+        label="Table 2",
+    )
     ax.axhline(accuracy_ceiling(0.1), color="0.5", ls=":", lw=1)
-    ax.annotate("ceiling at margin 0.1", (-0.45, accuracy_ceiling(0.1)), xytext=(0, 3), textcoords="offset points", ha="left", fontsize=8, color="0.4")
-    ax.set(xticks=LEVELS, xlim=(-0.5, 2.5), ylim=(0.865, 0.96), xlabel="level", ylabel="accuracy on unseen classes")
+    ax.annotate(
+        "ceiling at margin 0.1",
+        (-0.45, accuracy_ceiling(0.1)),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="left",
+        fontsize=8,
+        color="0.4",
+    )
+    ax.set(
+        xticks=LEVELS,
+        xlim=(-0.5, 2.5),
+        ylim=(0.865, 0.96),
+        xlabel="level",
+        ylabel="accuracy on unseen classes",
+    )
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=9, loc="lower left")
     return ax

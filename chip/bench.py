@@ -46,8 +46,37 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from .clusterers import FULL, LINKAGE_SAMPLE, usable_cores
-from .embeddings import Batch, Done, EmbeddingCache, How, LostPictures, Work, batch_shape, cropped, embed, encode, fed, in_order, keep, load_pictures, on_gpus, on_processor, one_thread_each, pick_backend, pick_workers, ready
-from .encoders import Encoder, EncoderSpec, autocast, crop_for, encoder_spec, load_encoder, pick_device
+from chip.embeddings import (
+    Batch,
+    Done,
+    EmbeddingCache,
+    How,
+    LostPictures,
+    Work,
+    batch_shape,
+    cropped,
+    embed,
+    encode,
+    fed,
+    in_order,
+    keep,
+    load_pictures,
+    on_gpus,
+    on_processor,
+    one_thread_each,
+    pick_backend,
+    pick_workers,
+    ready,
+)
+from chip.encoders import (
+    Encoder,
+    EncoderSpec,
+    autocast,
+    crop_for,
+    encoder_spec,
+    load_encoder,
+    pick_device,
+)
 from .hierarchy import sweep_k
 from .images import decode_image, image_loader, open_image
 from .losses import paper_loss
@@ -58,13 +87,16 @@ from .taxonomy import project_root
 
 # %% ../nbs/80_bench.ipynb #89d5422e
 def synthetic_means(
-    n: int,         # classes
+    n: int,  # classes
     d: int = 2048,  # numbers of each
     seed: int = 0,
-) -> np.ndarray:    # (n, d) float32, rows of unit length
+) -> np.ndarray:  # (n, d) float32, rows of unit length
     "Class means with a family tree: 8 super-parents, n/4 families, n classes."
     rng = np.random.default_rng(seed)
-    step = lambda size, scale: rng.standard_normal((size, d), dtype=np.float32) * np.float32(scale)
+
+    def step(size, scale):
+        return rng.standard_normal((size, d), dtype=np.float32) * np.float32(scale)
+
     top, families = step(8, 1), max(n // 4, 1)
     middle = step(families, 0.8) + top[rng.integers(0, 8, families)]
     x = step(n, 0.6)
@@ -76,24 +108,31 @@ def class_points() -> tuple[np.ndarray, str]:  # (366, 2048) float32; where they
     "The authors' class means from the data pack beside the project, or synthetic ones of the same shape."
     path = project_root().parent / "shared" / "data" / "authors" / "level0_means.npz"
     if path.is_file():
-        with np.load(path) as arrays: return arrays["mean"], "authors/level0_means.npz"
+        with np.load(path) as arrays:
+            return arrays["mean"], "authors/level0_means.npz"
     return synthetic_means(366), "synthetic means (the authors' are not at hand)"
 
 
 def processor() -> str:
     "The processor and how many of its cores may be used."
-    try: name = next(line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
-    except (OSError, StopIteration): name = platform.processor() or platform.machine()
+    try:
+        name = next(
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        )
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
     return f"{name}, {usable_cores()} cores"
 
 # %% ../nbs/80_bench.ipynb #6dc4eef9
 def plain_sweep(
-    points: np.ndarray,   # (n, d)
+    points: np.ndarray,  # (n, d)
     ks: Sequence[int],
     restarts: int = 10,
     seed: int = 0,
     threads: int | None = None,  # None: as the libraries choose
-) -> pd.DataFrame:        # k, inertia, silhouette
+) -> pd.DataFrame:  # k, inertia, silhouette
     "Algorithm 1 as anyone would write it: one KMeans and one silhouette_score for each k."
     rows = []
     with threadpool_limits(threads):
@@ -104,22 +143,27 @@ def plain_sweep(
 
 
 def our_sweep(
-    points: np.ndarray,   # (n, d)
-    ks: Sequence[int],    # evenly spaced or not
-    restarts: int = 2,    # as in the profiles
+    points: np.ndarray,  # (n, d)
+    ks: Sequence[int],  # evenly spaced or not
+    restarts: int = 2,  # as in the profiles
     seed: int = 0,
-) -> pd.DataFrame:        # k, inertia, silhouette
+) -> pd.DataFrame:  # k, inertia, silhouette
     "`sweep_k` for these k's."
     return sweep_k(points, min(ks), max(ks), restarts, seed, ks=ks)[["k", "inertia", "silhouette"]]
 
 # %% ../nbs/80_bench.ipynb #68acfe0c
 def compare_sweeps(
     plain: pd.DataFrame,  # k, inertia, silhouette
-    ours: pd.DataFrame,   # the same k's
-) -> dict:                # worst and mean ratio of inertias, k's above 0.1 %
+    ours: pd.DataFrame,  # the same k's
+) -> dict:  # worst and mean ratio of inertias, k's above 0.1 %
     "How our inertias compare with the plain way's, k by k."
     ratio = ours["inertia"].to_numpy() / plain["inertia"].to_numpy()
-    return {"n_k": len(ratio), "inertia_worst": float(ratio.max()), "inertia_mean": float(ratio.mean()), "k_worse": int((ratio > 1.001).sum())}
+    return {
+        "n_k": len(ratio),
+        "inertia_worst": float(ratio.max()),
+        "inertia_mean": float(ratio.mean()),
+        "k_worse": int((ratio > 1.001).sum()),
+    }
 
 
 def silhouette_difference(points: np.ndarray, ks: Sequence[int], seed: int = 0) -> float:
@@ -134,32 +178,58 @@ def silhouette_difference(points: np.ndarray, ks: Sequence[int], seed: int = 0) 
 def bench_hierarchy(
     k_min: int = 50,
     k_max: int = 200,
-    step: int = 10,     # every so many k's; 1 takes minutes
-    rounds: int = 3,    # times that all ways take their turn
+    step: int = 10,  # every so many k's; 1 takes minutes
+    rounds: int = 3,  # times that all ways take their turn
     points: np.ndarray | None = None,  # (n, d); None: the authors' means
-) -> dict:              # ratio, device, rows, and what was compared
+) -> dict:  # ratio, device, rows, and what was compared
     "The sweep over k, plain against ours, taken in turn. Raises AssertionError when ours is not as good."
     points, source = class_points() if points is None else (points, "given points")
     ks = list(range(k_min, k_max + 1, step))
-    ways: dict[str, Callable] = {"plain": lambda: plain_sweep(points, ks), "plain, one thread": lambda: plain_sweep(points, ks, threads=1), "ours": lambda: our_sweep(points, ks)}
+    ways: dict[str, Callable] = {
+        "plain": lambda: plain_sweep(points, ks),
+        "plain, one thread": lambda: plain_sweep(points, ks, threads=1),
+        "ours": lambda: our_sweep(points, ks),
+    }
     rows, last = [], {}
     for turn in range(rounds):
         for way, run in ways.items():
             begin, busy = time.perf_counter(), time.process_time()
             last[way] = run()
-            rows.append({"round": turn, "way": way, "n_k": len(ks), "seconds": time.perf_counter() - begin, "cpu_seconds": time.process_time() - busy, "load": os.getloadavg()[0]})
+            rows.append(
+                {
+                    "round": turn,
+                    "way": way,
+                    "n_k": len(ks),
+                    "seconds": time.perf_counter() - begin,
+                    "cpu_seconds": time.process_time() - busy,
+                    "load": os.getloadavg()[0],
+                }
+            )
     middle = {way: median(r["seconds"] for r in rows if r["way"] == way) for way in ways}
-    quality = compare_sweeps(last["plain"], last["ours"]) | {"silhouette_difference": silhouette_difference(points, ks[::4])}
-    assert quality["k_worse"] == 0, f"ours has a higher inertia for {quality['k_worse']} of {len(ks)} values of k: {quality}"
-    return {"bench": "hierarchy", "ratio": middle["plain"] / middle["ours"], "ratio_one_thread": middle["plain, one thread"] / middle["ours"],
-            "device": processor(), "points": f"{source}, {points.shape[0]} × {points.shape[1]}", "ks": f"{k_min}…{k_max}, every {step}", "medians": middle, **quality, "rows": rows}
+    quality = compare_sweeps(last["plain"], last["ours"]) | {
+        "silhouette_difference": silhouette_difference(points, ks[::4])
+    }
+    assert quality["k_worse"] == 0, (
+        f"ours has a higher inertia for {quality['k_worse']} of {len(ks)} values of k: {quality}"
+    )
+    return {
+        "bench": "hierarchy",
+        "ratio": middle["plain"] / middle["ours"],
+        "ratio_one_thread": middle["plain, one thread"] / middle["ours"],
+        "device": processor(),
+        "points": f"{source}, {points.shape[0]} × {points.shape[1]}",
+        "ks": f"{k_min}…{k_max}, every {step}",
+        "medians": middle,
+        **quality,
+        "rows": rows,
+    }
 
 # %% ../nbs/80_bench.ipynb #58dc07fa
 GROWTH_KS = (50, 88, 125, 200)
 
 
 def growth_row(
-    n: int,         # classes
+    n: int,  # classes
     d: int = 2048,
     ks: Sequence[int] = GROWTH_KS,
 ) -> dict:
@@ -169,21 +239,39 @@ def growth_row(
     table = sweep_k(points, min(ks), max(ks), 1, 0, ks=ks)
     seconds = time.perf_counter() - begin
     silhouette = "exact" if len(Distances(points[:, :2]).rows) == n else "sampled"
-    return {"classes": n, "k-means": "all points" if n <= FULL else "mini-batches", "Ward's tree": "all points" if n <= LINKAGE_SAMPLE else f"{LINKAGE_SAMPLE:,} points",
-            "silhouette": silhouette, "seconds": seconds, "cpu_seconds": time.process_time() - busy, "ms_per_class_and_k": seconds / n / len(ks) * 1000,
-            "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, "mean_silhouette": float(table["silhouette"].mean())}
+    return {
+        "classes": n,
+        "k-means": "all points" if n <= FULL else "mini-batches",
+        "Ward's tree": "all points" if n <= LINKAGE_SAMPLE else f"{LINKAGE_SAMPLE:,} points",
+        "silhouette": silhouette,
+        "seconds": seconds,
+        "cpu_seconds": time.process_time() - busy,
+        "ms_per_class_and_k": seconds / n / len(ks) * 1000,
+        "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "mean_silhouette": float(table["silhouette"].mean()),
+    }
 
 
 def in_own_process(
     function: str,  # of this module, returns what JSON can hold
-    *arguments,     # JSON-able
+    *arguments,  # JSON-able
     watched: bool = False,  # let it show its progress
     environment: Mapping[str, str] = {},  # variables of that process, beside this one's
 ) -> dict:
     "Calls a function of this module in a fresh process. Raises RuntimeError with the process's last words."
     code = f"import json; from chip import bench; print(json.dumps(bench.{function}(*json.loads('''{json.dumps(arguments)}'''))))"
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=None if watched else subprocess.PIPE, text=True, cwd=project_root(), env={**os.environ, **environment})
-    if done.returncode: raise RuntimeError(f"{function}{arguments} ended with status {done.returncode}: {(done.stderr or 'see above').strip()[-500:]}")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=None if watched else subprocess.PIPE,
+        text=True,
+        cwd=project_root(),
+        env={**os.environ, **environment},
+    )
+    if done.returncode:
+        raise RuntimeError(
+            f"{function}{arguments} ended with status {done.returncode}: {(done.stderr or 'see above').strip()[-500:]}"
+        )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -193,11 +281,11 @@ def growth(sizes: Sequence[int] = (366, 1_000, 10_000, 100_000), d: int = 2048) 
 
 # %% ../nbs/80_bench.ipynb #2a4744a5
 def silhouette_row(
-    n: int = 50_000,      # images; 475_800 for all of the paper's
-    d: int = 1280,        # numbers of each; 2048 for ResNet-152
-    k: int = 88,          # clusters
+    n: int = 50_000,  # images; 475_800 for all of the paper's
+    d: int = 1280,  # numbers of each; 2048 for ResNet-152
+    k: int = 88,  # clusters
     device: str = "cpu",  # cpu, cuda
-    check: int = 200,     # points whose silhouette is computed in float64 by the plain formula as well
+    check: int = 200,  # points whose silhouette is computed in float64 by the plain formula as well
 ) -> dict:
     "Time, memory and exactness of the image-level silhouette on one device, measured in this process."
     points, labels = synthetic_means(n, d), np.random.default_rng(0).permutation(np.arange(n) % k)
@@ -208,144 +296,301 @@ def silhouette_row(
     rows = np.linspace(0, n - 1, min(check, n)).astype(int)
     off = np.abs(values[rows] - [_one_silhouette(points, labels, i) for i in rows]).max()
     gpu = torch.cuda.max_memory_allocated() / 1e9 if device.startswith("cuda") else None
-    return {"device": torch.cuda.get_device_name() if gpu else processor(), "images": n, "dimensions": d, "clusters": k, "seconds": seconds,
-            "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, "peak_gpu_memory_gb": gpu, "distance_matrix_gb": n * n * 4 / 1e9,
-            "mean_silhouette": float(values.mean()), "largest_difference": float(off)}
+    return {
+        "device": torch.cuda.get_device_name() if gpu else processor(),
+        "images": n,
+        "dimensions": d,
+        "clusters": k,
+        "seconds": seconds,
+        "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "peak_gpu_memory_gb": gpu,
+        "distance_matrix_gb": n * n * 4 / 1e9,
+        "mean_silhouette": float(values.mean()),
+        "largest_difference": float(off),
+    }
 
 
 def _one_silhouette(points: np.ndarray, labels: np.ndarray, i: int) -> float:
     "The silhouette of point i by its definition, in float64."
-    apart = np.concatenate([np.linalg.norm(points[a:a + 10_000].astype(np.float64) - points[i].astype(np.float64), axis=1) for a in range(0, len(points), 10_000)])
-    means = np.bincount(labels, apart) / (np.bincount(labels) - (np.arange(labels.max() + 1) == labels[i]))
+    apart = np.concatenate(
+        [
+            np.linalg.norm(
+                points[a : a + 10_000].astype(np.float64) - points[i].astype(np.float64), axis=1
+            )
+            for a in range(0, len(points), 10_000)
+        ]
+    )
+    means = np.bincount(labels, apart) / (
+        np.bincount(labels) - (np.arange(labels.max() + 1) == labels[i])
+    )
     own, other = means[labels[i]], np.delete(means, labels[i]).min()
     return (other - own) / max(own, other)
 
 # %% ../nbs/80_bench.ipynb #934dcaae
 def training_pictures(
-    n: int,        # pictures
+    n: int,  # pictures
     folder: Path,  # gets drawn ones where there are no photographs
 ) -> tuple[list[Path], str]:  # files; where they are from
     "Photographs from the data pack beside the project, or drawn noise as JPEG files of a photograph's size."
     found = sorted((project_root().parent / "shared" / "data" / "photos" / "train").glob("*/*"))
-    if found: return (found * (n // len(found) + 1))[:n], "photographs, short side 320 pixels at most"
+    if found:
+        return (found * (n // len(found) + 1))[:n], "photographs, short side 320 pixels at most"
     rng, paths = np.random.default_rng(0), [folder / f"{i}.jpg" for i in range(n)]
-    for path in paths: Image.fromarray(rng.integers(0, 256, (10, 12, 3), dtype=np.uint8)).resize((384, 320), Image.Resampling.BICUBIC).save(path, quality=90)
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (10, 12, 3), dtype=np.uint8)).resize(
+            (384, 320), Image.Resampling.BICUBIC
+        ).save(path, quality=90)
     return paths, "drawn JPEG files of 384 × 320 pixels"
 
 
-def plain_training(encoder: Encoder, paths: Sequence[Path], targets: torch.Tensor, how: TrainSettings, device: torch.device) -> None:
+def plain_training(
+    encoder: Encoder,
+    paths: Sequence[Path],
+    targets: torch.Tensor,
+    how: TrainSettings,
+    device: torch.device,
+) -> None:
     "The plain loop: decode, float32, default layout, step."
     model = copy.deepcopy(encoder).to(device, memory_format=torch.contiguous_format).train()
     optimiser, crop = torch.optim.Adam(model.parameters(), lr=how.lr), crop_for(encoder.spec)
     for epoch in range(1, how.epochs + 1):
         for index in batches(len(paths), how.batch_size, how.seed, epoch):
             pictures = torch.stack([crop(open_image(paths[i])) for i in index]).to(device)
-            loss = paper_loss(model.backbone((pictures.float() - model.mean) / model.std), targets[index].to(device), how.margin)
+            loss = paper_loss(
+                model.backbone((pictures.float() - model.mean) / model.std),
+                targets[index].to(device),
+                how.margin,
+            )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             loss.item()
 
 
-def our_training(encoder: Encoder, paths: Sequence[Path], targets: torch.Tensor, how: TrainSettings, device: torch.device) -> None:
+def our_training(
+    encoder: Encoder,
+    paths: Sequence[Path],
+    targets: torch.Tensor,
+    how: TrainSettings,
+    device: torch.device,
+) -> None:
     "As Phase 2 does it, from the files on."
     model = copy.deepcopy(encoder).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=how.lr, fused=True)
-    lesson = Lesson(load_pictures(paths, encoder, pick_workers(-1, device)), targets, torch.arange(len(paths)))
-    for epoch in range(1, how.epochs + 1): train_epoch(model, optimiser, lesson, how, epoch)
+    lesson = Lesson(
+        load_pictures(paths, encoder, pick_workers(-1, device)), targets, torch.arange(len(paths))
+    )
+    for epoch in range(1, how.epochs + 1):
+        train_epoch(model, optimiser, lesson, how, epoch)
 
 # %% ../nbs/80_bench.ipynb #201304a3
-TRAINING_WAYS = {"plain": (plain_training, {}), "ours": (our_training, KEEP_MEMORY)}  # what trains, and the environment of its process
+TRAINING_WAYS = {
+    "plain": (plain_training, {}),
+    "ours": (our_training, KEEP_MEMORY),
+}  # what trains, and the environment of its process
 
 
-def training_row(way: str, n: int, epochs: int, size: int, batch: int, encoder: str, device: str) -> dict:
+def training_row(
+    way: str, n: int, epochs: int, size: int, batch: int, encoder: str, device: str
+) -> dict:
     "One turn of one way, measured in this process after an epoch that warms up."
     spec, on = encoder_spec(encoder), pick_device(device)
-    network, how, train = load_encoder(encoder, "pretrained" if spec.source == "package" else "random", size), TrainSettings(epochs, 1e-4, 0.1, batch), TRAINING_WAYS[way][0]
+    network, how, train = (
+        load_encoder(encoder, "pretrained" if spec.source == "package" else "random", size),
+        TrainSettings(epochs, 1e-4, 0.1, batch),
+        TRAINING_WAYS[way][0],
+    )
     targets = torch.randn(n, spec.width, generator=torch.Generator().manual_seed(0)).abs()
     with tempfile.TemporaryDirectory() as folder:
         paths, source = training_pictures(n, Path(folder))
         train(network, paths, targets, replace(how, epochs=1), on)
         begin = time.perf_counter()
         train(network, paths, targets, how, on)
-        if on.type == "cuda": torch.cuda.synchronize()
+        if on.type == "cuda":
+            torch.cuda.synchronize()
     seconds = time.perf_counter() - begin
-    return {"way": way, "images": n * epochs, "seconds": seconds, "images_per_second": n * epochs / seconds, "load": os.getloadavg()[0], "pictures": source}
+    return {
+        "way": way,
+        "images": n * epochs,
+        "seconds": seconds,
+        "images_per_second": n * epochs / seconds,
+        "load": os.getloadavg()[0],
+        "pictures": source,
+    }
 
 # %% ../nbs/80_bench.ipynb #80c00004
 def bench_train(
-    n: int = 128,         # pictures
-    epochs: int = 3,      # passes, as decoding is saved from the second on
-    size: int = 224,      # side of the input, pixels
-    batch: int = 64,      # pictures in a batch
-    rounds: int = 3,      # times that both ways take their turn
+    n: int = 128,  # pictures
+    epochs: int = 3,  # passes, as decoding is saved from the second on
+    size: int = 224,  # side of the input, pixels
+    batch: int = 64,  # pictures in a batch
+    rounds: int = 3,  # times that both ways take their turn
     encoder: str = "efficientnet_lite0",
-    device: str = "auto", # see `chip.encoders.pick_device`
-) -> dict:                # ratio, device, rows, images a second of both ways
+    device: str = "auto",  # see `chip.encoders.pick_device`
+) -> dict:  # ratio, device, rows, images a second of both ways
     "Images a second of fine-tuning, the plain loop against ours, taken in turn, each turn in a process of its own."
-    rows = [{"round": turn, **in_own_process("training_row", way, n, epochs, size, batch, encoder, device, environment=environment)}
-            for turn in range(rounds) for way, (_, environment) in tqdm(TRAINING_WAYS.items(), desc=f"round {turn + 1} of {rounds}", unit="way")]
+    rows = [
+        {
+            "round": turn,
+            **in_own_process(
+                "training_row",
+                way,
+                n,
+                epochs,
+                size,
+                batch,
+                encoder,
+                device,
+                environment=environment,
+            ),
+        }
+        for turn in range(rounds)
+        for way, (_, environment) in tqdm(
+            TRAINING_WAYS.items(), desc=f"round {turn + 1} of {rounds}", unit="way"
+        )
+    ]
     source, on = [row.pop("pictures") for row in rows][0], pick_device(device)
-    middle = {way: median(r["images_per_second"] for r in rows if r["way"] == way) for way in TRAINING_WAYS}
-    return {"bench": "train", "ratio": middle["ours"] / middle["plain"], "device": torch.cuda.get_device_name() if on.type == "cuda" else processor(), "encoder": encoder,
-            "size": size, "batch": batch, "epochs": epochs, "pictures": source, "images_per_second": middle, "rows": rows}
+    middle = {
+        way: median(r["images_per_second"] for r in rows if r["way"] == way)
+        for way in TRAINING_WAYS
+    }
+    return {
+        "bench": "train",
+        "ratio": middle["ours"] / middle["plain"],
+        "device": torch.cuda.get_device_name() if on.type == "cuda" else processor(),
+        "encoder": encoder,
+        "size": size,
+        "batch": batch,
+        "epochs": epochs,
+        "pictures": source,
+        "images_per_second": middle,
+        "rows": rows,
+    }
 
 # %% ../nbs/80_bench.ipynb #80c00002
-STEP_WAYS = {"torch's layout": (), "channels-last": ("last",), "channels-last, bf16": ("last", "bf16"), "channels-last, compiled": ("last", "compiled"), "channels-last, compiled, bf16": ("last", "compiled", "bf16")}
+STEP_WAYS = {
+    "torch's layout": (),
+    "channels-last": ("last",),
+    "channels-last, bf16": ("last", "bf16"),
+    "channels-last, compiled": ("last", "compiled"),
+    "channels-last, compiled, bf16": ("last", "compiled", "bf16"),
+}
 
 
 def step_row(way: str, size: int, batch: int, steps: int, encoder: str, device: str) -> dict:
     "Steps of training on one batch in memory, measured in this process; the first step, which compiles, apart."
     spec, on, asked = encoder_spec(encoder), pick_device(device), STEP_WAYS[way]
-    network = load_encoder(encoder, "pretrained" if spec.source == "package" else "random", size).to(on, memory_format=torch.channels_last if "last" in asked else torch.contiguous_format).train()
-    pictures, optimiser = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).to(on), torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
-    targets, call = torch.ones(batch, spec.width, device=on), torch.compile(network.backbone) if "compiled" in asked else network.backbone
+    network = (
+        load_encoder(encoder, "pretrained" if spec.source == "package" else "random", size)
+        .to(on, memory_format=torch.channels_last if "last" in asked else torch.contiguous_format)
+        .train()
+    )
+    pictures, optimiser = (
+        torch.randint(
+            0,
+            256,
+            (batch, 3, size, size),
+            dtype=torch.uint8,
+            generator=torch.Generator().manual_seed(0),
+        ).to(on),
+        torch.optim.Adam(network.parameters(), lr=1e-4, fused=True),
+    )
+    targets, call = (
+        torch.ones(batch, spec.width, device=on),
+        torch.compile(network.backbone) if "compiled" in asked else network.backbone,
+    )
 
     def step() -> None:
         normalised = (pictures.float() - network.mean) / network.std
-        if "last" in asked: normalised = normalised.contiguous(memory_format=torch.channels_last)
-        with autocast(on, "bf16" if "bf16" in asked else "float32"): said = call(normalised)
+        if "last" in asked:
+            normalised = normalised.contiguous(memory_format=torch.channels_last)
+        with autocast(on, "bf16" if "bf16" in asked else "float32"):
+            said = call(normalised)
         optimiser.zero_grad(set_to_none=True)
         paper_loss(said.float(), targets, 0.1).backward()
         optimiser.step()
-        if on.type == "cuda": torch.cuda.synchronize()
+        if on.type == "cuda":
+            torch.cuda.synchronize()
 
     times = [time.perf_counter()]
     for _ in range(steps + 1):
         step()
         times.append(time.perf_counter())
-    return {"way": way, "images_per_second": batch / median(b - a for a, b in zip(times[1:], times[2:])), "first_step_seconds": times[1] - times[0], "load": os.getloadavg()[0]}
+    return {
+        "way": way,
+        "images_per_second": batch / median(b - a for a, b in zip(times[1:], times[2:])),
+        "first_step_seconds": times[1] - times[0],
+        "load": os.getloadavg()[0],
+    }
 
 # %% ../nbs/80_bench.ipynb #80c00005
 def bench_steps(
-    size: int = 128,      # side of the input, pixels
-    batch: int = 64,      # pictures in a batch
-    steps: int = 10,      # that are timed; the median counts
+    size: int = 128,  # side of the input, pixels
+    batch: int = 64,  # pictures in a batch
+    steps: int = 10,  # that are timed; the median counts
     encoder: str = "efficientnet_lite0",
-    device: str = "auto", # see `chip.encoders.pick_device`
-) -> dict:                # device, rows
+    device: str = "auto",  # see `chip.encoders.pick_device`
+) -> dict:  # device, rows
     "What layout, half precision and compilation do for a step of training, each way in a process of its own."
-    rows = [in_own_process("step_row", way, size, batch, steps, encoder, device, environment=KEEP_MEMORY) for way in tqdm(STEP_WAYS, desc="ways", unit="way")]
+    rows = [
+        in_own_process(
+            "step_row", way, size, batch, steps, encoder, device, environment=KEEP_MEMORY
+        )
+        for way in tqdm(STEP_WAYS, desc="ways", unit="way")
+    ]
     on = pick_device(device)
-    return {"bench": "steps", "device": torch.cuda.get_device_name() if on.type == "cuda" else processor(), "encoder": encoder, "size": size, "batch": batch, "rows": rows}
+    return {
+        "bench": "steps",
+        "device": torch.cuda.get_device_name() if on.type == "cuda" else processor(),
+        "encoder": encoder,
+        "size": size,
+        "batch": batch,
+        "rows": rows,
+    }
 
 # %% ../nbs/80_bench.ipynb #900bc2d9
-def plain_loop(encoder: Encoder, paths: Sequence[Path], device: torch.device, batch: int = 64) -> np.ndarray:  # (n, width)
+def plain_loop(
+    encoder: Encoder, paths: Sequence[Path], device: torch.device, batch: int = 64
+) -> np.ndarray:  # (n, width)
     "The authors' loop: decode a batch in this process, encode it in float32."
-    model, crop = copy.deepcopy(encoder).to(device, memory_format=torch.contiguous_format).eval(), crop_for(encoder.spec)
-    return _encoded(model, (torch.stack([crop(open_image(p)) for p in paths[i:i + batch]]) for i in range(0, len(paths), batch)), device)
+    model, crop = (
+        copy.deepcopy(encoder).to(device, memory_format=torch.contiguous_format).eval(),
+        crop_for(encoder.spec),
+    )
+    return _encoded(
+        model,
+        (
+            torch.stack([crop(open_image(p)) for p in paths[i : i + batch]])
+            for i in range(0, len(paths), batch)
+        ),
+        device,
+    )
 
 
-def timm_loop(encoder: Encoder, paths: Sequence[Path], device: torch.device, batch: int = 64) -> np.ndarray:  # (n, width)
+def timm_loop(
+    encoder: Encoder, paths: Sequence[Path], device: torch.device, batch: int = 64
+) -> np.ndarray:  # (n, width)
     "The same network, fed by a DataLoader whose processes decode, one a core."
     model = copy.deepcopy(encoder).to(device, memory_format=torch.contiguous_format).eval()
-    return _encoded(model, (pictures for pictures, _ in image_loader(paths, crop_for(encoder.spec), batch, usable_cores())), device)
+    return _encoded(
+        model,
+        (
+            pictures
+            for pictures, _ in image_loader(paths, crop_for(encoder.spec), batch, usable_cores())
+        ),
+        device,
+    )
 
 
 def _encoded(model: Encoder, batches: Iterable[torch.Tensor], device: torch.device) -> np.ndarray:
     "Float32, torch's default layout, batch by batch."
     with torch.inference_mode():
-        parts = [model.backbone((pictures.to(device, non_blocking=True).float() - model.mean) / model.std).cpu() for pictures in batches]
+        parts = [
+            model.backbone(
+                (pictures.to(device, non_blocking=True).float() - model.mean) / model.std
+            ).cpu()
+            for pictures in batches
+        ]
     return torch.cat(parts).numpy()
 
 # %% ../nbs/80_bench.ipynb #67771616
@@ -356,33 +601,62 @@ class OurWay:
         self.encoder, self.device, begin = encoder.to(device), device, time.perf_counter()
         self.how = How(str(device), device, "auto", 0, workers, pick_backend(device, "auto", n))
         self.threads = usable_cores() if device.type == "cpu" else 1
-        self.batch, self.run = ready(encoder, device, "auto", batch_shape(device), self.how.backend, self.threads)
+        self.batch, self.run = ready(
+            encoder, device, "auto", batch_shape(device), self.how.backend, self.threads
+        )
         self.seconds = time.perf_counter() - begin
 
     def results(self, work: Work) -> Iterator[Done]:
-        return on_processor(work, self.run, self.threads) if self.device.type == "cpu" else on_gpus(work, [self.run], pick_workers(self.how.workers, self.device))
+        return (
+            on_processor(work, self.run, self.threads)
+            if self.device.type == "cpu"
+            else on_gpus(work, [self.run], pick_workers(self.how.workers, self.device))
+        )
 
     def files(self, paths: Sequence[Path], keys: Sequence[str]) -> np.ndarray:  # (n, width)
         "From files to shards to embeddings. Raises chip.embeddings.LostPictures."
         with tempfile.TemporaryDirectory() as folder:
-            store, work = EmbeddingCache(Path(folder, "cache")), Work(list(map(str, paths)), keys, self.encoder.spec, self.batch)
+            store, work = (
+                EmbeddingCache(Path(folder, "cache")),
+                Work(list(map(str, paths)), keys, self.encoder.spec, self.batch),
+            )
             store.prepare()
             lost, _ = keep(self.results(work), work, store, self.encoder.spec.name, False)
-            if lost: raise LostPictures("; ".join(why for _, why in lost))
+            if lost:
+                raise LostPictures("; ".join(why for _, why in lost))
             return store.read(store.find(keys), self.encoder.spec.width)
 
     def decode(self, work: Work) -> None:
         "Reads and crops all pictures with as many threads or processes as `results` does, and encodes none."
         if self.device.type == "cpu":
-            with ThreadPoolExecutor(self.threads) as pool: deque(in_order(pool, work.__getitem__, len(work), 4 * self.threads), maxlen=0)
-        else: deque(fed(work, pick_workers(self.how.workers, self.device)), maxlen=0)
+            with ThreadPoolExecutor(self.threads) as pool:
+                deque(in_order(pool, work.__getitem__, len(work), 4 * self.threads), maxlen=0)
+        else:
+            deque(fed(work, pick_workers(self.how.workers, self.device)), maxlen=0)
 
     def memory(self, pictures: torch.Tensor) -> None:  # (n, size, size, 3) uint8
         "Encodes what is in memory, whole batches of it."
         if self.device.type == "cpu":
             with one_thread_each(), ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(lambda i: self.run(pictures[i:i + self.batch])(), range(0, len(pictures) - self.batch + 1, self.batch)))
-        else: deque(on_gpus([Batch(piece, (), ()) for piece in pictures.split(self.batch) if len(piece) == self.batch], [self.run], 0), maxlen=0)
+                list(
+                    pool.map(
+                        lambda i: self.run(pictures[i : i + self.batch])(),
+                        range(0, len(pictures) - self.batch + 1, self.batch),
+                    )
+                )
+        else:
+            deque(
+                on_gpus(
+                    [
+                        Batch(piece, (), ())
+                        for piece in pictures.split(self.batch)
+                        if len(piece) == self.batch
+                    ],
+                    [self.run],
+                    0,
+                ),
+                maxlen=0,
+            )
 
 # %% ../nbs/80_bench.ipynb #d30b4314
 def peak_flops(device: torch.device, half: bool = False) -> float:
@@ -393,8 +667,10 @@ def peak_flops(device: torch.device, half: bool = False) -> float:
     for factor in [a] if on_gpu else [a, a.numpy()]:
         for _ in range(6):
             begin = time.perf_counter()
-            for _ in range(10 if on_gpu else 2): factor @ factor
-            if on_gpu: torch.cuda.synchronize(device)
+            for _ in range(10 if on_gpu else 2):
+                factor @ factor
+            if on_gpu:
+                torch.cuda.synchronize(device)
             best = min(best, (time.perf_counter() - begin) / (10 if on_gpu else 2))
     return 2 * n**3 / best
 
@@ -402,51 +678,91 @@ def peak_flops(device: torch.device, half: bool = False) -> float:
 def encoder_flops(encoder: Encoder) -> int:
     "Floating-point operations for one picture, two for each multiplication and addition."
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        encoder.backbone(torch.zeros(1, 3, encoder.spec.size, encoder.spec.size, device=encoder.mean.device))
+        encoder.backbone(
+            torch.zeros(1, 3, encoder.spec.size, encoder.spec.size, device=encoder.mean.device)
+        )
     return counter.get_total_flops()
 
 
 def agreement(
-    ours: np.ndarray,                # (n, width)
-    plain: np.ndarray,               # (n, width)
-    targets: np.ndarray | None,      # (k, width); None: there are none, as for weights that know nothing
-) -> dict:                           # smallest cosine, share of pictures with the same nearest target
+    ours: np.ndarray,  # (n, width)
+    plain: np.ndarray,  # (n, width)
+    targets: np.ndarray
+    | None,  # (k, width); None: there are none, as for weights that know nothing
+) -> dict:  # smallest cosine, share of pictures with the same nearest target
     "How well two sets of embeddings of the same pictures agree."
-    unit = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)
+
+    def unit(x):
+        return x / np.linalg.norm(x, axis=1, keepdims=True)
+
     a, b = unit(ours.astype(np.float64)), unit(plain.astype(np.float64))
-    same = None if targets is None else float((np.argmax(a @ unit(targets).T, 1) == np.argmax(b @ unit(targets).T, 1)).mean())
-    return {"smallest_cosine": float((a * b).sum(1).min()), "same_nearest": same, "targets": 0 if targets is None else len(targets)}
+    same = (
+        None
+        if targets is None
+        else float((np.argmax(a @ unit(targets).T, 1) == np.argmax(b @ unit(targets).T, 1)).mean())
+    )
+    return {
+        "smallest_cosine": float((a * b).sum(1).min()),
+        "same_nearest": same,
+        "targets": 0 if targets is None else len(targets),
+    }
 
 # %% ../nbs/80_bench.ipynb #a3af55b8
-FEW, MANY = 2_000, 8_192   # pictures at most for the ways that take one at a time, and for the other plain ones
-ALL_IMAGES = 475_800       # that the paper encodes: 366 classes of 1,300
-COSINE, NEAREST = 0.9995, 0.999  # of every picture at least; share of pictures with the same nearest target at least
+FEW, MANY = (
+    2_000,
+    8_192,
+)  # pictures at most for the ways that take one at a time, and for the other plain ones
+ALL_IMAGES = 475_800  # that the paper encodes: 366 classes of 1,300
+COSINE, NEAREST = (
+    0.9995,
+    0.999,
+)  # of every picture at least; share of pictures with the same nearest target at least
 
 
-def _ways(encoder: Encoder, way: OurWay, paths: list[Path], keys: list[str], held: int) -> dict[str, tuple[int, Callable]]:
+def _ways(
+    encoder: Encoder, way: OurWay, paths: list[Path], keys: list[str], held: int
+) -> dict[str, tuple[int, Callable]]:
     "What is measured: a label, how many pictures it takes, and the call."
-    n, few, crop, work = len(paths), min(len(paths), FEW), crop_for(encoder.spec), Work(list(map(str, paths)), keys, encoder.spec, way.batch)
-    some = torch.from_numpy(np.stack([work.read(i % n) for i in range(max(way.batch, min(held or n, 1024)))]))
+    n, few, crop, work = (
+        len(paths),
+        min(len(paths), FEW),
+        crop_for(encoder.spec),
+        Work(list(map(str, paths)), keys, encoder.spec, way.batch),
+    )
+    some = torch.from_numpy(
+        np.stack([work.read(i % n) for i in range(max(way.batch, min(held or n, 1024)))])
+    )
     many = some if not held else some.repeat(-(-held // len(some)), 1, 1, 1)
     planes, timm = many[:MANY].permute(0, 3, 1, 2).contiguous(), min(n, MANY)
     flat = copy.deepcopy(encoder).to(memory_format=torch.contiguous_format).eval()
-    return {"plain": (few, lambda: plain_loop(encoder, paths[:few], way.device)), "timm-style": (timm, lambda: timm_loop(encoder, paths[:timm], way.device)), "ours": (n, lambda: way.files(paths, keys)),
-            "decode only, plain, one core": (few, lambda: deque((crop(open_image(p)) for p in paths[:few]), maxlen=0)),
-            "decode only, ours, one core": (few, lambda: deque(map(work.read, range(few)), maxlen=0)), "decode only, ours, all cores": (n, lambda: way.decode(work)),
-            "encode only, plain": (len(planes), lambda: _encoded(flat, planes.split(64), way.device)), "encode only, ours": (len(many) // way.batch * way.batch, lambda: way.memory(many))}
+    return {
+        "plain": (few, lambda: plain_loop(encoder, paths[:few], way.device)),
+        "timm-style": (timm, lambda: timm_loop(encoder, paths[:timm], way.device)),
+        "ours": (n, lambda: way.files(paths, keys)),
+        "decode only, plain, one core": (
+            few,
+            lambda: deque((crop(open_image(p)) for p in paths[:few]), maxlen=0),
+        ),
+        "decode only, ours, one core": (few, lambda: deque(map(work.read, range(few)), maxlen=0)),
+        "decode only, ours, all cores": (n, lambda: way.decode(work)),
+        "encode only, plain": (len(planes), lambda: _encoded(flat, planes.split(64), way.device)),
+        "encode only, ours": (len(many) // way.batch * way.batch, lambda: way.memory(many)),
+    }
 
 # %% ../nbs/80_bench.ipynb #0db9c88a
 def bench_encoder(
-    name: str,             # of the encoder
-    n: int = 128,          # pictures
-    rounds: int = 3,       # times that all ways take their turn
-    size: int = 0,         # side of the input, pixels; 0: the encoder's own
+    name: str,  # of the encoder
+    n: int = 128,  # pictures
+    rounds: int = 3,  # times that all ways take their turn
+    size: int = 0,  # side of the input, pixels; 0: the encoder's own
     device: str = "auto",  # see `chip.encoders.pick_device`
-    held: int = 0,         # pictures encoded from memory; 0: as many as there are files
+    held: int = 0,  # pictures encoded from memory; 0: as many as there are files
 ) -> tuple[list[dict], dict]:  # a row for each round and way; what was found
     "Plain, timm-style and ours on one encoder, taken in turn, from files and in halves."
     on, rows, last, peak = pick_device(device), [], {}, 0.0
-    encoder = load_encoder(name, "pretrained" if encoder_spec(name).source == "package" else "random", size).to(on)
+    encoder = load_encoder(
+        name, "pretrained" if encoder_spec(name).source == "package" else "random", size
+    ).to(on)
     with tempfile.TemporaryDirectory() as folder:
         paths, source = training_pictures(n, Path(folder))
         keys = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
@@ -459,8 +775,19 @@ def bench_encoder(
                     begin, busy = time.perf_counter(), time.process_time()
                     last[label] = call()
                     seconds = time.perf_counter() - begin
-                    if turn >= 0: rows.append({"encoder": name, "round": turn, "way": label, "images": count, "seconds": seconds, "images_per_second": count / seconds,
-                                               "cpu_seconds": time.process_time() - busy, "load": os.getloadavg()[0]})
+                    if turn >= 0:
+                        rows.append(
+                            {
+                                "encoder": name,
+                                "round": turn,
+                                "way": label,
+                                "images": count,
+                                "seconds": seconds,
+                                "images_per_second": count / seconds,
+                                "cpu_seconds": time.process_time() - busy,
+                                "load": os.getloadavg()[0],
+                            }
+                        )
                     bar.update()
                 peak = max(peak, peak_flops(on, on.type == "cuda"))
     return rows, _found(rows, way, last, source, peak)
@@ -468,47 +795,104 @@ def bench_encoder(
 
 def _found(rows: list[dict], way: OurWay, last: dict, source: str, peak: float) -> dict:
     "Medians, ratios, what bounds ours, agreement and the share of the peak."
-    middle = {w: median(r["images_per_second"] for r in rows if r["way"] == w) for w in dict.fromkeys(r["way"] for r in rows)}
-    flops, decode, encode_only = encoder_flops(way.encoder), middle["decode only, ours, all cores"], middle["encode only, ours"]
-    plain, ours = last["plain"], last["ours"][:len(last["plain"])]
-    return {"encoder": way.encoder.spec.name, "size": way.encoder.spec.size, "images": len(last["ours"]), "pictures": source, "backend": way.how.backend, "batch": way.batch, "seconds_to_get_ready": way.seconds,
-            "images_per_second": middle, "over_plain": middle["ours"] / middle["plain"], "over_timm": middle["ours"] / middle["timm-style"],
-            "encode_over_plain": encode_only / middle["encode only, plain"], "bound_by": "decoding" if decode < encode_only else "encoding", "projected_seconds": ALL_IMAGES / middle["ours"],
-            "peak_gflops": peak / 1e9, "share_of_peak": encode_only * flops / peak, **agreement(ours, plain, way.encoder.rows if way.encoder.spec.source == "package" else None)}
+    middle = {
+        w: median(r["images_per_second"] for r in rows if r["way"] == w)
+        for w in dict.fromkeys(r["way"] for r in rows)
+    }
+    flops, decode, encode_only = (
+        encoder_flops(way.encoder),
+        middle["decode only, ours, all cores"],
+        middle["encode only, ours"],
+    )
+    plain, ours = last["plain"], last["ours"][: len(last["plain"])]
+    return {
+        "encoder": way.encoder.spec.name,
+        "size": way.encoder.spec.size,
+        "images": len(last["ours"]),
+        "pictures": source,
+        "backend": way.how.backend,
+        "batch": way.batch,
+        "seconds_to_get_ready": way.seconds,
+        "images_per_second": middle,
+        "over_plain": middle["ours"] / middle["plain"],
+        "over_timm": middle["ours"] / middle["timm-style"],
+        "encode_over_plain": encode_only / middle["encode only, plain"],
+        "bound_by": "decoding" if decode < encode_only else "encoding",
+        "projected_seconds": ALL_IMAGES / middle["ours"],
+        "peak_gflops": peak / 1e9,
+        "share_of_peak": encode_only * flops / peak,
+        **agreement(
+            ours, plain, way.encoder.rows if way.encoder.spec.source == "package" else None
+        ),
+    }
 
 # %% ../nbs/80_bench.ipynb #a1df7ed0
 def bench_embed(
-    n: int = 0,            # pictures; 0: 128 on a processor, 20,000 on a GPU
-    rounds: int = 3,       # times that all ways take their turn
-    encoder: str = "",     # names, with commas between; empty: EfficientNet-Lite0 and ResNet-50 on a processor, ResNet-152 on a GPU
-    size: int = 0,         # side of the input, pixels; 0: the encoder's own
+    n: int = 0,  # pictures; 0: 128 on a processor, 20,000 on a GPU
+    rounds: int = 3,  # times that all ways take their turn
+    encoder: str = "",  # names, with commas between; empty: EfficientNet-Lite0 and ResNet-50 on a processor, ResNet-152 on a GPU
+    size: int = 0,  # side of the input, pixels; 0: the encoder's own
     device: str = "auto",  # see `chip.encoders.pick_device`
-    held: int = 0,         # pictures encoded from memory; 0: as many as there are files on a processor, 50,000 on a GPU
-) -> dict:                 # ratio (the smallest over the encoders), device, rows, …
+    held: int = 0,  # pictures encoded from memory; 0: as many as there are files on a processor, 50,000 on a GPU
+) -> dict:  # ratio (the smallest over the encoders), device, rows, …
     "From JPEG files to embeddings: plain, timm-style and ours. Raises AssertionError where ours does not agree with plain."
     on, rows, found = pick_device(device), [], []
     on_gpu = on.type == "cuda"
     for name in (encoder or ("resnet152" if on_gpu else "efficientnet_lite0,resnet50")).split(","):
-        new, one = bench_encoder(name, n or (20_000 if on_gpu else 128), rounds, size, device, held or (50_000 if on_gpu else 0))
-        rows += new; found.append(one)
-    for one in found: assert one["smallest_cosine"] >= COSINE and (one["same_nearest"] is None or one["same_nearest"] >= NEAREST), f"ours does not agree with plain: {one}"
-    return {"bench": "embed", "ratio": min(one["over_plain"] for one in found), "device": torch.cuda.get_device_name() if on_gpu else processor(), "encoders": found, "rows": rows}
+        new, one = bench_encoder(
+            name,
+            n or (20_000 if on_gpu else 128),
+            rounds,
+            size,
+            device,
+            held or (50_000 if on_gpu else 0),
+        )
+        rows += new
+        found.append(one)
+    for one in found:
+        assert one["smallest_cosine"] >= COSINE and (
+            one["same_nearest"] is None or one["same_nearest"] >= NEAREST
+        ), f"ours does not agree with plain: {one}"
+    return {
+        "bench": "embed",
+        "ratio": min(one["over_plain"] for one in found),
+        "device": torch.cuda.get_device_name() if on_gpu else processor(),
+        "encoders": found,
+        "rows": rows,
+    }
 
 
 def embed_summary(
     one: dict,  # what `bench_encoder` found
 ) -> str:
     "What was measured of one encoder, to be read."
-    rate, plain, timm = one["images_per_second"], one["images_per_second"]["plain"], one["images_per_second"]["timm-style"]
+    rate, plain, timm = (
+        one["images_per_second"],
+        one["images_per_second"]["plain"],
+        one["images_per_second"]["timm-style"],
+    )
     whole = ("plain", "timm-style", "ours")
-    table = [f"{way:<30}{rate[way]:>10,.1f}" + (f"{rate[way] / plain:>12.2f}{rate[way] / timm:>17.2f}" if way in whole else "") for way in rate]
-    same = "" if one["same_nearest"] is None else f", same nearest of {one['targets']:,} targets for {one['same_nearest']:.2%}"
+    table = [
+        f"{way:<30}{rate[way]:>10,.1f}"
+        + (f"{rate[way] / plain:>12.2f}{rate[way] / timm:>17.2f}" if way in whole else "")
+        for way in rate
+    ]
+    same = (
+        ""
+        if one["same_nearest"] is None
+        else f", same nearest of {one['targets']:,} targets for {one['same_nearest']:.2%}"
+    )
     hours = one["projected_seconds"]
-    return "\n".join([f"{one['encoder']} at {one['size']} pixels, {one['images']:,} {one['pictures']}; {one['backend']}, batch {one['batch']}, ready in {one['seconds_to_get_ready']:.1f} s",
-                      f"{'median of rounds':<30}{'images/s':>10}{'over plain':>12}{'over timm-style':>17}", *table,
-                      f"encoding alone: {one['encode_over_plain']:.2f} times plain, {one['share_of_peak']:.0%} of the measured peak of {one['peak_gflops']:,.0f} GFLOP/s",
-                      f"bound by {one['bound_by']}; {ALL_IMAGES:,} pictures would take {f'{hours / 3600:.1f} hours' if hours >= 7200 else f'{hours / 60:.1f} minutes'}",
-                      f"against plain: smallest cosine {one['smallest_cosine']:.6f}{same}"])
+    return "\n".join(
+        [
+            f"{one['encoder']} at {one['size']} pixels, {one['images']:,} {one['pictures']}; {one['backend']}, batch {one['batch']}, ready in {one['seconds_to_get_ready']:.1f} s",
+            f"{'median of rounds':<30}{'images/s':>10}{'over plain':>12}{'over timm-style':>17}",
+            *table,
+            f"encoding alone: {one['encode_over_plain']:.2f} times plain, {one['share_of_peak']:.0%} of the measured peak of {one['peak_gflops']:,.0f} GFLOP/s",
+            f"bound by {one['bound_by']}; {ALL_IMAGES:,} pictures would take {f'{hours / 3600:.1f} hours' if hours >= 7200 else f'{hours / 60:.1f} minutes'}",
+            f"against plain: smallest cosine {one['smallest_cosine']:.6f}{same}",
+        ]
+    )
 
 # %% ../nbs/80_bench.ipynb #91c27d5e
 def pictures_below(
@@ -518,71 +902,126 @@ def pictures_below(
     root = Path(folder) if folder else project_root().parent / "shared" / "data"
     groups, seen = {}, set()
     for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")):
-        if (key := hashlib.sha256(data := path.read_bytes()).hexdigest()) in seen: continue
+        if (key := hashlib.sha256(data := path.read_bytes()).hexdigest()) in seen:
+            continue
         decode_image(data, path, at_least=1)  # before hours of work
-        seen.add(key); groups.setdefault(path.relative_to(root).parts[0] if path.parent != root else ".", []).append(path)
-    if not groups: raise FileNotFoundError(f"no JPEG or PNG file below {root}" + ("" if folder else ": name a folder of pictures with --folder"))
+        seen.add(key)
+        groups.setdefault(
+            path.relative_to(root).parts[0] if path.parent != root else ".", []
+        ).append(path)
+    if not groups:
+        raise FileNotFoundError(
+            f"no JPEG or PNG file below {root}"
+            + ("" if folder else ": name a folder of pictures with --folder")
+        )
     return groups
 
 
 def bench_agreement(
-    folder: str = "",      # of pictures, see `pictures_below`
+    folder: str = "",  # of pictures, see `pictures_below`
     encoder: str = "efficientnet_lite0",
-    size: int = 0,         # side of the input, pixels; 0: the encoder's own
+    size: int = 0,  # side of the input, pixels; 0: the encoder's own
     device: str = "auto",  # see `chip.encoders.pick_device`
-) -> dict:                 # device, rows: one a group of pictures, and one for all
+) -> dict:  # device, rows: one a group of pictures, and one for all
     "Ours against the plain way, picture by picture. Raises FileNotFoundError, or ConnectionError for weights that are not there."
     on, groups = pick_device(device), pictures_below(folder)
-    network, paths = load_encoder(encoder, size=size).to(on), [path for group in groups.values() for path in group]
+    network, paths = (
+        load_encoder(encoder, size=size).to(on),
+        [path for group in groups.values() for path in group],
+    )
     way = OurWay(network, on, 10**6)
     ours = way.files(paths, [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths])
-    plain = np.concatenate([plain_loop(network, paths[i:i + 64], on) for i in tqdm(range(0, len(paths), 64), desc="plain", unit="batch", delay=3)])
+    plain = np.concatenate(
+        [
+            plain_loop(network, paths[i : i + 64], on)
+            for i in tqdm(range(0, len(paths), 64), desc="plain", unit="batch", delay=3)
+        ]
+    )
     names, rows = np.repeat(list(groups), [len(group) for group in groups.values()]), []
     for name in (*groups, "all"):
         some = np.ones(len(names), bool) if name == "all" else names == name
         one = agreement(ours[some], plain[some], network.rows)
-        rows.append({"pictures": name, "images": int(some.sum()), "encoder": encoder, "size": network.spec.size, "backend": way.how.backend, **one, "within": one["smallest_cosine"] >= COSINE and (one["same_nearest"] or 1) >= NEAREST})
-    return {"bench": "agreement", "device": torch.cuda.get_device_name() if on.type == "cuda" else processor(), "rows": rows}
+        rows.append(
+            {
+                "pictures": name,
+                "images": int(some.sum()),
+                "encoder": encoder,
+                "size": network.spec.size,
+                "backend": way.how.backend,
+                **one,
+                "within": one["smallest_cosine"] >= COSINE
+                and (one["same_nearest"] or 1) >= NEAREST,
+            }
+        )
+    return {
+        "bench": "agreement",
+        "device": torch.cuda.get_device_name() if on.type == "cuda" else processor(),
+        "rows": rows,
+    }
 
 # %% ../nbs/80_bench.ipynb #0b95e7d3
 def _by_pillow(data: bytes, least: int) -> Image.Image:
     with Image.open(BytesIO(data)) as picture:
-        if least: picture.draft("RGB", (least, least))
+        if least:
+            picture.draft("RGB", (least, least))
         return picture.convert("RGB")
 
 
 def _by_torchvision(data: bytes, least: int) -> Image.Image:
     from torchvision.io import ImageReadMode, decode_jpeg
 
-    return Image.fromarray(decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.RGB).permute(1, 2, 0).numpy())
+    return Image.fromarray(
+        decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.RGB)
+        .permute(1, 2, 0)
+        .numpy()
+    )
 
 
 def _by_simplejpeg(data: bytes, least: int, rough: bool = False) -> Image.Image:
     "rough: colour, which most files hold at half the size, is repeated and not interpolated, as torchvision has it done on a GPU."
     import simplejpeg
 
-    return Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", min_height=least, min_width=least, fastupsample=rough))
+    return Image.fromarray(
+        simplejpeg.decode_jpeg(data, "RGB", min_height=least, min_width=least, fastupsample=rough)
+    )
 
 
 def _by_opencv(data: bytes, least: int) -> Image.Image:
     import cv2
 
-    with Image.open(BytesIO(data)) as header: short = min(header.size)
+    with Image.open(BytesIO(data)) as header:
+        short = min(header.size)
     eighths = next((n for n in (8, 4, 2) if least and short >= n * least), 1)
-    how = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}[eighths]
-    return Image.fromarray(cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), how), cv2.COLOR_BGR2RGB))
+    how = {
+        1: cv2.IMREAD_COLOR,
+        2: cv2.IMREAD_REDUCED_COLOR_2,
+        4: cv2.IMREAD_REDUCED_COLOR_4,
+        8: cv2.IMREAD_REDUCED_COLOR_8,
+    }[eighths]
+    return Image.fromarray(
+        cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), how), cv2.COLOR_BGR2RGB)
+    )
 
 
-DECODERS = {"Pillow": ("PIL", _by_pillow, True), "torchvision": ("torchvision", _by_torchvision, False), "simplejpeg": ("simplejpeg", _by_simplejpeg, True), "OpenCV": ("cv2", _by_opencv, True),
-            "simplejpeg, colour not interpolated": ("simplejpeg", partial(_by_simplejpeg, rough=True), False)}  # name → its module, its call, whether it can scale
+DECODERS = {
+    "Pillow": ("PIL", _by_pillow, True),
+    "torchvision": ("torchvision", _by_torchvision, False),
+    "simplejpeg": ("simplejpeg", _by_simplejpeg, True),
+    "OpenCV": ("cv2", _by_opencv, True),
+    "simplejpeg, colour not interpolated": (
+        "simplejpeg",
+        partial(_by_simplejpeg, rough=True),
+        False,
+    ),
+}  # name → its module, its call, whether it can scale
 
 # %% ../nbs/80_bench.ipynb #ed257463
 def bench_decoders(
-    n: int = 200,      # photographs
-    rounds: int = 3,   # times that all decoders take their turn
+    n: int = 200,  # photographs
+    rounds: int = 3,  # times that all decoders take their turn
     encoder: str = "efficientnet_lite0",
     sizes: Sequence[int] = (224, 64),  # of the input, pixels
-) -> dict:             # device, rows: one a size, decoder and scaling
+) -> dict:  # device, rows: one a size, decoder and scaling
     "Decoders of JPEG files: time, and what they do to embeddings."
     rows = []
     with tempfile.TemporaryDirectory() as folder, one_thread_each():
@@ -591,36 +1030,76 @@ def bench_decoders(
         for size in sizes:
             network, plain = load_encoder(encoder, size=size), None
             for (name, scaled), (call, times) in _decoding(files, network.spec, rounds).items():
-                crops = torch.from_numpy(np.stack([cropped(call(data), network.spec) for data in files])).permute(0, 3, 1, 2)
-                plain, rate = (encode(network, crops) if plain is None else plain), 1e3 * median(times) / n
-                cosines = torch.nn.functional.cosine_similarity(torch.from_numpy(encode(network, crops)), torch.from_numpy(plain)).numpy()
-                rows.append({"size": size, "decoder": name, "decoded": "scaled" if scaled else "full", "ms_per_picture": rate, "median_cosine": float(np.median(cosines)), "smallest_cosine": float(cosines.min()), "below_tolerance": float((cosines < COSINE).mean())})
-    return {"bench": "decoders", "device": processor(), "pictures": f"{n} {source}", "encoder": encoder, "rows": rows}
+                crops = torch.from_numpy(
+                    np.stack([cropped(call(data), network.spec) for data in files])
+                ).permute(0, 3, 1, 2)
+                plain, rate = (
+                    (encode(network, crops) if plain is None else plain),
+                    1e3 * median(times) / n,
+                )
+                cosines = torch.nn.functional.cosine_similarity(
+                    torch.from_numpy(encode(network, crops)), torch.from_numpy(plain)
+                ).numpy()
+                rows.append(
+                    {
+                        "size": size,
+                        "decoder": name,
+                        "decoded": "scaled" if scaled else "full",
+                        "ms_per_picture": rate,
+                        "median_cosine": float(np.median(cosines)),
+                        "smallest_cosine": float(cosines.min()),
+                        "below_tolerance": float((cosines < COSINE).mean()),
+                    }
+                )
+    return {
+        "bench": "decoders",
+        "device": processor(),
+        "pictures": f"{n} {source}",
+        "encoder": encoder,
+        "rows": rows,
+    }
 
 
-def _decoding(files: list[bytes], spec: EncoderSpec, rounds: int) -> dict[tuple[str, bool], tuple[Callable, list[float]]]:
+def _decoding(
+    files: list[bytes], spec: EncoderSpec, rounds: int
+) -> dict[tuple[str, bool], tuple[Callable, list[float]]]:
     "(decoder, scaled) → its call and the seconds that each round took; the first round warms up."
-    ways = {(name, scaled): (lambda data, call=call, least=spec.resize * scaled: call(data, least), []) for name, (module, call, can) in DECODERS.items() if find_spec(module) for scaled in (False, True)[:1 + can]}
+    ways = {
+        (name, scaled): (lambda data, call=call, least=spec.resize * scaled: call(data, least), [])
+        for name, (module, call, can) in DECODERS.items()
+        if find_spec(module)
+        for scaled in (False, True)[: 1 + can]
+    }
     for turn in range(-1, rounds):
         for call, times in ways.values():
             begin = time.perf_counter()
-            for data in files: call(data)
-            if turn >= 0: times.append(time.perf_counter() - begin)
+            for data in files:
+                call(data)
+            if turn >= 0:
+                times.append(time.perf_counter() - begin)
     return ways
 
 # %% ../nbs/80_bench.ipynb #162636bf
 def small_pictures(n: int, folder: Path) -> pd.DataFrame:  # path, sha256, bytes
     "Writes n different JPEG files of 48 × 40 pixels, a thousand to a folder, or finds them; few random numbers make many pictures."
     rng, rows = np.random.default_rng(0), {"path": [], "sha256": [], "bytes": []}
-    noise = Image.fromarray(rng.integers(0, 256, (1024, 1024, 3), dtype=np.uint8)).resize((4096, 4096), Image.Resampling.BILINEAR)
+    noise = Image.fromarray(rng.integers(0, 256, (1024, 1024, 3), dtype=np.uint8)).resize(
+        (4096, 4096), Image.Resampling.BILINEAR
+    )
     for i in tqdm(range(n), desc="making pictures", unit="picture", delay=3):
         path = folder / f"{i // 1000:04d}" / f"{i:07d}.jpg"
-        if i % 1000 == 0: path.parent.mkdir(parents=True, exist_ok=True)
+        if i % 1000 == 0:
+            path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             x, y = i % 1009 * 4, i // 1009 * 4
             noise.crop((x, y % 4000, x + 48, y % 4000 + 40)).save(path, quality=75)
         data = path.read_bytes()
-        for name, value in zip(rows, (path.relative_to(folder).as_posix(), hashlib.sha256(data).hexdigest(), len(data)), strict=True): rows[name].append(value)
+        for name, value in zip(
+            rows,
+            (path.relative_to(folder).as_posix(), hashlib.sha256(data).hexdigest(), len(data)),
+            strict=True,
+        ):
+            rows[name].append(value)
     return pd.DataFrame(rows).astype({"path": "string[pyarrow]", "sha256": "string[pyarrow]"})
 
 
@@ -628,8 +1107,14 @@ def tiny_encoder(width: int = 32) -> Encoder:
     "A network of one convolution, for 32 pixels: next to nothing."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        backbone = nn.Sequential(nn.Conv2d(3, width, 8, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return Encoder(backbone, EncoderSpec("tiny", "none", width, 32, 36, (0.5,) * 3, (0.5,) * 3, "bilinear", "random"), None).eval()
+        backbone = nn.Sequential(
+            nn.Conv2d(3, width, 8, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
+    return Encoder(
+        backbone,
+        EncoderSpec("tiny", "none", width, 32, 36, (0.5,) * 3, (0.5,) * 3, "bilinear", "random"),
+        None,
+    ).eval()
 
 
 class OwnMemory(Thread):
@@ -640,15 +1125,26 @@ class OwnMemory(Thread):
         self.peak, self.ended = 0.0, Event()
 
     @staticmethod
-    def now() -> float: return int(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon")).split()[1]) / 1e3
+    def now() -> float:
+        return (
+            int(
+                next(
+                    line
+                    for line in Path("/proc/self/status").read_text().splitlines()
+                    if line.startswith("RssAnon")
+                ).split()[1]
+            )
+            / 1e3
+        )
 
     def run(self) -> None:
-        while not self.ended.wait(0.05): self.peak = max(self.peak, self.now())
+        while not self.ended.wait(0.05):
+            self.peak = max(self.peak, self.now())
 
 # %% ../nbs/80_bench.ipynb #2b66cd51
 def make_small_pictures(
-    n: int,        # pictures
-    folder: str,   # gets them, and is used again for the next size
+    n: int,  # pictures
+    folder: str,  # gets them, and is used again for the next size
 ) -> dict:
     "Makes `small_pictures`, and a table of them as a file: a process whose memory is measured shall not have made them."
     begin = time.perf_counter()
@@ -657,13 +1153,16 @@ def make_small_pictures(
 
 
 def embed_growth_row(
-    n: int,        # pictures
-    folder: str,   # holds them, see `make_small_pictures`
+    n: int,  # pictures
+    folder: str,  # holds them, see `make_small_pictures`
 ) -> dict:
     "One line of the table, measured in this process: embedding n small pictures, and then asking for them again."
     watch, row = OwnMemory(), {}
     began = watch.now()
-    table, encoder = pd.read_parquet(Path(folder, f"{n}.parquet"), dtype_backend="pyarrow"), tiny_encoder()
+    table, encoder = (
+        pd.read_parquet(Path(folder, f"{n}.parquet"), dtype_backend="pyarrow"),
+        tiny_encoder(),
+    )
     before = watch.now()
     watch.start()
     with tempfile.TemporaryDirectory(dir=folder) as cache:
@@ -672,47 +1171,95 @@ def embed_growth_row(
             out = embed(table, Path(folder, "pictures"), encoder, device="cpu", cache=Path(cache))
             row[f"{what}_seconds"] = time.perf_counter() - begin
         shards = len(list(Path(cache).glob("*/*.safetensors")))
-    watch.ended.set(); watch.join()
-    return {"images": n, "distinct": int(table["sha256"].nunique()), "mb": float(table["bytes"].sum() / 1e6), **row, "ms_per_image": row["embed_seconds"] / n * 1e3,
-            "table_mb": before - began, "own_memory_before_mb": before, "own_memory_grown_mb": watch.peak - before, "answer_mb": out.nbytes / 1e6, "shards": shards}
+    watch.ended.set()
+    watch.join()
+    return {
+        "images": n,
+        "distinct": int(table["sha256"].nunique()),
+        "mb": float(table["bytes"].sum() / 1e6),
+        **row,
+        "ms_per_image": row["embed_seconds"] / n * 1e3,
+        "table_mb": before - began,
+        "own_memory_before_mb": before,
+        "own_memory_grown_mb": watch.peak - before,
+        "answer_mb": out.nbytes / 1e6,
+        "shards": shards,
+    }
 
 
-def embed_growth(sizes: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000), folder: str | None = None) -> pd.DataFrame:
+def embed_growth(
+    sizes: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000), folder: str | None = None
+) -> pd.DataFrame:
     "Time and memory of embedding for growing numbers of pictures; one row a size. The pictures of a million need 8 GB of disk."
     rows = []
     with tempfile.TemporaryDirectory() as own:
         for i, n in enumerate(sizes):
-            print(f"growth, {i + 1} of {len(sizes)}: {n:,} pictures in {folder or own}", file=sys.stderr, flush=True)
-            rows.append({"images": n, **in_own_process("make_small_pictures", n, folder or own, watched=True), **in_own_process("embed_growth_row", n, folder or own, watched=True)})
+            print(
+                f"growth, {i + 1} of {len(sizes)}: {n:,} pictures in {folder or own}",
+                file=sys.stderr,
+                flush=True,
+            )
+            rows.append(
+                {
+                    "images": n,
+                    **in_own_process("make_small_pictures", n, folder or own, watched=True),
+                    **in_own_process("embed_growth_row", n, folder or own, watched=True),
+                }
+            )
     return pd.DataFrame(rows)
 
 
 def bench_growth(
     sizes: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000),
     folder: str | None = None,  # gets the pictures and keeps them; None: a temporary one
-) -> dict:                      # device, rows
+) -> dict:  # device, rows
     "`embed_growth` as a benchmark; nothing is compared, so there is no ratio."
-    return {"bench": "growth", "device": processor(), "rows": embed_growth(sizes, folder).to_dict("records")}
+    return {
+        "bench": "growth",
+        "device": processor(),
+        "rows": embed_growth(sizes, folder).to_dict("records"),
+    }
 
 # %% ../nbs/80_bench.ipynb #4a3defe1
-BENCHMARKS: dict[str, Callable[..., dict]] = {"hierarchy": bench_hierarchy, "train": bench_train, "steps": bench_steps, "embed": bench_embed, "growth": bench_growth, "agreement": bench_agreement, "decoders": bench_decoders}
+BENCHMARKS: dict[str, Callable[..., dict]] = {
+    "hierarchy": bench_hierarchy,
+    "train": bench_train,
+    "steps": bench_steps,
+    "embed": bench_embed,
+    "growth": bench_growth,
+    "agreement": bench_agreement,
+    "decoders": bench_decoders,
+}
 
 
 def run_bench(
-    name: str,                            # a key of BENCHMARKS
+    name: str,  # a key of BENCHMARKS
     json_path: str | Path | None = None,  # gets the result
-    csv_path: str | Path | None = None,   # gets the rows, and as Markdown beside it
-    **options,                            # of the benchmark
-) -> dict:                                # device, rows, …; ratio where two ways are compared
+    csv_path: str | Path | None = None,  # gets the rows, and as Markdown beside it
+    **options,  # of the benchmark
+) -> dict:  # device, rows, …; ratio where two ways are compared
     "Runs a benchmark, prints its table, writes its files. Raises ValueError for a name that does not exist."
-    if name not in BENCHMARKS: raise ValueError(f"there is no benchmark '{name}': expected one of {', '.join(BENCHMARKS)}")
+    if name not in BENCHMARKS:
+        raise ValueError(f"there is no benchmark '{name}': expected one of {', '.join(BENCHMARKS)}")
     result = BENCHMARKS[name](**options)
     rows = pd.DataFrame(result["rows"])
-    print("\n\n".join(map(embed_summary, result["encoders"])) if name == "embed" else rows.to_string(index=False, float_format=lambda v: f"{v:.6g}" if name == "agreement" else f"{v:.3g}"))
-    if "ratio" in result: print(f"{name}: {result['ratio']:.1f} times as fast as the plain way (medians, on {result['device']})")
+    print(
+        "\n\n".join(map(embed_summary, result["encoders"]))
+        if name == "embed"
+        else rows.to_string(
+            index=False, float_format=lambda v: f"{v:.6g}" if name == "agreement" else f"{v:.3g}"
+        )
+    )
+    if "ratio" in result:
+        print(
+            f"{name}: {result['ratio']:.1f} times as fast as the plain way (medians, on {result['device']})"
+        )
     if json_path:
-        with written_aside(Path(json_path)) as aside: aside.write_text(json.dumps(result, indent=1) + "\n")
+        with written_aside(Path(json_path)) as aside:
+            aside.write_text(json.dumps(result, indent=1) + "\n")
     if csv_path:
-        with written_aside(Path(csv_path)) as aside: rows.to_csv(aside, index=False, float_format="%.6g", lineterminator="\n")
-        with written_aside(Path(csv_path).with_suffix(".md")) as aside: aside.write_text(markdown_table(rows))
+        with written_aside(Path(csv_path)) as aside:
+            rows.to_csv(aside, index=False, float_format="%.6g", lineterminator="\n")
+        with written_aside(Path(csv_path).with_suffix(".md")) as aside:
+            aside.write_text(markdown_table(rows))
     return result

@@ -31,17 +31,22 @@ def grid(
     n: int,  # points, a multiple of four
 ) -> dict[str, str]:  # values by setting, as on the command line
     "Points of the profile smoke. Raises Refused for a number that cannot be had."
-    if n < 4 or n % 4: raise Refused(f"--points {n}: expected a multiple of 4, from 4 on")
-    return {"seed": "0..1", "loss": "paper,contrastive", "unseen_lr": ",".join(f"{0.001 * (i + 1):.3f}" for i in range(n // 4))}
+    if n < 4 or n % 4:
+        raise Refused(f"--points {n}: expected a multiple of 4, from 4 on")
+    return {
+        "seed": "0..1",
+        "loss": "paper,contrastive",
+        "unseen_lr": ",".join(f"{0.001 * (i + 1):.3f}" for i in range(n // 4)),
+    }
 
 
 CHIP = (sys.executable, "-m", "chip")
 
 
 def command(
-    n: int,                # points
-    jobs: int,             # at once
-    *more: str,            # further words
+    n: int,  # points
+    jobs: int,  # at once
+    *more: str,  # further words
     chip: Sequence[str] = CHIP,  # the command line; tests have one of their own
 ) -> list[str]:
     "The sweep as a command."
@@ -56,20 +61,32 @@ def start(
     "Begin a command; what it says goes to <home>/said.txt."
     home.mkdir(parents=True, exist_ok=True)
     with open(home / "said.txt", "a") as said:
-        return subprocess.Popen(words, env={**os.environ, "CHIP_HOME": str(home)}, stdout=said, stderr=said, start_new_session=True)
+        return subprocess.Popen(
+            words,
+            env={**os.environ, "CHIP_HOME": str(home)},
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
 
 
 def timed(
-    way: str,             # what the row is called
+    way: str,  # what the row is called
     words: Sequence[str],
-    home: Path,           # the folder that it works in
-) -> dict[str, Any]:      # a row: way, seconds, cpu_seconds, load
+    home: Path,  # the folder that it works in
+) -> dict[str, Any]:  # a row: way, seconds, cpu_seconds, load
     "Run a command to its end. Raises RuntimeError with its last words where it fails."
     begin, process = time.monotonic(), start(words, home)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode: raise RuntimeError(f"{way}: {(home / 'said.txt').read_text()[-800:]}")
-    return {"way": way, "seconds": round(time.monotonic() - begin, 2), "cpu_seconds": round(used.ru_utime + used.ru_stime, 2), "load": round(os.getloadavg()[0], 2)}
+    if process.returncode:
+        raise RuntimeError(f"{way}: {(home / 'said.txt').read_text()[-800:]}")
+    return {
+        "way": way,
+        "seconds": round(time.monotonic() - begin, 2),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
+        "load": round(os.getloadavg()[0], 2),
+    }
 
 # %% ../nbs/95_bench_sweep.ipynb #95a0b00c
 def tables_of(
@@ -77,7 +94,11 @@ def tables_of(
 ) -> dict[str, bytes]:  # by the file's name
     "The results of a sweep."
     report = home / "reports" / "bench"
-    return {path.name: path.read_bytes() for path in (*report.glob("tables/*.csv"), report / "results.csv") if path.name != "points.csv"}
+    return {
+        path.name: path.read_bytes()
+        for path in (*report.glob("tables/*.csv"), report / "results.csv")
+        if path.name != "points.csv"
+    }
 
 
 def differing(
@@ -93,46 +114,74 @@ def kill_after(
     home: Path,
     seconds: float,
     everything: bool,  # its processes too, not its own group alone
-) -> dict[str, Any]:   # after, everything, phases: how many were finished by then
+) -> dict[str, Any]:  # after, everything, phases: how many were finished by then
     "Begin a command, and kill it by SIGKILL while it works. Raises RuntimeError where it had ended by then."
     process = start(words, home)
     time.sleep(seconds)
-    if process.poll() is not None: raise RuntimeError(f"it had ended before it could be killed: {(home / 'said.txt').read_text()[-800:]}")
+    if process.poll() is not None:
+        raise RuntimeError(
+            f"it had ended before it could be killed: {(home / 'said.txt').read_text()[-800:]}"
+        )
     below = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGKILL)
     for one in below if everything else ():
-        with suppress(psutil.NoSuchProcess): one.kill()
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
     process.wait()
     psutil.wait_procs(below, 60)
-    return {"after": round(seconds, 1), "everything": everything, "phases": len(list(home.glob("data/runs/*/*.done.json")))}
+    return {
+        "after": round(seconds, 1),
+        "everything": everything,
+        "phases": len(list(home.glob("data/runs/*/*.done.json"))),
+    }
 
 # %% ../nbs/95_bench_sweep.ipynb #95a0b012
 def bench_sweep(
-    points: int = 20,                     # a multiple of four
-    seed: int = 0,                        # of the moments of the kills
+    points: int = 20,  # a multiple of four
+    seed: int = 0,  # of the moments of the kills
     say: Callable[[str], None] = print,
-    chip: Sequence[str] = CHIP,           # the command line
-    ray: bool | None = None,              # whether to go through Ray too; None: where it is installed
-) -> dict[str, Any]:                      # ratio, device, rows, …
+    chip: Sequence[str] = CHIP,  # the command line
+    ray: bool | None = None,  # whether to go through Ray too; None: where it is installed
+) -> dict[str, Any]:  # ratio, device, rows, …
     "One point at a time against two; then killed twice and finished, repeated, and through Ray where it is installed. Raises RuntimeError where a way fails or leaves other tables."
     rows, kills, rng = [], [], np.random.default_rng(seed)
     grid(points)
     with tempfile.TemporaryDirectory(prefix="chip-bench-") as folder:
         homes = {way: Path(folder, way) for way in ("one", "two", "killed", "ray")}
+
         def way(what: str, name: str, *words: str, jobs: int = 2) -> None:
             rows.append(timed(what, command(points, jobs, *words, chip=chip), homes[name]))
-            if other := differing(tables_of(homes["one"]), tables_of(homes[name])): raise RuntimeError(f"{what} has other tables: {', '.join(other)}")
+            if other := differing(tables_of(homes["one"]), tables_of(homes[name])):
+                raise RuntimeError(f"{what} has other tables: {', '.join(other)}")
             say(f"{what}: {rows[-1]['seconds']:.1f} s")
+
         way("--jobs 1", "one", jobs=1)
         way("--jobs 2", "two")
         way("--jobs 2, repeated", "two")
         for everything in (False, True):
-            kills.append(kill_after(command(points, 2, chip=chip), homes["killed"], rows[1]["seconds"] * rng.uniform(0.15, 0.4), everything))
+            kills.append(
+                kill_after(
+                    command(points, 2, chip=chip),
+                    homes["killed"],
+                    rows[1]["seconds"] * rng.uniform(0.15, 0.4),
+                    everything,
+                )
+            )
             say(f"killed after {kills[-1]['after']} s, {kills[-1]['phases']} phases finished")
         way("--jobs 2, killed twice, the rest", "killed")
-        if find_spec("ray") if ray is None else ray: way("--jobs 2 --ray local", "ray", "--ray", "local")
+        if find_spec("ray") if ray is None else ray:
+            way("--jobs 2 --ray local", "ray", "--ray", "local")
         n = len(pd.read_csv(homes["one"] / "reports" / "bench" / "results.csv"))
-    return {"bench": "sweep", "ratio": rows[0]["seconds"] / rows[1]["seconds"], "device": _device(), "points": points, "grid": grid(points), "measurements": n, "kills": kills, "rows": rows}
+    return {
+        "bench": "sweep",
+        "ratio": rows[0]["seconds"] / rows[1]["seconds"],
+        "device": _device(),
+        "points": points,
+        "grid": grid(points),
+        "measurements": n,
+        "kills": kills,
+        "rows": rows,
+    }
 
 
 def _device() -> str:
@@ -149,7 +198,10 @@ def run_bench_sweep(
     "What `chip bench sweep` does."
     result = bench_sweep(points, say=say)
     say(pd.DataFrame(result["rows"]).to_string(index=False))
-    say(f"sweep: {result['ratio']:.2f} times as fast with --jobs 2 as with --jobs 1, the same tables (on {result['device']})")
+    say(
+        f"sweep: {result['ratio']:.2f} times as fast with --jobs 2 as with --jobs 1, the same tables (on {result['device']})"
+    )
     if json_path:
-        with written_aside(Path(json_path)) as aside: aside.write_text(json.dumps(result, indent=1) + "\n")
+        with written_aside(Path(json_path)) as aside:
+            aside.write_text(json.dumps(result, indent=1) + "\n")
     return result

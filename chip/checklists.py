@@ -24,50 +24,137 @@ ANSWERS = ("yes", "partly", "no", "does not apply")
 @dataclass(frozen=True)
 class Item:
     "A line of a checklist and our answer; names in braces are filled from a run."
+
     number: str  # in its list
-    asks: str    # in our words
+    asks: str  # in our words
     answer: str  # one of ANSWERS, or a name in braces
-    how: str     # why, and where to look
+    how: str  # why, and where to look
 
 
 def answered(
     items: Sequence[Item],
     facts: Mapping[str, str],  # of a run, by the names in braces
-) -> pd.DataFrame:             # item, asks, answer, how
+) -> pd.DataFrame:  # item, asks, answer, how
     "A checklist for a run. Raises KeyError for a fact that is not there and ValueError for an answer that is none."
-    rows = [{"item": i.number, "asks": i.asks, "answer": i.answer.format_map(facts), "how": i.how.format_map(facts)} for i in items]
+    rows = [
+        {
+            "item": i.number,
+            "asks": i.asks,
+            "answer": i.answer.format_map(facts),
+            "how": i.how.format_map(facts),
+        }
+        for i in items
+    ]
     for row in rows:
-        if row["answer"] not in ANSWERS: raise ValueError(f"item {row['item']}: answer {row['answer']!r}, expected one of {', '.join(ANSWERS)}")
+        if row["answer"] not in ANSWERS:
+            raise ValueError(
+                f"item {row['item']}: answer {row['answer']!r}, expected one of {', '.join(ANSWERS)}"
+            )
     return pd.DataFrame(rows)
 
 # %% ../nbs/47_checklists.ipynb #770f6fb3
 _METHODS = (
-    Item("1", "Setting, algorithm and model are described", "yes", "Algorithms 1 to 3 of the paper are written out and tested in notebooks 10_hierarchy, 20_oneshot and 30_unseen."),
-    Item("2", "Assumptions are named", "yes", "Chief among them: the targets come from the very encoder that is then trained, and a placement counts as right when the cluster holds one of the nearest kin (05_metrics)."),
-    Item("3", "Cost in time, memory and data is analysed", "partly", "Measured for every phase (below), and as a ratio to the plain way by the benchmark; no analysis of how it grows beyond that."),
-    Item("4", "Mathematical claims are stated", "yes", "Floor and ceiling of the paper's loss for any margin and mean cosine: 05_metrics, 46_limits."),
-    Item("5", "Mathematical claims are proved", "yes", "In the same notebooks, with a numerical check beside each."),
+    Item(
+        "1",
+        "Setting, algorithm and model are described",
+        "yes",
+        "Algorithms 1 to 3 of the paper are written out and tested in notebooks 10_hierarchy, 20_oneshot and 30_unseen.",
+    ),
+    Item(
+        "2",
+        "Assumptions are named",
+        "yes",
+        "Chief among them: the targets come from the very encoder that is then trained, and a placement counts as right when the cluster holds one of the nearest kin (05_metrics).",
+    ),
+    Item(
+        "3",
+        "Cost in time, memory and data is analysed",
+        "partly",
+        "Measured for every phase (below), and as a ratio to the plain way by the benchmark; no analysis of how it grows beyond that.",
+    ),
+    Item(
+        "4",
+        "Mathematical claims are stated",
+        "yes",
+        "Floor and ceiling of the paper's loss for any margin and mean cosine: 05_metrics, 46_limits.",
+    ),
+    Item(
+        "5",
+        "Mathematical claims are proved",
+        "yes",
+        "In the same notebooks, with a numerical check beside each.",
+    ),
 )
 
 # %% ../nbs/47_checklists.ipynb #3bf604ed
 _DATA_AND_CODE = (
     Item("6", "Data: sizes", "yes", "{pictures}."),
-    Item("7", "Data: how they are split", "yes", "Disjoint, by class and seed (00_images); the pictures of each split, with their SHA-256, are kept in the run's working folder."),
-    Item("8", "Data: what was left out, and preprocessing", "yes", "{rejected} files were left out, each listed with its reason. Decoding: 00_images; resizing, cropping and normalising: 03_encoders."),
-    Item("9", "Data: where to get them", "partly", "The menagerie is drawn by this project's code. ILSVRC-12 has to be asked for from its makers; the photographs that served development belong to others and are not passed on."),
-    Item("10", "New data: how they were made and checked", "yes", "Only the menagerie is new; its rules, its tree and its tests are in 02_menagerie."),
-    Item("11", "Code: dependencies", "yes", "settings.ini; the versions that made this run are in run.json."),
+    Item(
+        "7",
+        "Data: how they are split",
+        "yes",
+        "Disjoint, by class and seed (00_images); the pictures of each split, with their SHA-256, are kept in the run's working folder.",
+    ),
+    Item(
+        "8",
+        "Data: what was left out, and preprocessing",
+        "yes",
+        "{rejected} files were left out, each listed with its reason. Decoding: 00_images; resizing, cropping and normalising: 03_encoders.",
+    ),
+    Item(
+        "9",
+        "Data: where to get them",
+        "partly",
+        "The menagerie is drawn by this project's code. ILSVRC-12 has to be asked for from its makers; the photographs that served development belong to others and are not passed on.",
+    ),
+    Item(
+        "10",
+        "New data: how they were made and checked",
+        "yes",
+        "Only the menagerie is new; its rules, its tree and its tests are in 02_menagerie.",
+    ),
+    Item(
+        "11",
+        "Code: dependencies",
+        "yes",
+        "settings.ini; the versions that made this run are in run.json.",
+    ),
     Item("12", "Code: training", "yes", "Notebooks 20_oneshot and 30_unseen."),
     Item("13", "Code: evaluation", "yes", "Notebooks 05_metrics, 40_results and 50_audit."),
-    Item("14", "Code: trained models", "partly", "Kept in the run's working folder; not published, as the command below makes them again."),
-    Item("15", "Code: a readme with results and commands", "yes", "README.md, and the command column of the tables. This run: {command}"),
+    Item(
+        "14",
+        "Code: trained models",
+        "partly",
+        "Kept in the run's working folder; not published, as the command below makes them again.",
+    ),
+    Item(
+        "15",
+        "Code: a readme with results and commands",
+        "yes",
+        "README.md, and the command column of the tables. This run: {command}",
+    ),
 )
 
 # %% ../nbs/47_checklists.ipynb #9ed0c2ff
 _RESULTS = (
-    Item("16", "Hyper-parameters: values, ranges, how they were chosen", "yes", "Every setting is listed with the report and by chip profiles, with its range; values of the paper or its authors are marked as theirs. None was chosen by a look at test pictures or unseen classes."),
-    Item("17", "Number of training and evaluation runs", "yes", "{n_seeds} for Phases 2 and 3 ({seeds}), each with one encoder a level, evaluated once."),
-    Item("18", "The measures are defined", "yes", "05_metrics, each with a naive version, its chance level and its limits."),
+    Item(
+        "16",
+        "Hyper-parameters: values, ranges, how they were chosen",
+        "yes",
+        "Every setting is listed with the report and by chip profiles, with its range; values of the paper or its authors are marked as theirs. None was chosen by a look at test pictures or unseen classes.",
+    ),
+    Item(
+        "17",
+        "Number of training and evaluation runs",
+        "yes",
+        "{n_seeds} for Phases 2 and 3 ({seeds}), each with one encoder a level, evaluated once.",
+    ),
+    Item(
+        "18",
+        "The measures are defined",
+        "yes",
+        "05_metrics, each with a naive version, its chance level and its limits.",
+    ),
     Item("19", "Central value and spread", "{spread}", "{intervals}"),
     Item("20", "Run time or energy", "yes", "{cost}"),
     Item("21", "The machine", "yes", "{device}."),
@@ -76,10 +163,30 @@ ML_CHECKLIST = (*_METHODS, *_DATA_AND_CODE, *_RESULTS)
 
 # %% ../nbs/47_checklists.ipynb #4b39f7a1
 _GOALS = (
-    Item("1a", "Which population a claim is about", "yes", "Pictures of animals: seen classes as photographed for ImageNet or drawn by the menagerie, and unseen classes beside them. This run: {pictures}."),
-    Item("1b", "Why that population", "yes", "It is the paper's. The menagerie is added because its family tree is known without error and needs no download."),
-    Item("1c", "Why machine learning", "yes", "The question is about a learning method; the frozen encoder stands in for doing without the learning in question."),
-    Item("2a", "The data set, uniquely identified", "partly", "By SHA-256 of every picture in the working folder; the photographs themselves cannot be passed on."),
+    Item(
+        "1a",
+        "Which population a claim is about",
+        "yes",
+        "Pictures of animals: seen classes as photographed for ImageNet or drawn by the menagerie, and unseen classes beside them. This run: {pictures}.",
+    ),
+    Item(
+        "1b",
+        "Why that population",
+        "yes",
+        "It is the paper's. The menagerie is added because its family tree is known without error and needs no download.",
+    ),
+    Item(
+        "1c",
+        "Why machine learning",
+        "yes",
+        "The question is about a learning method; the frozen encoder stands in for doing without the learning in question.",
+    ),
+    Item(
+        "2a",
+        "The data set, uniquely identified",
+        "partly",
+        "By SHA-256 of every picture in the working folder; the photographs themselves cannot be passed on.",
+    ),
     Item("2b", "The code, uniquely identified", "yes", "{code}."),
     Item("2c", "Computing infrastructure", "yes", "{device}."),
     Item("2d", "A readme with instructions", "yes", "README.md: two commands."),
@@ -88,89 +195,226 @@ _GOALS = (
 
 # %% ../nbs/47_checklists.ipynb #54b0c362
 _QUALITY = (
-    Item("3a", "Sources, time, and how labels came about", "partly", "ImageNet's labels are its makers'; of photographs of unseen classes found in public folders the labels were looked at one by one. When a picture was taken is mostly unknown."),
-    Item("3b", "The set from which samples are drawn", "partly", "Known for ImageNet and the menagerie; for the photographs of unseen classes it is what was publicly found."),
-    Item("3c", "Why the data suit the task", "yes", "Classes with a known place in a tree, so that the kind of a mistake can be measured."),
-    Item("3d", "The outcome, with its distribution", "yes", "The nearest target at three levels; the sizes of classes and clusters are in tables hierarchy and phase1, chance levels beside every result."),
+    Item(
+        "3a",
+        "Sources, time, and how labels came about",
+        "partly",
+        "ImageNet's labels are its makers'; of photographs of unseen classes found in public folders the labels were looked at one by one. When a picture was taken is mostly unknown.",
+    ),
+    Item(
+        "3b",
+        "The set from which samples are drawn",
+        "partly",
+        "Known for ImageNet and the menagerie; for the photographs of unseen classes it is what was publicly found.",
+    ),
+    Item(
+        "3c",
+        "Why the data suit the task",
+        "yes",
+        "Classes with a known place in a tree, so that the kind of a mistake can be measured.",
+    ),
+    Item(
+        "3d",
+        "The outcome, with its distribution",
+        "yes",
+        "The nearest target at three levels; the sizes of classes and clusters are in tables hierarchy and phase1, chance levels beside every result.",
+    ),
     Item("3e", "Sample sizes", "yes", "{pictures}; columns n_images and photos_total."),
-    Item("3f", "Missing data", "yes", "{rejected} pictures could not be used; classes without a place in the tree are left out of placements, and counted."),
-    Item("3g", "Whether the sample represents the population", "partly", "One photograph a class does not represent a class; intervals over classes say how far results would move with other classes, not with other sources."),
-    Item("4a", "What was excluded and why", "yes", "Unreadable pictures, by reason; for photographs the paper's own 366 classes."),
-    Item("4b", "Treatment of impossible or damaged samples", "yes", "Not repaired: used or listed (00_images)."),
-    Item("4c", "Transformations", "yes", "The encoder's own resizing, centre crop and normalisation; no augmentation, as in the paper."),
+    Item(
+        "3f",
+        "Missing data",
+        "yes",
+        "{rejected} pictures could not be used; classes without a place in the tree are left out of placements, and counted.",
+    ),
+    Item(
+        "3g",
+        "Whether the sample represents the population",
+        "partly",
+        "One photograph a class does not represent a class; intervals over classes say how far results would move with other classes, not with other sources.",
+    ),
+    Item(
+        "4a",
+        "What was excluded and why",
+        "yes",
+        "Unreadable pictures, by reason; for photographs the paper's own 366 classes.",
+    ),
+    Item(
+        "4b",
+        "Treatment of impossible or damaged samples",
+        "yes",
+        "Not repaired: used or listed (00_images).",
+    ),
+    Item(
+        "4c",
+        "Transformations",
+        "yes",
+        "The encoder's own resizing, centre crop and normalisation; no augmentation, as in the paper.",
+    ),
 )
 
 # %% ../nbs/47_checklists.ipynb #92a90834
 _MODELLING = (
-    Item("5a", "All models, in detail", "yes", "Encoder {encoder}, frozen and trained by the paper's Algorithm 2; notebooks 03_encoders and 20_oneshot."),
-    Item("5b", "Why these models", "yes", "The paper's method, and what it has to beat: the same encoder without training."),
-    Item("5c", "How models are evaluated", "yes", "On held-out pictures of seen classes and on unseen classes; by class means and by single pictures."),
-    Item("5d", "How models are selected", "yes", "The epoch with the lowest validation loss, as in Algorithm 2; the number of clusters by silhouette. Neither looks at test pictures."),
-    Item("5e", "How hyper-parameters were tuned", "yes", "They were not; they are the paper's, its authors', or a profile's fixed ones."),
-    Item("5f", "Whether baselines are fair", "yes", "Frozen shares encoder, pictures, targets and rule; blind choice and the best constant answer bound it from below."),
-    Item("6a", "Preprocessing separate for training and test", "yes", "Nothing is fitted to pictures but targets and clusters, and these see training pictures alone."),
-    Item("6b", "Dependent or doubled samples across splits", "partly", "Splits are disjoint as files; that two files show the same animal is not ruled out. Level 0 targets are made from the pictures that are then trained on, as the paper does. The pretrained encoder has seen ImageNet's training pictures, and perhaps others of these."),
-    Item("6c", "Whether inputs are legitimate", "partly", "Pixels alone. But Phase 3 trains on labels that the encoders gave themselves and measures on the same pictures, in the paper as here; placements are therefore judged before that."),
+    Item(
+        "5a",
+        "All models, in detail",
+        "yes",
+        "Encoder {encoder}, frozen and trained by the paper's Algorithm 2; notebooks 03_encoders and 20_oneshot.",
+    ),
+    Item(
+        "5b",
+        "Why these models",
+        "yes",
+        "The paper's method, and what it has to beat: the same encoder without training.",
+    ),
+    Item(
+        "5c",
+        "How models are evaluated",
+        "yes",
+        "On held-out pictures of seen classes and on unseen classes; by class means and by single pictures.",
+    ),
+    Item(
+        "5d",
+        "How models are selected",
+        "yes",
+        "The epoch with the lowest validation loss, as in Algorithm 2; the number of clusters by silhouette. Neither looks at test pictures.",
+    ),
+    Item(
+        "5e",
+        "How hyper-parameters were tuned",
+        "yes",
+        "They were not; they are the paper's, its authors', or a profile's fixed ones.",
+    ),
+    Item(
+        "5f",
+        "Whether baselines are fair",
+        "yes",
+        "Frozen shares encoder, pictures, targets and rule; blind choice and the best constant answer bound it from below.",
+    ),
+    Item(
+        "6a",
+        "Preprocessing separate for training and test",
+        "yes",
+        "Nothing is fitted to pictures but targets and clusters, and these see training pictures alone.",
+    ),
+    Item(
+        "6b",
+        "Dependent or doubled samples across splits",
+        "partly",
+        "Splits are disjoint as files; that two files show the same animal is not ruled out. Level 0 targets are made from the pictures that are then trained on, as the paper does. The pretrained encoder has seen ImageNet's training pictures, and perhaps others of these.",
+    ),
+    Item(
+        "6c",
+        "Whether inputs are legitimate",
+        "partly",
+        "Pixels alone. But Phase 3 trains on labels that the encoders gave themselves and measures on the same pictures, in the paper as here; placements are therefore judged before that.",
+    ),
 )
 
 # %% ../nbs/47_checklists.ipynb #7a1eaf5a
 _CLAIMS = (
-    Item("7a", "Measures, and why these", "yes", "The paper's, each with floor or ceiling, and top-1, placements by nearest kin and collapse, which say what those leave out."),
+    Item(
+        "7a",
+        "Measures, and why these",
+        "yes",
+        "The paper's, each with floor or ceiling, and top-1, placements by nearest kin and collapse, which say what those leave out.",
+    ),
     Item("7b", "Uncertainty", "{spread}", "{intervals}"),
-    Item("7c", "Statistical tests", "yes", "Exact probabilities of placements under blind choice, paired differences with bootstrap intervals; no correction for many comparisons, no claim that needs one."),
-    Item("8a", "Evidence that results carry over", "partly", "Photographs and the menagerie can be compared; other domains are left to the studies."),
-    Item("8b", "Where results are not expected to hold", "yes", "Other encoders, more pictures a class, other kinds of things than animals; see the limitations."),
+    Item(
+        "7c",
+        "Statistical tests",
+        "yes",
+        "Exact probabilities of placements under blind choice, paired differences with bootstrap intervals; no correction for many comparisons, no claim that needs one.",
+    ),
+    Item(
+        "8a",
+        "Evidence that results carry over",
+        "partly",
+        "Photographs and the menagerie can be compared; other domains are left to the studies.",
+    ),
+    Item(
+        "8b",
+        "Where results are not expected to hold",
+        "yes",
+        "Other encoders, more pictures a class, other kinds of things than animals; see the limitations.",
+    ),
 )
 REFORMS = (*_GOALS, *_QUALITY, *_MODELLING, *_CLAIMS)
 
 # %% ../nbs/47_checklists.ipynb #f4fcb5ba
-WATTS_PER_CORE = 10.0   # processor and its share of memory and board, at full load
-WATTS_PER_GPU = 700.0   # the rating of a large accelerator of today
-OVERHEAD = 1.3          # cooling and conversion: energy drawn over energy computed with
+WATTS_PER_CORE = 10.0  # processor and its share of memory and board, at full load
+WATTS_PER_GPU = 700.0  # the rating of a large accelerator of today
+OVERHEAD = 1.3  # cooling and conversion: energy drawn over energy computed with
 
 
 def energy_wh(
     seconds: float,  # of computing
-    cores: int,      # of the machine
-    gpus: int = 0,   # accelerators
-) -> float:          # watt hours
+    cores: int,  # of the machine
+    gpus: int = 0,  # accelerators
+) -> float:  # watt hours
     "An upper estimate of the energy that a computation draws. Raises ValueError for negative numbers."
-    if min(seconds, cores, gpus) < 0: raise ValueError(f"seconds={seconds}, cores={cores}, gpus={gpus}: none can be negative")
+    if min(seconds, cores, gpus) < 0:
+        raise ValueError(f"seconds={seconds}, cores={cores}, gpus={gpus}: none can be negative")
     return seconds / 3600 * (cores * WATTS_PER_CORE + gpus * WATTS_PER_GPU) * OVERHEAD
 
 # %% ../nbs/47_checklists.ipynb #6dc7d736
 @dataclass(frozen=True)
 class Cost:
     "What the phases of a run have cost; empty where notebooks were executed by hand and nothing was recorded."
-    phases: pd.DataFrame = field(default_factory=pd.DataFrame)  # phase, seconds, peak_memory_mb, energy_wh
+
+    phases: pd.DataFrame = field(
+        default_factory=pd.DataFrame
+    )  # phase, seconds, peak_memory_mb, energy_wh
     device: str = "not recorded"
     commit: str = "not recorded"
 
     def sentence(self) -> str:
         "Time and energy in one sentence."
-        if self.phases.empty: return "Not recorded: the notebooks were executed one by one, not by chip run."
+        if self.phases.empty:
+            return "Not recorded: the notebooks were executed one by one, not by chip run."
         seconds, energy = self.phases["seconds"].sum(), self.phases["energy_wh"].sum()
-        return (f"{seconds / 3600:.3f} hours for the phases before this one, about {energy:.1f} Wh "
-                f"(assuming {WATTS_PER_CORE:g} W a core, {WATTS_PER_GPU:g} W an accelerator, {OVERHEAD:g} times that drawn).")
+        return (
+            f"{seconds / 3600:.3f} hours for the phases before this one, about {energy:.1f} Wh "
+            f"(assuming {WATTS_PER_CORE:g} W a core, {WATTS_PER_GPU:g} W an accelerator, {OVERHEAD:g} times that drawn)."
+        )
 
 
 def read_cost(run: Run) -> Cost:
     "What the runner has recorded of a run's phases."
-    records = {path.name.removesuffix(".done.json"): json.loads(path.read_text(encoding="utf-8")) for path in sorted(run.folder.glob("*.done.json"))}
-    if not records: return Cost()
+    records = {
+        path.name.removesuffix(".done.json"): json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(run.folder.glob("*.done.json"))
+    }
+    if not records:
+        return Cost()
     rows = []
     for phase, r in records.items():
         cores, gpus = int(r["hardware"].get("cores") or 0), len(r["hardware"].get("gpu") or [])
-        rows.append({"phase": phase, "seconds": r["seconds"], "peak_memory_mb": r["peak_memory"] / (1 << 20), "energy_wh": energy_wh(r["seconds"], cores, gpus)})
+        rows.append(
+            {
+                "phase": phase,
+                "seconds": r["seconds"],
+                "peak_memory_mb": r["peak_memory"] / (1 << 20),
+                "energy_wh": energy_wh(r["seconds"], cores, gpus),
+            }
+        )
     last = list(records.values())[-1]
     hardware = last["hardware"]
-    what = [*(hardware.get("gpu") or []), hardware.get("processor") or hardware.get("cpu") or "", f"{hardware.get('cores')} cores"]
-    return Cost(pd.DataFrame(rows), ", ".join(filter(None, map(str, what))), str(last["git"].get("commit") or "not recorded"))
+    what = [
+        *(hardware.get("gpu") or []),
+        hardware.get("processor") or hardware.get("cpu") or "",
+        f"{hardware.get('cores')} cores",
+    ]
+    return Cost(
+        pd.DataFrame(rows),
+        ", ".join(filter(None, map(str, what))),
+        str(last["git"].get("commit") or "not recorded"),
+    )
 
 # %% ../nbs/47_checklists.ipynb #8b2d3d8c
 @dataclass(frozen=True)
 class Section:
     "A heading, what is said under it, and a table."
+
     title: str
     paragraphs: Sequence[str] = ()
     points: Sequence[str] = ()
@@ -180,7 +424,8 @@ class Section:
 
 def cell_text(value: object) -> str:
     "A table's cell: numbers to four significant digits, nothing for what is missing."
-    if isinstance(value, float): return "" if value != value else f"{value:.4g}"
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.4g}"
     return "" if value is None else str(value)
 
 
@@ -192,27 +437,43 @@ def to_markdown(
     parts: list[str] = []
     for s in sections:
         parts += [f"{'#' * level} {s.title}", *s.paragraphs]
-        if s.points: parts.append("\n".join(f"- {p}" for p in s.points))
-        if len(s.table): parts.append(markdown_table(s.table).strip())
+        if s.points:
+            parts.append("\n".join(f"- {p}" for p in s.points))
+        if len(s.table):
+            parts.append(markdown_table(s.table).strip())
     return "\n\n".join(parts) + "\n"
 
 # %% ../nbs/47_checklists.ipynb #ef22cd72
 def _cell_class(column: str, value: object, numeric: bool) -> str:
     "Marks numbers, and verdicts by their words."
-    if numeric: return ' class="number"'
-    return f' class="verdict {re.sub(r"[^a-z]+", "-", str(value).lower())}"' if column in ("verdict", "answer") else ""
+    if numeric:
+        return ' class="number"'
+    return (
+        f' class="verdict {re.sub(r"[^a-z]+", "-", str(value).lower())}"'
+        if column in ("verdict", "answer")
+        else ""
+    )
 
 
 def _html_rows(table: pd.DataFrame) -> str:
     "The rows of a table."
-    numeric = [pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool for c in table.columns]
-    def cell(column: str, value: object, number: bool) -> str: return f"<td{_cell_class(column, value, number)}>{html.escape(cell_text(value))}</td>"
+    numeric = [
+        pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool for c in table.columns
+    ]
+
+    def cell(column: str, value: object, number: bool) -> str:
+        return f"<td{_cell_class(column, value, number)}>{html.escape(cell_text(value))}</td>"
+
     rows = table.astype(object).itertuples(index=False)
-    return "".join("<tr>" + "".join(map(cell, table.columns, row, numeric)) + "</tr>\n" for row in rows)
+    return "".join(
+        "<tr>" + "".join(map(cell, table.columns, row, numeric)) + "</tr>\n" for row in rows
+    )
 
 
 def _html_table(table: pd.DataFrame, title: str) -> str:
-    head = "".join(f'<th scope="col">{html.escape(str(c).replace("_", " "))}</th>' for c in table.columns)
+    head = "".join(
+        f'<th scope="col">{html.escape(str(c).replace("_", " "))}</th>' for c in table.columns
+    )
     label = html.escape(title, quote=True)
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table><thead><tr>{head}</tr></thead><tbody>\n{_html_rows(table)}</tbody></table></div>'
 
@@ -220,14 +481,20 @@ def _html_table(table: pd.DataFrame, title: str) -> str:
 def to_html(
     sections: Sequence[Section],
     level: int = 3,  # of the headings
-) -> str:            # a fragment, everything in it escaped
+) -> str:  # a fragment, everything in it escaped
     "Sections as a part of a page."
     parts: list[str] = []
     for s in sections:
         parts.append(f"<h{level}>{html.escape(s.title)}</h{level}>")
         parts += [f"<p>{html.escape(p)}</p>" for p in s.paragraphs]
-        if s.points: parts.append("<ul>" + "".join(f"<li>{html.escape(p)}</li>" for p in s.points) + "</ul>")
-        if not len(s.table): continue
+        if s.points:
+            parts.append("<ul>" + "".join(f"<li>{html.escape(p)}</li>" for p in s.points) + "</ul>")
+        if not len(s.table):
+            continue
         table = _html_table(s.table, s.title)
-        parts.append(f"<details><summary>{len(s.table)} rows</summary>\n{table}\n</details>" if s.folded else table)
+        parts.append(
+            f"<details><summary>{len(s.table)} rows</summary>\n{table}\n</details>"
+            if s.folded
+            else table
+        )
     return "\n".join(parts) + "\n"

@@ -19,20 +19,29 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from tqdm import tqdm
 
 from .bench import synthetic_means
-from .clusterers import KMeansStarts, centroids, in_threads, inertia, plusplus, renumbered, rotate
+from chip.clusterers import (
+    KMeansStarts,
+    centroids,
+    in_threads,
+    inertia,
+    plusplus,
+    renumbered,
+    rotate,
+)
 from .hierarchy import elbow, sweep_k
 from .settings import Run, save_figure, save_table
 from .silhouette import Distances, mean_silhouette
-from .sources import authors_hierarchy, authors_means, classifier_points, data_packs, publish
+from .sources import authors_hierarchy, authors_means, classifier_points, publish
 
 # %% ../nbs/62_choice_of_k.ipynb #cba108f0
 @dataclass(frozen=True, eq=False)
 class Starts:
     "Single k-means runs at one k, in the order of their starts."
+
     k: int
-    inertia: np.ndarray     # (n_starts,)
+    inertia: np.ndarray  # (n_starts,)
     silhouette: np.ndarray  # (n_starts,)
-    labels: np.ndarray      # (n_starts, n_points) int16
+    labels: np.ndarray  # (n_starts, n_points) int16
 
 
 def single_starts(
@@ -40,40 +49,61 @@ def single_starts(
     ks: Sequence[int],
     n_starts: int,
     seed: int = 0,
-    jobs: int = 0,       # threads; 0: one a core
+    jobs: int = 0,  # threads; 0: one a core
 ) -> dict[int, Starts]:
     "k-means from single k-means++ starts, again and again, at each k."
     turned = rotate(points)
     squared, apart = pairwise_distances(turned, metric="sqeuclidean"), Distances(turned)
+
     def one(k: int) -> Starts:
         rng = np.random.RandomState([seed, k])
-        fits = [KMeans(k, init=turned[plusplus(squared, k, rng)], n_init=1).fit(turned) for _ in range(n_starts)]
+        fits = [
+            KMeans(k, init=turned[plusplus(squared, k, rng)], n_init=1).fit(turned)
+            for _ in range(n_starts)
+        ]
         labels = np.stack([renumbered(f.labels_) for f in fits])
-        return Starts(k, np.array([f.inertia_ for f in fits]), np.array([apart.silhouette(l) for l in labels]), labels.astype(np.int16))
-    return dict(sorted(tqdm(in_threads(one, ks, jobs), total=len(ks), desc="single starts", unit="k", delay=3)))
+        return Starts(
+            k,
+            np.array([f.inertia_ for f in fits]),
+            np.array([apart.silhouette(l) for l in labels]),
+            labels.astype(np.int16),
+        )
+
+    return dict(
+        sorted(
+            tqdm(in_threads(one, ks, jobs), total=len(ks), desc="single starts", unit="k", delay=3)
+        )
+    )
 
 
 def best_of(
     starts: Starts,
     restarts: int,  # size of a sample
-) -> np.ndarray:    # (n_samples,) index of the start with the lowest inertia in each run of `restarts` starts
+) -> (
+    np.ndarray
+):  # (n_samples,) index of the start with the lowest inertia in each run of `restarts` starts
     "What k-means with that many restarts returns, as often as the starts allow. Raises ValueError when they do not suffice for one."
     n = len(starts.inertia) // restarts
-    if n == 0: raise ValueError(f"best of {restarts} needs at least {restarts} starts, there are {len(starts.inertia)}")
-    return starts.inertia[:n * restarts].reshape(n, restarts).argmin(axis=1) + np.arange(n) * restarts
+    if n == 0:
+        raise ValueError(
+            f"best of {restarts} needs at least {restarts} starts, there are {len(starts.inertia)}"
+        )
+    return (
+        starts.inertia[: n * restarts].reshape(n, restarts).argmin(axis=1) + np.arange(n) * restarts
+    )
 
 # %% ../nbs/62_choice_of_k.ipynb #bbc2792e
 def chosen_ks(all_starts: dict[int, Starts], restarts: int) -> list[int]:
     "The k with the highest silhouette, for each independent sweep that the starts make up."
     picks = {k: s.silhouette[best_of(s, restarts)] for k, s in all_starts.items()}
-    curves = np.stack([picks[k][:min(map(len, picks.values()))] for k in picks])
+    curves = np.stack([picks[k][: min(map(len, picks.values()))] for k in picks])
     return [list(picks)[i] for i in curves.argmax(axis=0)]
 
 
 def fit_agreement(starts: Starts, restarts: int, most: int = 12) -> float:
     "Mean ARI between pairs of independent answers at this k; NaN where there is only one."
     labels = starts.labels[best_of(starts, restarts)][:most]
-    scores = [adjusted_rand_score(a, b) for i, a in enumerate(labels) for b in labels[i + 1:]]
+    scores = [adjusted_rand_score(a, b) for i, a in enumerate(labels) for b in labels[i + 1 :]]
     return float(np.mean(scores)) if scores else float("nan")
 
 
@@ -83,44 +113,108 @@ def restart_table(all_starts: dict[int, Starts], counts: Sequence[int]) -> pd.Da
     for k, s in all_starts.items():
         for restarts in (c for c in counts if c <= len(s.inertia)):
             best = best_of(s, restarts)
-            rows.append({"k": k, "restarts": restarts, "answers": len(best), "inertia": s.inertia[best].mean(), "inertia_best": s.inertia[best].min(),
-                         "silhouette": s.silhouette[best].mean(), "silhouette_low": s.silhouette[best].min(), "silhouette_high": s.silhouette[best].max(),
-                         "ari": fit_agreement(s, restarts)})
+            rows.append(
+                {
+                    "k": k,
+                    "restarts": restarts,
+                    "answers": len(best),
+                    "inertia": s.inertia[best].mean(),
+                    "inertia_best": s.inertia[best].min(),
+                    "silhouette": s.silhouette[best].mean(),
+                    "silhouette_low": s.silhouette[best].min(),
+                    "silhouette_high": s.silhouette[best].max(),
+                    "ari": fit_agreement(s, restarts),
+                }
+            )
     return pd.DataFrame(rows)
 
 # %% ../nbs/62_choice_of_k.ipynb #c5e7fcb6
 def load_points(which: str) -> np.ndarray:  # (n, d)
     "The class means to study. Raises ValueError for an unknown name, FileNotFoundError where the pack is absent."
-    if which == "synthetic": return synthetic_means(60, 40, seed=1)
-    if which == "authors": return authors_means()[1]
-    if which == "rows": return classifier_points()
+    if which == "synthetic":
+        return synthetic_means(60, 40, seed=1)
+    if which == "authors":
+        return authors_means()[1]
+    if which == "rows":
+        return classifier_points()
     raise ValueError(f"points={which}: expected synthetic, authors or rows")
 
 # %% ../nbs/62_choice_of_k.ipynb #203841ff
-def choice_rows(level: int, wide: dict[int, Starts], sweep: pd.DataFrame, paper_k: int, counts: Sequence[int]) -> list[dict]:
+def choice_rows(
+    level: int, wide: dict[int, Starts], sweep: pd.DataFrame, paper_k: int, counts: Sequence[int]
+) -> list[dict]:
     "The distribution of the chosen k for each number of restarts, and for Ward's start."
     rows, ks = [], list(wide)
     for restarts in (c for c in counts if c <= len(wide[ks[0]].inertia)):
         chosen = chosen_ks(wide, restarts)
         curves = np.stack([wide[k].silhouette[best_of(wide[k], restarts)] for k in ks])
         ranks = (curves > curves[ks.index(paper_k)]).sum(axis=0) + 1
-        rows.append({"level": level, "start": f"k-means++, best of {restarts}", "sweeps": len(chosen), "median_k": int(np.median(chosen)), "lowest_k": min(chosen), "highest_k": max(chosen),
-                     "chose_paper_k": chosen.count(paper_k), "median_rank_of_paper_k": int(np.median(ranks)), "silhouette": curves.max(axis=0).mean(), "silhouette_at_paper_k": curves[ks.index(paper_k)].mean()})
-    best, at = sweep.loc[sweep["silhouette"].idxmax()], sweep.loc[sweep["k"] == paper_k, "silhouette"].iloc[0]
+        rows.append(
+            {
+                "level": level,
+                "start": f"k-means++, best of {restarts}",
+                "sweeps": len(chosen),
+                "median_k": int(np.median(chosen)),
+                "lowest_k": min(chosen),
+                "highest_k": max(chosen),
+                "chose_paper_k": chosen.count(paper_k),
+                "median_rank_of_paper_k": int(np.median(ranks)),
+                "silhouette": curves.max(axis=0).mean(),
+                "silhouette_at_paper_k": curves[ks.index(paper_k)].mean(),
+            }
+        )
+    best, at = (
+        sweep.loc[sweep["silhouette"].idxmax()],
+        sweep.loc[sweep["k"] == paper_k, "silhouette"].iloc[0],
+    )
     k = int(best["k"])
-    return rows + [{"level": level, "start": "Ward's tree", "sweeps": 1, "median_k": k, "lowest_k": k, "highest_k": k, "chose_paper_k": int(k == paper_k),
-                    "median_rank_of_paper_k": int((sweep["silhouette"] > at).sum() + 1), "silhouette": best["silhouette"], "silhouette_at_paper_k": at}]
+    return rows + [
+        {
+            "level": level,
+            "start": "Ward's tree",
+            "sweeps": 1,
+            "median_k": k,
+            "lowest_k": k,
+            "highest_k": k,
+            "chose_paper_k": int(k == paper_k),
+            "median_rank_of_paper_k": int((sweep["silhouette"] > at).sum() + 1),
+            "silhouette": best["silhouette"],
+            "silhouette_at_paper_k": at,
+        }
+    ]
 
 # %% ../nbs/62_choice_of_k.ipynb #cf391a3d
-def plot_band(wide: dict[int, Starts], sweep: pd.DataFrame, restarts: int, paper_k: int, ax: Axes) -> Axes:
+def plot_band(
+    wide: dict[int, Starts], sweep: pd.DataFrame, restarts: int, paper_k: int, ax: Axes
+) -> Axes:
     "Silhouette over k: the band of independent sweeps, their maxima, and the sweep from Ward's tree."
     ks = list(wide)
     curves = np.stack([wide[k].silhouette[best_of(wide[k], restarts)] for k in ks])
-    ax.fill_between(ks, curves.min(axis=1), curves.max(axis=1), color="tab:blue", alpha=0.25, label=f"{curves.shape[1]} sweeps, best of {restarts}")
+    ax.fill_between(
+        ks,
+        curves.min(axis=1),
+        curves.max(axis=1),
+        color="tab:blue",
+        alpha=0.25,
+        label=f"{curves.shape[1]} sweeps, best of {restarts}",
+    )
     ax.plot(ks, curves.mean(axis=1), color="tab:blue", lw=1, label="their mean")
-    ax.plot(np.array(ks)[curves.argmax(axis=0)], curves.max(axis=0), "o", ms=4, color="tab:blue", label="their maxima")
+    ax.plot(
+        np.array(ks)[curves.argmax(axis=0)],
+        curves.max(axis=0),
+        "o",
+        ms=4,
+        color="tab:blue",
+        label="their maxima",
+    )
     ax.plot(sweep["k"], sweep["silhouette"], color="tab:red", lw=1.2, label="from Ward's tree")
-    ax.plot(sweep["k"].iloc[sweep["silhouette"].argmax()], sweep["silhouette"].max(), "s", ms=5, color="tab:red")
+    ax.plot(
+        sweep["k"].iloc[sweep["silhouette"].argmax()],
+        sweep["silhouette"].max(),
+        "s",
+        ms=5,
+        color="tab:red",
+    )
     ax.axvline(paper_k, color="0.5", ls=":", lw=1)
     ax.set(xlabel="number of clusters k", ylabel="mean silhouette")
     return ax
@@ -129,8 +223,15 @@ def plot_band(wide: dict[int, Starts], sweep: pd.DataFrame, restarts: int, paper
 def plot_restarts(restarts: pd.DataFrame, k: int, authors: float | None, ax: Axes) -> Axes:
     "Inertia at one k by number of restarts, with Ward's start and, if known, the authors' fit."
     rows = restarts[restarts["k"] == k]
-    ax.plot(rows["restarts"], rows["inertia"], "o-", color="tab:blue", label="k-means++ (mean over answers)")
+    ax.plot(
+        rows["restarts"],
+        rows["inertia"],
+        "o-",
+        color="tab:blue",
+        label="k-means++ (mean over answers)",
+    )
     ax.axhline(rows["inertia_ward"].iloc[0], color="tab:red", label="from Ward's tree")
-    if authors: ax.axhline(authors, color="0.4", ls="--", label="authors' fit")
+    if authors:
+        ax.axhline(authors, color="0.4", ls="--", label="authors' fit")
     ax.set(xscale="log", xlabel="restarts", ylabel="inertia", title=f"k = {k}")
     return ax

@@ -26,9 +26,37 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from . import __version__
-from .runs import (PHASES, Outcome, Phase, PhaseFailed, Refused, check_asked, check_free, check_run, check_writable, default_name, duration, explain, locked, notebooks_folder,
-                       run_phases, shown)
-from .settings import PRESETS, PROFILES, Run, SettingError, Settings, check_run_name, check_value, make_settings, profiles_table, read_settings_file, settings_yaml
+from chip.runs import (
+    PHASES,
+    Outcome,
+    Phase,
+    PhaseFailed,
+    Refused,
+    check_asked,
+    check_free,
+    check_run,
+    check_writable,
+    default_name,
+    duration,
+    explain,
+    locked,
+    notebooks_folder,
+    run_phases,
+    shown,
+)
+from chip.settings import (
+    PRESETS,
+    PROFILES,
+    Run,
+    SettingError,
+    Settings,
+    check_run_name,
+    check_value,
+    make_settings,
+    profiles_table,
+    read_settings_file,
+    settings_yaml,
+)
 from .sweeps import MOST, Sweep, make_sweep, run_sweep, split_values
 from .taxonomy import home
 
@@ -44,19 +72,29 @@ def nearest(
 
 class Once(argparse.Action):
     "Keeps the value of an option; refuses a second one."
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
         before = getattr(namespace, self.dest, self.default)
-        if option_string and before is not self.default: parser.error(f"{option_string} is given twice, {before} and {values}: leave one out")
+        if option_string and before is not self.default:
+            parser.error(f"{option_string} is given twice, {before} and {values}: leave one out")
         setattr(namespace, self.dest, values)
 
 
 class Parser(argparse.ArgumentParser):
     "An argument parser whose errors are one line that suggests what would do."
+
     def __init__(self, **kw: Any):
         super().__init__(allow_abbrev=False, **kw)
         self.register("action", None, Once)  # what an option does unless it says otherwise
 
-    def error(self, message: str) -> NoReturn: raise Refused(f"{message}; see {self.prog} --help")
+    def error(self, message: str) -> NoReturn:
+        raise Refused(f"{message}; see {self.prog} --help")
 
     def unknown(self, word: str) -> NoReturn:
         "Refuse an argument that this command does not have."
@@ -72,10 +110,14 @@ def parse_parameters(
     values: dict[str, str] = {}
     for text in given:
         name, equals, value = text.partition("=")
-        if not equals or not name: raise Refused(f"-p {text}: expected NAME=VALUE, such as -p epochs=7")
-        if name in values: raise Refused(f"-p {name} is given twice, {values[name]} and {value}: leave one out")
-        if name == "profile": raise Refused(f"-p {text}: a profile is given without -p: chip run {value}")
-        if name == "name": raise Refused(f"-p {text}: the run's name has its own option: --name {value}")
+        if not equals or not name:
+            raise Refused(f"-p {text}: expected NAME=VALUE, such as -p epochs=7")
+        if name in values:
+            raise Refused(f"-p {name} is given twice, {values[name]} and {value}: leave one out")
+        if name == "profile":
+            raise Refused(f"-p {text}: a profile is given without -p: chip run {value}")
+        if name == "name":
+            raise Refused(f"-p {text}: the run's name has its own option: --name {value}")
         values[name] = value
     return values
 
@@ -88,15 +130,19 @@ def make_absolute(
     for name in ("images", "hierarchy", "weights"):
         value = found.get(name, "")
         if value and (name != "weights" or os.sep in value or Path(value).is_file()):
-            try: found[name] = str(Path(value).expanduser().resolve())
-            except (OSError, RuntimeError, ValueError) as error: raise Refused(f"{name}={value!r} cannot be a path ({error})") from None
+            try:
+                found[name] = str(Path(value).expanduser().resolve())
+            except (OSError, RuntimeError, ValueError) as error:
+                raise Refused(f"{name}={value!r} cannot be a path ({error})") from None
     return found
 
 # %% ../nbs/99_cli.ipynb #b72db28a
 def _one_of_two(option: str, given: str | None, file: str, in_file: str | None) -> str | None:
     "A value from the command line or from a settings file. Raises Refused where both have one and they differ."
     if given is not None and in_file is not None and given != in_file:
-        raise Refused(f"the {option} is given twice, {given} on the command line and {in_file} in {file}: leave one out")
+        raise Refused(
+            f"the {option} is given twice, {given} on the command line and {in_file} in {file}: leave one out"
+        )
     return in_file if given is None else given
 
 
@@ -106,18 +152,33 @@ def values_of(
     "Everything that a command and its settings file set: settings, profile and name. Raises Refused or SettingError."
     given = parse_parameters(arguments.p)
     if arguments.images is not None:
-        if "images" in given: raise Refused("pictures are given twice, by --images and by -p images: leave one out")
-        if not arguments.images: raise Refused("--images '': expected a folder with train/<class>/<picture>")
+        if "images" in given:
+            raise Refused("pictures are given twice, by --images and by -p images: leave one out")
+        if not arguments.images:
+            raise Refused("--images '': expected a folder with train/<class>/<picture>")
         given["images"] = arguments.images
     if getattr(arguments, "ray", None) is not None and arguments.command == "run":
-        if "engine" in given: raise Refused("who computes embeddings is given twice, by --ray and by -p engine: leave one out")
+        if "engine" in given:
+            raise Refused(
+                "who computes embeddings is given twice, by --ray and by -p engine: leave one out"
+            )
         given["engine"] = "ray" if arguments.ray == "local" else arguments.ray
     file = {} if arguments.settings is None else read_settings_file(arguments.settings)
-    profile = _one_of_two("profile", arguments.profile, arguments.settings, file.pop("profile", None))
+    profile = _one_of_two(
+        "profile", arguments.profile, arguments.settings, file.pop("profile", None)
+    )
     name = _one_of_two("name", arguments.name, arguments.settings, file.pop("name", None))
-    if profile is None: profile = "demo"
-    later = {n for preset in given.get("preset", "").split(",") for n in PRESETS.get(preset, {})}  # a sweep may have several
-    return {**{n: v for n, v in file.items() if n not in later}, **given, "profile": profile, "name": name}
+    if profile is None:
+        profile = "demo"
+    later = {
+        n for preset in given.get("preset", "").split(",") for n in PRESETS.get(preset, {})
+    }  # a sweep may have several
+    return {
+        **{n: v for n, v in file.items() if n not in later},
+        **given,
+        "profile": profile,
+        "name": name,
+    }
 
 
 def settings_of(
@@ -127,7 +188,9 @@ def settings_of(
     values = values_of(arguments)
     profile, name = values.pop("profile"), values.pop("name")
     if profile not in PROFILES:
-        raise Refused(f"there is no profile '{profile}'{nearest(profile, list(PROFILES))}; the profiles are {', '.join(PROFILES)}")
+        raise Refused(
+            f"there is no profile '{profile}'{nearest(profile, list(PROFILES))}; the profiles are {', '.join(PROFILES)}"
+        )
     run = Run(default_name(profile) if name is None else check_run_name(name))
     return make_settings(profile, **make_absolute(values)), run
 
@@ -137,24 +200,37 @@ def report_summary(run: Run, outcomes: Sequence[Outcome], seconds: float, page: 
     from chip.report import summary_lines
 
     skipped = [outcome.phase.notebook for outcome in outcomes if not outcome.reason]
-    took = [f"{outcome.phase.notebook} {duration(outcome.record['seconds'])}" for outcome in outcomes if outcome.reason]
-    lines = [f"run '{run.name}' finished in {duration(seconds)}" + (f": {', '.join(took)}" if took else "")]
-    if skipped: lines.append(f"unchanged, not run again: {', '.join(skipped)}")
+    took = [
+        f"{outcome.phase.notebook} {duration(outcome.record['seconds'])}"
+        for outcome in outcomes
+        if outcome.reason
+    ]
+    lines = [
+        f"run '{run.name}' finished in {duration(seconds)}"
+        + (f": {', '.join(took)}" if took else "")
+    ]
+    if skipped:
+        lines.append(f"unchanged, not run again: {', '.join(skipped)}")
     numbers = summary_lines(run)
-    return "\n".join(["", *lines, *(["", *numbers] if numbers else []), "", f"report: {shown(page)}"])
+    return "\n".join(
+        ["", *lines, *(["", *numbers] if numbers else []), "", f"report: {shown(page)}"]
+    )
 
 # %% ../nbs/99_cli.ipynb #57662024
 def run_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
     "chip run"
     begin = time.monotonic()
     settings, run = settings_of(arguments)
-    if arguments.why: return why_command(arguments, settings, run, notebooks, phases)
+    if arguments.why:
+        return why_command(arguments, settings, run, notebooks, phases)
     check_run(settings, run, notebooks, phases)
     _tell_name(settings, run)
     with locked(run) as lock:
         _recover(home() / "reports" / run.name)
         outcomes = run_phases(settings, run, notebooks, phases, arguments.fresh, lock, _say)
-        from chip.report import build_report  # brings torch and most of a gigabyte, which a run can do without until now
+        from chip.report import (
+            build_report,
+        )  # brings torch and most of a gigabyte, which a run can do without until now
 
         page = build_report(run, phases)
     _say(report_summary(run, outcomes, time.monotonic() - begin, page))
@@ -163,74 +239,133 @@ def run_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Ph
 def _tell_name(settings: Settings, run: Run) -> None:
     "Say so where a run has not its profile's name because a reference run has it."
     if run.name == default_name(settings.profile) != settings.profile:
-        _say(f"reports/{settings.profile} is a reference run that is kept: this one is called {run.name} (--name {settings.profile} makes the reference run again)")
+        _say(
+            f"reports/{settings.profile} is a reference run that is kept: this one is called {run.name} (--name {settings.profile} makes the reference run again)"
+        )
 
 
 def _recover(target: Path) -> None:
     "Put back a report whose replacement was interrupted, if there is any."
-    if not any(target.parent.glob(f".{target.name}.*")): return
+    if not any(target.parent.glob(f".{target.name}.*")):
+        return
     from chip.report import recover
 
     recover(target)
 
 
-def why_command(arguments: argparse.Namespace, settings: Settings, run: Run, notebooks: Path, phases: tuple[Phase, ...]) -> None:
+def why_command(
+    arguments: argparse.Namespace,
+    settings: Settings,
+    run: Run,
+    notebooks: Path,
+    phases: tuple[Phase, ...],
+) -> None:
     "chip run --why: what a run would do, and what makes it so; nothing is written."
     check_asked(settings, notebooks, phases)
     found = explain(settings, run, notebooks, phases, arguments.fresh)
     for i, (phase, reason, changed) in enumerate(found, 1):
         would = f"would be run ({reason})" if reason else "unchanged, would not be run again"
-        _say("\n".join([f"[{i}/{len(found)}] {phase.notebook}: {phase.title}: {would}", *(f"      {line}" for line in changed)]))
+        _say(
+            "\n".join(
+                [
+                    f"[{i}/{len(found)}] {phase.notebook}: {phase.title}: {would}",
+                    *(f"      {line}" for line in changed),
+                ]
+            )
+        )
     _tell_name(settings, run)
     n = sum(bool(reason) for _, reason, _ in found)
     _say(f"run '{run.name}': {n} of {len(found)} phases would be run; --why has done nothing")
 
 
-def _say(text: str) -> None: print(text, flush=True)
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 # %% ../nbs/99_cli.ipynb #3a791a90
 def sweep_of(
     arguments: argparse.Namespace,  # of `chip sweep`
 ) -> Sweep:
     "The grid that a command asks for. Raises Refused or SettingError."
-    if arguments.profile is None and arguments.settings is None: raise Refused(f"which profile? One of {', '.join(PROFILES)}, such as chip sweep smoke -p seed=0..4")
+    if arguments.profile is None and arguments.settings is None:
+        raise Refused(
+            f"which profile? One of {', '.join(PROFILES)}, such as chip sweep smoke -p seed=0..4"
+        )
     values, lists = values_of(arguments), parse_parameters(arguments.p)
     profile, name = values.pop("profile"), values.pop("name")
-    if profile not in PROFILES: raise Refused(f"there is no profile '{profile}'{nearest(profile, list(PROFILES))}; the profiles are {', '.join(PROFILES)}")
-    typed = {n: split_values(n, v) if n in lists else (check_value(n, v),) for n, v in values.items()}
-    absolute = {n: tuple(make_absolute({n: v})[n] if isinstance(v, str) else v for v in given) for n, given in typed.items()}
-    return make_sweep(profile, absolute, check_run_name(name) if name is not None else "", sys.maxsize if arguments.yes else MOST)
+    if profile not in PROFILES:
+        raise Refused(
+            f"there is no profile '{profile}'{nearest(profile, list(PROFILES))}; the profiles are {', '.join(PROFILES)}"
+        )
+    typed = {
+        n: split_values(n, v) if n in lists else (check_value(n, v),) for n, v in values.items()
+    }
+    absolute = {
+        n: tuple(make_absolute({n: v})[n] if isinstance(v, str) else v for v in given)
+        for n, given in typed.items()
+    }
+    return make_sweep(
+        profile,
+        absolute,
+        check_run_name(name) if name is not None else "",
+        sys.maxsize if arguments.yes else MOST,
+    )
 
 
-def sweep_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
+def sweep_command(
+    arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]
+) -> None:
     "chip sweep"
     begin = time.monotonic()
-    if arguments.jobs < 1: raise Refused(f"--jobs {arguments.jobs}: at least one point has to be run at a time")
-    if arguments.threads < 1: raise Refused(f"--threads {arguments.threads}: a point needs at least one thread")
-    if arguments.retries < 0: raise Refused(f"--retries {arguments.retries}: expected 0 or more")
-    if arguments.ray == "": raise Refused("--ray '': expected the address of a Ray cluster, or local")
+    if arguments.jobs < 1:
+        raise Refused(f"--jobs {arguments.jobs}: at least one point has to be run at a time")
+    if arguments.threads < 1:
+        raise Refused(f"--threads {arguments.threads}: a point needs at least one thread")
+    if arguments.retries < 0:
+        raise Refused(f"--retries {arguments.retries}: expected 0 or more")
+    if arguments.ray == "":
+        raise Refused("--ray '': expected the address of a Ray cluster, or local")
     sweep = sweep_of(arguments)
-    page = run_sweep(sweep, notebooks, phases, arguments.jobs, arguments.retries, arguments.ray or "", _say, arguments.threads, arguments.fresh)
-    _say(f"sweep '{sweep.name}': all {len(sweep.points)} points are finished ({duration(time.monotonic() - begin)})\nreport: {shown(page)}")
+    page = run_sweep(
+        sweep,
+        notebooks,
+        phases,
+        arguments.jobs,
+        arguments.retries,
+        arguments.ray or "",
+        _say,
+        arguments.threads,
+        arguments.fresh,
+    )
+    _say(
+        f"sweep '{sweep.name}': all {len(sweep.points)} points are finished ({duration(time.monotonic() - begin)})\nreport: {shown(page)}"
+    )
 
 
-def compare_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
+def compare_command(
+    arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]
+) -> None:
     "chip compare"
     from chip.compare import compare_runs
 
     _say(f"report: {shown(compare_runs(arguments.runs, arguments.name, phases))}")
 
 # %% ../nbs/99_cli.ipynb #140dee76
-def report_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
+def report_command(
+    arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]
+) -> None:
     "chip report"
     run = Run(check_run_name(arguments.name))
     if not run.folder.is_dir():
         known = sorted(path.name for path in run.folder.parent.glob("[!.]*") if path.is_dir())
-        raise Refused(f"there is no run '{run.name}'{nearest(run.name, known)}" + (f"; there are {', '.join(known)}" if known else "; chip run makes one"))
+        raise Refused(
+            f"there is no run '{run.name}'{nearest(run.name, known)}"
+            + (f"; there are {', '.join(known)}" if known else "; chip run makes one")
+        )
     from chip.report import build_report
 
     check_free(run.name, "run")
-    with locked(run): _say(f"report: {shown(build_report(run, phases, arguments.light))}")
+    with locked(run):
+        _say(f"report: {shown(build_report(run, phases, arguments.light))}")
 
 
 LONG = 20  # characters of a value above which it gets a line of its own
@@ -247,76 +382,173 @@ def profile_lines(
     for group, rows in table.groupby("group", sort=False):
         lines += ["", f"{group}:"]
         for row in rows.to_dict("records"):
-            shown = "  ".join(f"{(str(row[p]) or '-') if len(str(row[p])) <= LONG else '(below)':<{sizes[p]}}" for p in names)
+            shown = "  ".join(
+                f"{(str(row[p]) or '-') if len(str(row[p])) <= LONG else '(below)':<{sizes[p]}}"
+                for p in names
+            )
             lines.append(f"{row['setting']:<{first}}  {row['type']:<5}  {shown}".rstrip())
             span = f" ({row['range']})" if row["range"] else ""
-            lines += textwrap.wrap(row["meaning"] + span, max(width, 40), initial_indent="    ", subsequent_indent="    ")
+            lines += textwrap.wrap(
+                row["meaning"] + span,
+                max(width, 40),
+                initial_indent="    ",
+                subsequent_indent="    ",
+            )
             lines += [f"    {p}: {row[p]}" for p in names if len(str(row[p])) > LONG]
     return lines
 
 
-def profiles_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
+def profiles_command(
+    arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]
+) -> None:
     "chip profiles"
-    if arguments.yaml is None: return _say("\n".join(profile_lines(shutil.get_terminal_size().columns)))
+    if arguments.yaml is None:
+        return _say("\n".join(profile_lines(shutil.get_terminal_size().columns)))
     if arguments.yaml not in PROFILES:
-        raise Refused(f"there is no profile '{arguments.yaml}'{nearest(arguments.yaml, list(PROFILES))}; the profiles are {', '.join(PROFILES)}")
+        raise Refused(
+            f"there is no profile '{arguments.yaml}'{nearest(arguments.yaml, list(PROFILES))}; the profiles are {', '.join(PROFILES)}"
+        )
     print(settings_yaml(arguments.yaml), end="", flush=True)
 
 # %% ../nbs/99_cli.ipynb #5835b8f0
-FETCHES, BENCHES = ("authors",), ("hierarchy", "train", "steps", "embed", "growth", "agreement", "decoders", "sweep")
+FETCHES, BENCHES = (
+    ("authors",),
+    ("hierarchy", "train", "steps", "embed", "growth", "agreement", "decoders", "sweep"),
+)
 BENCH_OPTIONS = {  # of chip bench: the benchmarks that take it, and their name for it; its type, its value's name, what it says
-    "images": (("train", "embed", "decoders"), "n", int, "N", "pictures (train and embed: 128, on a GPU embed takes 20,000; decoders: 200)"),
-    "held": (("embed",), "held", int, "N", "pictures encoded from memory (as many as --images; on a GPU 50,000)"),
-    "rounds": (("hierarchy", "train", "embed", "decoders"), "rounds", int, "N", "times that all ways take their turn (3)"),
-    "encoder": (("train", "steps", "embed", "agreement", "decoders"), "encoder", str, "NAME", "encoder; embed takes several, with commas between (efficientnet_lite0,resnet50; on a GPU resnet152)"),
-    "size": (("train", "steps", "embed", "agreement"), "size", int, "PIXELS", "side of the encoder's input (its own)"),
-    "device": (("train", "steps", "embed", "agreement"), "device", str, "DEVICE", "auto, cpu, cuda, cuda:1 (auto)"),
-    "sizes": (("growth",), "sizes", str, "N,N,…", "numbers of pictures (1000,10000,100000,1000000; the largest needs 8 GB of disk)"),
-    "folder": (("growth", "agreement"), "folder", str, "DIR", "growth: gets the pictures and keeps them; agreement: where the pictures are (the data pack beside the project)"),
+    "images": (
+        ("train", "embed", "decoders"),
+        "n",
+        int,
+        "N",
+        "pictures (train and embed: 128, on a GPU embed takes 20,000; decoders: 200)",
+    ),
+    "held": (
+        ("embed",),
+        "held",
+        int,
+        "N",
+        "pictures encoded from memory (as many as --images; on a GPU 50,000)",
+    ),
+    "rounds": (
+        ("hierarchy", "train", "embed", "decoders"),
+        "rounds",
+        int,
+        "N",
+        "times that all ways take their turn (3)",
+    ),
+    "encoder": (
+        ("train", "steps", "embed", "agreement", "decoders"),
+        "encoder",
+        str,
+        "NAME",
+        "encoder; embed takes several, with commas between (efficientnet_lite0,resnet50; on a GPU resnet152)",
+    ),
+    "size": (
+        ("train", "steps", "embed", "agreement"),
+        "size",
+        int,
+        "PIXELS",
+        "side of the encoder's input (its own)",
+    ),
+    "device": (
+        ("train", "steps", "embed", "agreement"),
+        "device",
+        str,
+        "DEVICE",
+        "auto, cpu, cuda, cuda:1 (auto)",
+    ),
+    "sizes": (
+        ("growth",),
+        "sizes",
+        str,
+        "N,N,…",
+        "numbers of pictures (1000,10000,100000,1000000; the largest needs 8 GB of disk)",
+    ),
+    "folder": (
+        ("growth", "agreement"),
+        "folder",
+        str,
+        "DIR",
+        "growth: gets the pictures and keeps them; agreement: where the pictures are (the data pack beside the project)",
+    ),
     "points": (("sweep",), "points", int, "N", "points of the sweep, a multiple of 4 (20)"),
 }
 
 
-def fetch_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
+def fetch_command(
+    arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]
+) -> None:
     "chip fetch"
     if arguments.name not in FETCHES:
-        raise Refused(f"there is nothing to fetch by the name '{arguments.name}'{nearest(arguments.name, list(FETCHES))}; there is {', '.join(FETCHES)}")
+        raise Refused(
+            f"there is nothing to fetch by the name '{arguments.name}'{nearest(arguments.name, list(FETCHES))}; there is {', '.join(FETCHES)}"
+        )
     check_writable(home())
     from chip.released import fetch_authors
 
     folder, new = fetch_authors()
-    _say(f"{shown(folder)}: {new} files fetched, the others were there" if new else f"{shown(folder)}: all files were there already")
+    _say(
+        f"{shown(folder)}: {new} files fetched, the others were there"
+        if new
+        else f"{shown(folder)}: all files were there already"
+    )
 
 # %% ../nbs/99_cli.ipynb #c6209728
 def bench_options(arguments: argparse.Namespace) -> dict[str, Any]:
     "The options of a benchmark, by its own names. Raises Refused for one that it does not take or cannot use."
-    given = {name: getattr(arguments, name) for name in BENCH_OPTIONS if getattr(arguments, name) is not None}
+    given = {
+        name: getattr(arguments, name)
+        for name in BENCH_OPTIONS
+        if getattr(arguments, name) is not None
+    }
     for name, value in given.items():
-        if arguments.name not in BENCH_OPTIONS[name][0]: raise Refused(f"--{name} says nothing to the benchmark '{arguments.name}', only to {', '.join(BENCH_OPTIONS[name][0])}")
-        if isinstance(value, int) and value < 1: raise Refused(f"--{name} {value}: expected 1 or more")
+        if arguments.name not in BENCH_OPTIONS[name][0]:
+            raise Refused(
+                f"--{name} says nothing to the benchmark '{arguments.name}', only to {', '.join(BENCH_OPTIONS[name][0])}"
+            )
+        if isinstance(value, int) and value < 1:
+            raise Refused(f"--{name} {value}: expected 1 or more")
     if "sizes" in given:
-        if not all(part.isdecimal() and int(part) for part in given["sizes"].split(",")): raise Refused(f"--sizes {given['sizes']}: expected whole numbers from 1 with commas between, such as 1000,10000")
+        if not all(part.isdecimal() and int(part) for part in given["sizes"].split(",")):
+            raise Refused(
+                f"--sizes {given['sizes']}: expected whole numbers from 1 with commas between, such as 1000,10000"
+            )
         given["sizes"] = [int(part) for part in given["sizes"].split(",")]
-    if "folder" in given and not Path(given["folder"]).is_dir(): raise Refused(f"--folder {given['folder']}: no such folder")
+    if "folder" in given and not Path(given["folder"]).is_dir():
+        raise Refused(f"--folder {given['folder']}: no such folder")
     if {"encoder", "size", "device"} & set(given):
         from chip.encoders import encoder_spec, pick_device
 
         try:
-            for encoder in given.get("encoder", "efficientnet_lite0").split(","): encoder_spec(encoder).at(given.get("size", 0))
+            for encoder in given.get("encoder", "efficientnet_lite0").split(","):
+                encoder_spec(encoder).at(given.get("size", 0))
             pick_device(given.get("device", "auto"))
-        except ValueError as error: raise Refused(str(error)) from error
-        if arguments.name != "embed" and "," in given.get("encoder", ""): raise Refused(f"--encoder {given['encoder']}: the benchmark '{arguments.name}' takes one encoder")
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        if arguments.name != "embed" and "," in given.get("encoder", ""):
+            raise Refused(
+                f"--encoder {given['encoder']}: the benchmark '{arguments.name}' takes one encoder"
+            )
     return {BENCH_OPTIONS[name][1]: value for name, value in given.items()}
 
 
-def bench_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
+def bench_command(
+    arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]
+) -> None:
     "chip bench"
     if arguments.name not in BENCHES:
-        raise Refused(f"there is no benchmark '{arguments.name}'{nearest(arguments.name, BENCHES)}; there is {', '.join(BENCHES)}")
+        raise Refused(
+            f"there is no benchmark '{arguments.name}'{nearest(arguments.name, BENCHES)}; there is {', '.join(BENCHES)}"
+        )
     for option in ("json", "csv"):
         file = getattr(arguments, option)
-        if file == "" or file and Path(file).is_dir(): raise Refused(f"--{option} '{file}': expected a file to write")
-        if file and not Path(file).resolve().parent.is_dir(): raise Refused(f"--{option} {file}: there is no folder {shown(Path(file).resolve().parent)}")
+        if file == "" or file and Path(file).is_dir():
+            raise Refused(f"--{option} '{file}': expected a file to write")
+        if file and not Path(file).resolve().parent.is_dir():
+            raise Refused(
+                f"--{option} {file}: there is no folder {shown(Path(file).resolve().parent)}"
+            )
     options = bench_options(arguments)
     if arguments.name == "sweep":
         from chip.bench_sweep import run_bench_sweep
@@ -326,101 +558,246 @@ def bench_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[
     from chip.embeddings import LostPictures
     from chip.images import UnreadableImage
 
-    try: run_bench(arguments.name, arguments.json, arguments.csv, **options)
-    except (UnreadableImage, LostPictures) as error: raise Refused(f"chip bench {arguments.name}: {error}") from error
+    try:
+        run_bench(arguments.name, arguments.json, arguments.csv, **options)
+    except (UnreadableImage, LostPictures) as error:
+        raise Refused(f"chip bench {arguments.name}: {error}") from error
 
 # %% ../nbs/99_cli.ipynb #d65807d8
 def cache_lines(
     table: pd.DataFrame,  # as `chip.embeddings.cache_table` gives it
-    now: float,           # seconds since 1970
+    now: float,  # seconds since 1970
 ) -> list[str]:
     "The cache, one line a combination, the largest first."
     lines = []
     for row in table.sort_values("mb", ascending=False).to_dict("records"):
-        how = ", ".join(filter(None, (f"{row['size']} pixels", row["view"], row["precision"], row["device"], row["backend"])))
-        lines += [f"{row['key']}", f"    {row['encoder']}: {row['images']:,} images, {row['mb']:,.1f} MB, {how}; last written {(now - row['used']) / 86_400:.0f} days ago"]
-    return lines + [f"{len(table)} combinations, {table['images'].sum():,} embeddings, {table['mb'].sum():,.1f} MB"]
+        how = ", ".join(
+            filter(
+                None,
+                (
+                    f"{row['size']} pixels",
+                    row["view"],
+                    row["precision"],
+                    row["device"],
+                    row["backend"],
+                ),
+            )
+        )
+        lines += [
+            f"{row['key']}",
+            f"    {row['encoder']}: {row['images']:,} images, {row['mb']:,.1f} MB, {how}; last written {(now - row['used']) / 86_400:.0f} days ago",
+        ]
+    return lines + [
+        f"{len(table)} combinations, {table['images'].sum():,} embeddings, {table['mb'].sum():,.1f} MB"
+    ]
 
 
-def cache_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
+def cache_command(
+    arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]
+) -> None:
     "chip cache"
     from chip.embeddings import cache_folder, cache_table, prune_cache
 
-    if arguments.older is not None and not arguments.older >= 0: raise Refused(f"--older {arguments.older:g}: expected a number of days, 0 or more")
+    if arguments.older is not None and not arguments.older >= 0:
+        raise Refused(f"--older {arguments.older:g}: expected a number of days, 0 or more")
     if arguments.prune or arguments.remove or arguments.older is not None:
         known = list(cache_table()["key"])
         for key in arguments.remove:
-            if key not in known: raise Refused(f"the cache holds nothing by the name '{key}'{nearest(key, known)}; chip cache lists it")
-        files, size = prune_cache(keys=arguments.remove, older=float("inf") if arguments.older is None else arguments.older)
+            if key not in known:
+                raise Refused(
+                    f"the cache holds nothing by the name '{key}'{nearest(key, known)}; chip cache lists it"
+                )
+        files, size = prune_cache(
+            keys=arguments.remove,
+            older=float("inf") if arguments.older is None else arguments.older,
+        )
         return _say(f"{shown(cache_folder())}: {files} files removed, {size:,.1f} MB")
     _say("\n".join([f"{shown(cache_folder())}:", *cache_lines(cache_table(), time.time())]))
 
 # %% ../nbs/99_cli.ipynb #f2a57e46
 def _add_sweep(commands: argparse._SubParsersAction) -> None:
     "Add the arguments of chip sweep."
-    sweep = commands.add_parser("sweep", help="run every combination of some settings, what they share once, and sum it up",
-                                description="Run every combination of the values given. A repeated command runs only what is missing. All measurements land in one table, reports/NAME/results.parquet and .csv.")
+    sweep = commands.add_parser(
+        "sweep",
+        help="run every combination of some settings, what they share once, and sum it up",
+        description="Run every combination of the values given. A repeated command runs only what is missing. All measurements land in one table, reports/NAME/results.parquet and .csv.",
+    )
     sweep.add_argument("profile", nargs="?", metavar="PROFILE", help=f"{', '.join(PROFILES)}")
-    sweep.add_argument("-p", action="append", default=[], metavar="NAME=V1,V2,…", help="values of a setting; of whole numbers, also NAME=A..B; a single one holds for all points")
-    sweep.add_argument("--settings", metavar="FILE", help="settings in YAML that hold for all points")
+    sweep.add_argument(
+        "-p",
+        action="append",
+        default=[],
+        metavar="NAME=V1,V2,…",
+        help="values of a setting; of whole numbers, also NAME=A..B; a single one holds for all points",
+    )
+    sweep.add_argument(
+        "--settings", metavar="FILE", help="settings in YAML that hold for all points"
+    )
     sweep.add_argument("--images", metavar="DIR", help="folder of pictures, as for chip run")
-    sweep.add_argument("--name", help="name of the sweep and its report (default: the profile's with -sweep)")
-    sweep.add_argument("--jobs", type=int, default=1, metavar="N", help="points at once, on each machine (default: 1)")
-    sweep.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each point on a processor (default: 1); with another number sums are rounded otherwise, and training may end elsewhere")
-    sweep.add_argument("--retries", type=int, default=1, metavar="N", help="how often to try a failed point again (default: 1)")
-    sweep.add_argument("--ray", metavar="ADDRESS", help="run on the Ray cluster at this address; local: on this machine, through Ray")
-    sweep.add_argument("--fresh", action="store_true", help="forget what the points have done before, and take nothing over from other runs")
+    sweep.add_argument(
+        "--name", help="name of the sweep and its report (default: the profile's with -sweep)"
+    )
+    sweep.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="points at once, on each machine (default: 1)",
+    )
+    sweep.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        metavar="N",
+        help="threads of each point on a processor (default: 1); with another number sums are rounded otherwise, and training may end elsewhere",
+    )
+    sweep.add_argument(
+        "--retries",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how often to try a failed point again (default: 1)",
+    )
+    sweep.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="run on the Ray cluster at this address; local: on this machine, through Ray",
+    )
+    sweep.add_argument(
+        "--fresh",
+        action="store_true",
+        help="forget what the points have done before, and take nothing over from other runs",
+    )
     sweep.add_argument("--yes", action="store_true", help=f"more than {MOST:,} points are meant")
     sweep.set_defaults(call=sweep_command, parser=sweep)
 
 # %% ../nbs/99_cli.ipynb #83d6a1fb
 def _add_bench(commands: argparse._SubParsersAction) -> None:
     "Add the arguments of chip bench."
-    bench = commands.add_parser("bench", help="speed as a ratio against the plain way, both measured in the same run",
-                                description="hierarchy, train, embed: ours against the plain way, in turn. steps: layouts and precisions of a training step. growth: embedding from a thousand to a million small pictures. "
-                                            "agreement: embeddings against the plain way's, picture by picture. decoders: of JPEG files. sweep: two points at a time against one. In brackets: what holds without the option.")
+    bench = commands.add_parser(
+        "bench",
+        help="speed as a ratio against the plain way, both measured in the same run",
+        description="hierarchy, train, embed: ours against the plain way, in turn. steps: layouts and precisions of a training step. growth: embedding from a thousand to a million small pictures. "
+        "agreement: embeddings against the plain way's, picture by picture. decoders: of JPEG files. sweep: two points at a time against one. In brackets: what holds without the option.",
+    )
     bench.add_argument("name", metavar="NAME", help=", ".join(BENCHES))
     bench.add_argument("--json", metavar="FILE", help="write the result there as well")
-    bench.add_argument("--csv", metavar="FILE", help="write its rows there, and as Markdown beside it")
-    for name, (takers, _, kind, value, says) in BENCH_OPTIONS.items(): bench.add_argument(f"--{name}", type=kind, metavar=value, help=f"{', '.join(takers)}: {says}")
+    bench.add_argument(
+        "--csv", metavar="FILE", help="write its rows there, and as Markdown beside it"
+    )
+    for name, (takers, _, kind, value, says) in BENCH_OPTIONS.items():
+        bench.add_argument(
+            f"--{name}", type=kind, metavar=value, help=f"{', '.join(takers)}: {says}"
+        )
     bench.set_defaults(call=bench_command, parser=bench)
 
 # %% ../nbs/99_cli.ipynb #c89bbda6
 def make_parser() -> Parser:
     "The command line, as --help shows it."
-    parser = Parser(prog="chip", description="A reproducible study of CHIP: Contrastive Hierarchical Image Pretraining.")
+    parser = Parser(
+        prog="chip",
+        description="A reproducible study of CHIP: Contrastive Hierarchical Image Pretraining.",
+    )
     parser.add_argument("--version", action="version", version=f"chip {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
-    run = commands.add_parser("run", help="run all phases of a profile and write its report",
-                              description="Run all phases of a profile; finished phases whose inputs have not changed are not run again.")
-    run.add_argument("profile", nargs="?", metavar="PROFILE", help=f"{', '.join(PROFILES)} (default: demo)")
-    run.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="change a setting of the profile; see chip profiles")
-    run.add_argument("--settings", metavar="FILE", help="settings in YAML, name: value; -p goes before it; see chip profiles --yaml")
-    run.add_argument("--images", metavar="DIR", help="folder of pictures: DIR/train/<class>/*, and optionally DIR/val, DIR/test, DIR/unseen")
-    run.add_argument("--name", help="name of the run and its report (default: the profile's, or my_PROFILE where reports/PROFILE is a reference run that is kept with the code)")
-    run.add_argument("--fresh", action="store_true", help="forget what earlier runs of this name have done")
-    run.add_argument("--why", action="store_true", help="only say which phases would be run, and what makes it so")
-    run.add_argument("--ray", metavar="ADDRESS", help="compute embeddings on the Ray cluster at this address; local: on this machine, through Ray (-p engine)")
+    run = commands.add_parser(
+        "run",
+        help="run all phases of a profile and write its report",
+        description="Run all phases of a profile; finished phases whose inputs have not changed are not run again.",
+    )
+    run.add_argument(
+        "profile", nargs="?", metavar="PROFILE", help=f"{', '.join(PROFILES)} (default: demo)"
+    )
+    run.add_argument(
+        "-p",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting of the profile; see chip profiles",
+    )
+    run.add_argument(
+        "--settings",
+        metavar="FILE",
+        help="settings in YAML, name: value; -p goes before it; see chip profiles --yaml",
+    )
+    run.add_argument(
+        "--images",
+        metavar="DIR",
+        help="folder of pictures: DIR/train/<class>/*, and optionally DIR/val, DIR/test, DIR/unseen",
+    )
+    run.add_argument(
+        "--name",
+        help="name of the run and its report (default: the profile's, or my_PROFILE where reports/PROFILE is a reference run that is kept with the code)",
+    )
+    run.add_argument(
+        "--fresh", action="store_true", help="forget what earlier runs of this name have done"
+    )
+    run.add_argument(
+        "--why",
+        action="store_true",
+        help="only say which phases would be run, and what makes it so",
+    )
+    run.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="compute embeddings on the Ray cluster at this address; local: on this machine, through Ray (-p engine)",
+    )
     run.set_defaults(call=run_command, parser=run)
     _add_sweep(commands)
-    compare = commands.add_parser("compare", help="what differs between finished runs, in settings and in results")
-    compare.add_argument("runs", nargs="+", metavar="RUN", help="names of finished runs; the others are held against the first")
-    compare.add_argument("--name", default="", help="name of the report (default: made from the runs')")
+    compare = commands.add_parser(
+        "compare", help="what differs between finished runs, in settings and in results"
+    )
+    compare.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="names of finished runs; the others are held against the first",
+    )
+    compare.add_argument(
+        "--name", default="", help="name of the report (default: made from the runs')"
+    )
     compare.set_defaults(call=compare_command, parser=compare)
     report = commands.add_parser("report", help="build the page of a finished run again")
     report.add_argument("name", metavar="NAME", help="name of the run")
-    report.add_argument("--light", action="store_true", help="small enough to keep, as a reference run: no photographs, no executed notebooks; without --name, chip run goes beside it from then on")
+    report.add_argument(
+        "--light",
+        action="store_true",
+        help="small enough to keep, as a reference run: no photographs, no executed notebooks; without --name, chip run goes beside it from then on",
+    )
     report.set_defaults(call=report_command, parser=report)
-    cache = commands.add_parser("cache", help="show the embeddings that are kept, or remove some of them")
-    cache.add_argument("--prune", action="store_true", help="remove what killed runs and damage left behind")
-    cache.add_argument("--remove", action="append", default=[], metavar="KEY", help="remove a combination of encoder, weights, crop and precision, as listed")
-    cache.add_argument("--older", type=float, metavar="DAYS", help="remove the combinations that were last written so many days ago")
+    cache = commands.add_parser(
+        "cache", help="show the embeddings that are kept, or remove some of them"
+    )
+    cache.add_argument(
+        "--prune", action="store_true", help="remove what killed runs and damage left behind"
+    )
+    cache.add_argument(
+        "--remove",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="remove a combination of encoder, weights, crop and precision, as listed",
+    )
+    cache.add_argument(
+        "--older",
+        type=float,
+        metavar="DAYS",
+        help="remove the combinations that were last written so many days ago",
+    )
     cache.set_defaults(call=cache_command, parser=cache)
-    profiles = commands.add_parser("profiles", help="every setting, its type, value, range and meaning")
-    profiles.add_argument("--yaml", metavar="PROFILE", help="print a complete settings file to start from")
+    profiles = commands.add_parser(
+        "profiles", help="every setting, its type, value, range and meaning"
+    )
+    profiles.add_argument(
+        "--yaml", metavar="PROFILE", help="print a complete settings file to start from"
+    )
     profiles.set_defaults(call=profiles_command, parser=profiles)
-    fetch = commands.add_parser("fetch", help="download public files, checked by SHA-256, resumable")
-    fetch.add_argument("name", metavar="NAME", help=f"{', '.join(FETCHES)}: the authors' published files")
+    fetch = commands.add_parser(
+        "fetch", help="download public files, checked by SHA-256, resumable"
+    )
+    fetch.add_argument(
+        "name", metavar="NAME", help=f"{', '.join(FETCHES)}: the authors' published files"
+    )
     fetch.set_defaults(call=fetch_command, parser=fetch)
     _add_bench(commands)
     return parser
@@ -432,23 +809,33 @@ COMMANDS = ("run", "sweep", "compare", "report", "cache", "profiles", "fetch", "
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     "The command line's arguments. Raises Refused."
     parser = make_parser()
-    if words and words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"): parser.unknown(words[0])
-    if not words: raise Refused(f"which command? One of {', '.join(COMMANDS)}; see chip --help")
+    if words and words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):
+        parser.unknown(words[0])
+    if not words:
+        raise Refused(f"which command? One of {', '.join(COMMANDS)}; see chip --help")
     if not words[0].startswith("-") and words[0] not in COMMANDS:
-        raise Refused(f"there is no command '{words[0]}'{nearest(words[0], COMMANDS)}; the commands are {', '.join(COMMANDS)}")
+        raise Refused(
+            f"there is no command '{words[0]}'{nearest(words[0], COMMANDS)}; the commands are {', '.join(COMMANDS)}"
+        )
     arguments, rest = parser.parse_known_args(words)
-    if rest: arguments.parser.unknown(rest[0])
+    if rest:
+        arguments.parser.unknown(rest[0])
     return arguments
 
 
 @contextmanager
 def _stopped_like_ctrl_c() -> Iterator[None]:
     "Being told to end, or losing the terminal, ends a run as Ctrl-C does: without leaving a kernel behind."
-    def stop(number: int, frame: FrameType | None) -> NoReturn: raise KeyboardInterrupt
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try: yield
+    try:
+        yield
     finally:
-        for number, handler in before.items(): signal.signal(number, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fail(message: object, status: int) -> int:
@@ -458,18 +845,22 @@ def _fail(message: object, status: int) -> int:
 
 # %% ../nbs/99_cli.ipynb #36435d33
 def main(
-    words: Sequence[str] | None = None,    # the command's arguments; None: the process's own
-    notebooks: Path | None = None,         # folder of the notebooks; None: the study's
-    phases: tuple[Phase, ...] = PHASES,    # what a run consists of
-) -> int:                                  # exit status
+    words: Sequence[str] | None = None,  # the command's arguments; None: the process's own
+    notebooks: Path | None = None,  # folder of the notebooks; None: the study's
+    phases: tuple[Phase, ...] = PHASES,  # what a run consists of
+) -> int:  # exit status
     "The command `chip`."
     try:
         arguments = _parse(sys.argv[1:] if words is None else words)
-        with _stopped_like_ctrl_c(): arguments.call(arguments, notebooks or notebooks_folder(), phases)
+        with _stopped_like_ctrl_c():
+            arguments.call(arguments, notebooks or notebooks_folder(), phases)
         return 0
-    except (Refused, SettingError) as error: return _fail(f"error: {error}", 2)
+    except (Refused, SettingError) as error:
+        return _fail(f"error: {error}", 2)
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (PhaseFailed, OSError) as error: return _fail(f"error: {error}", 1)
-    except KeyboardInterrupt: return _fail("interrupted: run the same command again to carry on", 130)
+    except (PhaseFailed, OSError) as error:
+        return _fail(f"error: {error}", 1)
+    except KeyboardInterrupt:
+        return _fail("interrupted: run the same command again to carry on", 130)

@@ -14,54 +14,106 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from .clusterers import CLUSTERERS, centroids, cluster, inertia, rotate
+from .clusterers import CLUSTERERS, centroids, cluster, inertia
 from .hierarchy import sweep_k
 from .settings import Run, save_figure, save_table
 from .silhouette import mean_silhouette
-from .sources import agreement, authors_hierarchy, authors_means, classifier_points, data_packs, judge_by_placement, judge_by_tree, plain_hierarchy, publish, tree_correlation, unseen_photos
+from chip.sources import (
+    agreement,
+    authors_hierarchy,
+    authors_means,
+    classifier_points,
+    data_packs,
+    judge_by_placement,
+    judge_by_tree,
+    plain_hierarchy,
+    publish,
+    tree_correlation,
+    unseen_photos,
+)
 from .taxonomy import Taxonomy, animals
 
 # %% ../nbs/63_clusterers.ipynb #121b2763
-def two_levels(points: np.ndarray, method: str, k1: int, k2: int, restarts: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def two_levels(
+    points: np.ndarray, method: str, k1: int, k2: int, restarts: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     "Parents of the classes and super-parents of the parents, both by one method."
     parent = cluster(points, k1, method, restarts, seed)
-    if parent.max() < 3: return parent, np.zeros(parent.max() + 1, dtype=int)
+    if parent.max() < 3:
+        return parent, np.zeros(parent.max() + 1, dtype=int)
     return parent, cluster(centroids(points, parent), min(k2, parent.max()), method, restarts, seed)
 
 
 def judge_method(
-    points: np.ndarray,      # (n, d) what is clustered
+    points: np.ndarray,  # (n, d) what is clustered
     prototypes: np.ndarray,  # (n, e) the classes in the space where unseen ones are placed
-    keys: Sequence[str], tree: Taxonomy,
-    photos: tuple | None,    # from `unseen_photos`, or None
-    method: str, k1: int, k2: int, restarts: int, seed: int,
+    keys: Sequence[str],
+    tree: Taxonomy,
+    photos: tuple | None,  # from `unseen_photos`, or None
+    method: str,
+    k1: int,
+    k2: int,
+    restarts: int,
+    seed: int,
 ) -> dict:
     "All judges on one method and seed."
     begin = time.perf_counter()
     parent, super_of = two_levels(points, method, k1, k2, restarts, seed)
-    out = {"method": method, "seed": seed, "parents": parent.max() + 1, "supers": super_of.max() + 1, "largest_parent": np.bincount(parent).max(),
-           "seconds": time.perf_counter() - begin, "silhouette": mean_silhouette(points, parent, dtype="float64"), "inertia": inertia(points, parent), **judge_by_tree(tree, keys, parent, super_of)}
-    return out | (judge_by_placement(plain_hierarchy(keys, prototypes, parent, super_of), *photos) if photos else {})
+    out = {
+        "method": method,
+        "seed": seed,
+        "parents": parent.max() + 1,
+        "supers": super_of.max() + 1,
+        "largest_parent": np.bincount(parent).max(),
+        "seconds": time.perf_counter() - begin,
+        "silhouette": mean_silhouette(points, parent, dtype="float64"),
+        "inertia": inertia(points, parent),
+        **judge_by_tree(tree, keys, parent, super_of),
+    }
+    return out | (
+        judge_by_placement(plain_hierarchy(keys, prototypes, parent, super_of), *photos)
+        if photos
+        else {}
+    )
 
 # %% ../nbs/63_clusterers.ipynb #8c2f11d3
 def mean_rank(judged: pd.DataFrame) -> pd.Series:  # by row, 1 is best
     "Mean rank of each method within its source over the independent judges."
     scores = judged[["parent_ami", "super_ami", "tree_correlation"]].copy()
     for level in ("parent", "super"):
-        if f"{level}_photos" in judged: scores[f"{level}_placement"] = judged[f"{level}_photos"] - judged[f"{level}_chance"] / 20
+        if f"{level}_photos" in judged:
+            scores[f"{level}_placement"] = (
+                judged[f"{level}_photos"] - judged[f"{level}_chance"] / 20
+            )
     return scores.groupby(judged["source"]).rank(ascending=False).mean(axis=1)
 
 # %% ../nbs/63_clusterers.ipynb #f7211be3
 def plot_judges(judged: pd.DataFrame, ax: Axes) -> Axes:
     "Silhouette against agreement with WordNet, a point a method."
-    for colour, (source, rows) in zip(("tab:blue", "tab:orange"), judged[judged["method"] != ""].groupby("source")):
+    for colour, (source, rows) in zip(
+        ("tab:blue", "tab:orange"), judged[judged["method"] != ""].groupby("source")
+    ):
         ax.scatter(rows["silhouette"], rows["parent_ami"], s=24, color=colour, label=source)
         groups: list[list] = []
-        for r in rows.sort_values("silhouette", ascending=False).itertuples():  # methods that nearly agree share a label
-            near = [g for g in groups if abs(g[0].silhouette - r.silhouette) < 0.015 and abs(g[0].parent_ami - r.parent_ami) < 0.006]
+        for r in rows.sort_values(
+            "silhouette", ascending=False
+        ).itertuples():  # methods that nearly agree share a label
+            near = [
+                g
+                for g in groups
+                if abs(g[0].silhouette - r.silhouette) < 0.015
+                and abs(g[0].parent_ami - r.parent_ami) < 0.006
+            ]
             near[0].append(r) if near else groups.append([r])
         for g in groups:
-            ax.annotate(", ".join(r.method for r in g), (g[0].silhouette, g[0].parent_ami), xytext=(4, -2), textcoords="offset points", fontsize=7, color=colour)
+            ax.annotate(
+                ", ".join(r.method for r in g),
+                (g[0].silhouette, g[0].parent_ami),
+                xytext=(4, -2),
+                textcoords="offset points",
+                fontsize=7,
+                color=colour,
+            )
     ax.set(xlabel="silhouette of the parents", ylabel="AMI with WordNet, cut")
     ax.margins(0.22, 0.1)
     ax.legend(fontsize=8, loc="upper right")

@@ -37,47 +37,66 @@ def count_distinct(
 
 def check_points(
     points: np.ndarray,  # (n, d) what is to be clustered
-    k_min: int,          # smallest number of clusters
-    k_max: int,          # largest number of clusters
-    what: str = "k",     # the setting's name, for the message
+    k_min: int,  # smallest number of clusters
+    k_max: int,  # largest number of clusters
+    what: str = "k",  # the setting's name, for the message
     names: Sequence[str] | None = None,  # (n,) what the rows are called, for the message
 ) -> None:
     "Raises ValueError, before a sweep starts, for points or ranges that no clustering can use."
     points = np.asarray(points)
     if points.ndim != 2 or 0 in points.shape or points.dtype.kind not in "fiu":
-        raise ValueError(f"embeddings of shape {points.shape} and type {points.dtype}: expected a table of numbers, one row a class")
+        raise ValueError(
+            f"embeddings of shape {points.shape} and type {points.dtype}: expected a table of numbers, one row a class"
+        )
     bad = np.argwhere(~np.isfinite(points))
     if len(bad):
         called = f" ('{names[bad[0][0]]}')" if names is not None else ""
-        more = f", and {len(np.unique(bad[:, 0])) - 1} more rows" if len(np.unique(bad[:, 0])) > 1 else ""
-        raise ValueError(f"row {bad[0][0]}{called}, column {bad[0][1]} of the embeddings is {points[tuple(bad[0])]}{more}: expected finite numbers")
-    if k_min > k_max: raise ValueError(f"{what}_min={k_min} is above {what}_max={k_max}: swap them")
+        more = (
+            f", and {len(np.unique(bad[:, 0])) - 1} more rows"
+            if len(np.unique(bad[:, 0])) > 1
+            else ""
+        )
+        raise ValueError(
+            f"row {bad[0][0]}{called}, column {bad[0][1]} of the embeddings is {points[tuple(bad[0])]}{more}: expected finite numbers"
+        )
+    if k_min > k_max:
+        raise ValueError(f"{what}_min={k_min} is above {what}_max={k_max}: swap them")
     _check_range(count_distinct(points), len(points), k_min, k_max, what)
 
 
 def _check_range(distinct: int, n: int, k_min: int, k_max: int, what: str) -> None:
     "Raises ValueError where there are too few different points for so many clusters."
-    if distinct == 1: raise ValueError(f"all {n} embeddings are the same: there is nothing to cluster (an encoder with random or broken weights can do that)")
+    if distinct == 1:
+        raise ValueError(
+            f"all {n} embeddings are the same: there is nothing to cluster (an encoder with random or broken weights can do that)"
+        )
     if not 2 <= k_min <= k_max < distinct:
-        raise ValueError(f"{what}_min={k_min}, {what}_max={k_max}, but there are {distinct} different points to cluster: "
-                         f"both must lie between 2 and {distinct - 1} (-p {what}_min=… -p {what}_max=…)")
+        raise ValueError(
+            f"{what}_min={k_min}, {what}_max={k_max}, but there are {distinct} different points to cluster: "
+            f"both must lie between 2 and {distinct - 1} (-p {what}_min=… -p {what}_max=…)"
+        )
 
 # %% ../nbs/09_clusterers.ipynb #fd324178
 def renumbered(
     labels: np.ndarray,  # (n,) any numbers
-) -> np.ndarray:         # (n,) int64, 0 … k-1 in the order of first appearance
+) -> np.ndarray:  # (n,) int64, 0 … k-1 in the order of first appearance
     "The same clusters, numbered in the order of their first members, without gaps."
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return first.argsort().argsort()[inverse].astype(np.int64)
 
 
 def centroids(
-    points: np.ndarray,      # (n, d)
+    points: np.ndarray,  # (n, d)
     membership: np.ndarray,  # (n,) cluster of each, 0 … k-1
-) -> np.ndarray:             # (k, d)
+) -> np.ndarray:  # (k, d)
     "The mean of each cluster's points: k-means' centroid, also for a clustering that came from elsewhere."
     points = np.asarray(points)
-    one_hot = coo_matrix((np.ones(len(points), points.dtype if points.dtype.kind == "f" else float), (membership, np.arange(len(points))))).tocsr()
+    one_hot = coo_matrix(
+        (
+            np.ones(len(points), points.dtype if points.dtype.kind == "f" else float),
+            (membership, np.arange(len(points))),
+        )
+    ).tocsr()
     return one_hot @ points / np.bincount(membership)[:, None]
 
 
@@ -85,24 +104,25 @@ def inertia(points: np.ndarray, labels: np.ndarray) -> float:
     "Sum of squared distances to the centroids of the clusters: what k-means minimises."
     centres, n = centroids(points, labels), len(points)
     spans = (slice(i, i + 10_000) for i in range(0, n, 10_000))
-    return float(sum(((points[s] - centres[labels[s]])**2).sum(dtype=np.float64) for s in spans))
+    return float(sum(((points[s] - centres[labels[s]]) ** 2).sum(dtype=np.float64) for s in spans))
 
 # %% ../nbs/09_clusterers.ipynb #bdc6beee
 def rotate(
     points: np.ndarray,  # (n, d)
-) -> np.ndarray:         # (n, min(n - 1, d)) float64, all pairwise distances as they were
+) -> np.ndarray:  # (n, min(n - 1, d)) float64, all pairwise distances as they were
     "The points in the space they span, centred: an orthogonal change of axes that loses nothing."
     centred = np.asarray(points, dtype=np.float64) - np.mean(points, axis=0, dtype=np.float64)
-    if centred.shape[1] < len(centred): return centred
+    if centred.shape[1] < len(centred):
+        return centred
     left, scale, _ = np.linalg.svd(centred, full_matrices=False)
-    return (left * scale)[:, :len(centred) - 1]
+    return (left * scale)[:, : len(centred) - 1]
 
 # %% ../nbs/09_clusterers.ipynb #478f1f86
 def plusplus(
-    squared: np.ndarray,         # (n, n) squared distances of the points
-    k: int,                      # centres
+    squared: np.ndarray,  # (n, n) squared distances of the points
+    k: int,  # centres
     rng: np.random.RandomState,  # of the draws
-) -> np.ndarray:                 # (k,) rows that become centres
+) -> np.ndarray:  # (k,) rows that become centres
     "Greedy k-means++ (Arthur and Vassilvitskii 2007; 2 + ln k candidates a step, as scikit-learn) from known distances."
     n, tries = len(squared), 2 + int(np.log(k))
     chosen = [rng.randint(n)]
@@ -123,11 +143,12 @@ LINKAGE_SAMPLE = 4_000  # points in Ward's tree at most: 16 million distances, a
 
 def cut_linkage(
     tree: np.ndarray,  # (n - 1, 4) merges, as scipy's `linkage` returns them
-    k: int,            # clusters
-) -> np.ndarray:       # (n,) clusters 0 … k-1
+    k: int,  # clusters
+) -> np.ndarray:  # (n,) clusters 0 … k-1
     "The tree without its last k - 1 merges: exactly k clusters, also where merges tie. Raises ValueError for more clusters than points."
     n = len(tree) + 1
-    if not 1 <= k <= n: raise ValueError(f"k={k} clusters of {n} points: expected 1 to {n}")
+    if not 1 <= k <= n:
+        raise ValueError(f"k={k} clusters of {n} points: expected 1 to {n}")
     kept = np.arange(n - k)
     ends, joins = tree[kept, :2].astype(int).T.ravel(), np.tile(n + kept, 2)
     graph = coo_matrix((np.ones(len(ends)), (ends, joins)), shape=(2 * n, 2 * n))
@@ -135,12 +156,14 @@ def cut_linkage(
 
 
 def ward_tree(
-    points: np.ndarray,   # (n, d)
-    seed: int = 0,        # of the sample, where there are more than LINKAGE_SAMPLE points
+    points: np.ndarray,  # (n, d)
+    seed: int = 0,  # of the sample, where there are more than LINKAGE_SAMPLE points
 ) -> tuple[np.ndarray, np.ndarray]:  # the points in the tree (m, d); its merges (m - 1, 4)
     "Ward's tree of the points, or of a sample of them."
     if len(points) > LINKAGE_SAMPLE:
-        points = points[np.sort(np.random.default_rng(seed).choice(len(points), LINKAGE_SAMPLE, replace=False))]
+        points = points[
+            np.sort(np.random.default_rng(seed).choice(len(points), LINKAGE_SAMPLE, replace=False))
+        ]
     apart = pairwise_distances(points, metric="euclidean")
     return points, linkage(squareform(apart, checks=False), "ward")
 
@@ -154,30 +177,45 @@ class KMeansStarts:
 
     def __init__(
         self,
-        points: np.ndarray,    # (n, d)
-        restarts: int,         # k-means++ starts for each k
-        seed: int,             # of the starts
-        ward: bool = True,     # also start from Ward's tree
+        points: np.ndarray,  # (n, d)
+        restarts: int,  # k-means++ starts for each k
+        seed: int,  # of the starts
+        ward: bool = True,  # also start from Ward's tree
     ):
-        if not ward and restarts < 1: raise ValueError(f"restarts={restarts} without Ward's tree leaves k-means no start: expected 1 or more")
+        if not ward and restarts < 1:
+            raise ValueError(
+                f"restarts={restarts} without Ward's tree leaves k-means no start: expected 1 or more"
+            )
         self.points = rotate(points) if len(points) <= FULL else np.asarray(points)
         self.restarts, self.seed = restarts, seed
-        self.squared = pairwise_distances(self.points, metric="sqeuclidean") if restarts and len(points) <= KNOWN else None
+        self.squared = (
+            pairwise_distances(self.points, metric="sqeuclidean")
+            if restarts and len(points) <= KNOWN
+            else None
+        )
         self.tree = ward_tree(self.points, seed) if ward else None
 
     def starts(self, k: int) -> list[np.ndarray | str]:
         "What k-means begins with: arrays of centres (k, d), or 'k-means++' where distances are not kept."
         rng, starts = np.random.RandomState([self.seed, k]), []
-        if self.tree and k <= len(self.tree[0]): starts.append(centroids(self.tree[0], cut_linkage(self.tree[1], k)))
+        if self.tree and k <= len(self.tree[0]):
+            starts.append(centroids(self.tree[0], cut_linkage(self.tree[1], k)))
         for _ in range(self.restarts):
-            starts.append("k-means++" if self.squared is None else self.points[plusplus(self.squared, k, rng)])
+            starts.append(
+                "k-means++" if self.squared is None else self.points[plusplus(self.squared, k, rng)]
+            )
         return starts or ["k-means++"]
 
     def __call__(self, k: int) -> np.ndarray:  # (n,) clusters 0 … k-1
         "The best of all starts."
         make = KMeans if len(self.points) <= FULL else MiniBatchKMeans
         more = {} if make is KMeans else {"batch_size": 4096}
-        fits = (make(k, init=start, n_init=1, random_state=(self.seed + i) % 2**32, **more).fit(self.points) for i, start in enumerate(self.starts(k)))
+        fits = (
+            make(k, init=start, n_init=1, random_state=(self.seed + i) % 2**32, **more).fit(
+                self.points
+            )
+            for i, start in enumerate(self.starts(k))
+        )
         return renumbered(min(fits, key=lambda fit: fit.inertia_).labels_)
 
 # %% ../nbs/09_clusterers.ipynb #52111c1b
@@ -190,43 +228,48 @@ def unit(points: np.ndarray) -> np.ndarray:  # (n, d) float64
 def spherical_steps(
     points: np.ndarray,  # (n, d) unit rows
     labels: np.ndarray,  # (n,) where to start, 0 … k-1
-    most: int = 100,     # steps at most
-) -> np.ndarray:         # (n,) labels; some clusters may have become empty
+    most: int = 100,  # steps at most
+) -> np.ndarray:  # (n,) labels; some clusters may have become empty
     "Spherical k-means from a given clustering: centres are normalised means, points join the centre of largest cosine."
     centres = unit(centroids(points, labels))
     for _ in range(most):
         moved = (points @ centres.T).argmax(axis=1)
-        if (moved == labels).all(): break
+        if (moved == labels).all():
+            break
         labels, held = moved, np.unique(moved)
         centres[held] = unit(np.stack([points[labels == c].sum(axis=0) for c in held]))
     return labels
 
 # %% ../nbs/09_clusterers.ipynb #8d4cfe2e
 def attach_noise(
-    apart: np.ndarray,   # (n, n) distances
+    apart: np.ndarray,  # (n, n) distances
     labels: np.ndarray,  # (n,) clusters, -1 for noise
-) -> np.ndarray:         # (n,) clusters; a single one where all was noise
+) -> np.ndarray:  # (n,) clusters; a single one where all was noise
     "Gives each noise point the cluster of the nearest point that has one."
     inside = np.flatnonzero(labels >= 0)
-    if not len(inside): return np.zeros(len(labels), dtype=np.int64)
+    if not len(inside):
+        return np.zeros(len(labels), dtype=np.int64)
     return np.where(labels >= 0, labels, labels[inside[apart[:, inside].argmin(axis=1)]])
 
 
 def nearest_count(
-    apart: np.ndarray,             # (n, n) distances
-    answers: Sequence[np.ndarray], # labels (n,) at the different settings of a dial, -1 for noise
+    apart: np.ndarray,  # (n, n) distances
+    answers: Sequence[np.ndarray],  # labels (n,) at the different settings of a dial, -1 for noise
 ) -> Callable[[int], np.ndarray]:  # k → labels without noise
     "Chooses, for each k, the answer with the nearest number of clusters, then the least noise."
     counts, noise = [a.max() + 1 for a in answers], [(a < 0).mean() for a in answers]
+
     def fit(k: int) -> np.ndarray:
         best = min(range(len(answers)), key=lambda i: (abs(counts[i] - k), noise[i]))
         return renumbered(attach_noise(apart, answers[best]))
+
     return fit
 
 # %% ../nbs/09_clusterers.ipynb #308ff9f5
 @dataclass(frozen=True)
 class Clusterer:
     "A way to group points: `prepare(points, restarts, seed)` returns a function from k to labels (n,), 0 … k-1 in the order of first members."
+
     name: str
     meaning: str  # one line
     prepare: Callable[[np.ndarray, int, int], Callable[[int], np.ndarray]]
@@ -240,9 +283,16 @@ def _leading(points: np.ndarray, most: int, seed: int) -> np.ndarray:
     return PCA(min(most, *points.shape, len(points) - 1), random_state=seed).fit_transform(points)
 
 
-def _kmeans(points, restarts, seed): return KMeansStarts(points, restarts, seed)
-def _kmeans_plain(points, restarts, seed): return KMeansStarts(points, restarts, seed, ward=False)
-def _pca_kmeans(points, restarts, seed): return KMeansStarts(_leading(points, PCA_CLUSTER, seed), restarts, seed)
+def _kmeans(points, restarts, seed):
+    return KMeansStarts(points, restarts, seed)
+
+
+def _kmeans_plain(points, restarts, seed):
+    return KMeansStarts(points, restarts, seed, ward=False)
+
+
+def _pca_kmeans(points, restarts, seed):
+    return KMeansStarts(_leading(points, PCA_CLUSTER, seed), restarts, seed)
 
 
 def _ward(points, restarts, seed):
@@ -252,7 +302,9 @@ def _ward(points, restarts, seed):
 
 def _average(points, restarts, seed):
     apart = pairwise_distances(points, metric="cosine")
-    return lambda k: renumbered(AgglomerativeClustering(k, metric="precomputed", linkage="average").fit_predict(apart))
+    return lambda k: renumbered(
+        AgglomerativeClustering(k, metric="precomputed", linkage="average").fit_predict(apart)
+    )
 
 
 def _spherical(points, restarts, seed):
@@ -265,57 +317,115 @@ def _gmm(points, restarts, seed):
     few = _leading(points, PCA_MIXTURE, seed)
     few = few / few.std()
     start = KMeansStarts(few, restarts, seed)
+
     def fit(k: int) -> np.ndarray:
-        mixture = GaussianMixture(k, covariance_type="spherical", means_init=centroids(few, start(k)), reg_covar=1e-3, max_iter=200, random_state=seed)
+        mixture = GaussianMixture(
+            k,
+            covariance_type="spherical",
+            means_init=centroids(few, start(k)),
+            reg_covar=1e-3,
+            max_iter=200,
+            random_state=seed,
+        )
         return renumbered(mixture.fit_predict(few))
+
     return fit
 
 
 def _dbscan(points, restarts, seed):
     apart = pairwise_distances(points, metric="cosine")
-    radii = np.unique(np.quantile(np.sort(apart + np.diag(np.full(len(apart), np.inf)), axis=1)[:, :2], np.linspace(0.01, 1, 80)))
-    return nearest_count(apart, [DBSCAN(eps=max(r, 1e-12), min_samples=2, metric="precomputed").fit_predict(apart) for r in radii])
+    radii = np.unique(
+        np.quantile(
+            np.sort(apart + np.diag(np.full(len(apart), np.inf)), axis=1)[:, :2],
+            np.linspace(0.01, 1, 80),
+        )
+    )
+    return nearest_count(
+        apart,
+        [
+            DBSCAN(eps=max(r, 1e-12), min_samples=2, metric="precomputed").fit_predict(apart)
+            for r in radii
+        ],
+    )
 
 
 def _hdbscan(points, restarts, seed):
     apart = pairwise_distances(points, metric="cosine")
-    dials = [(size, few, way) for size in (2, 3, 4, 5, 8, 12) if size <= len(apart) for few in (1, 2) if few <= size for way in ("eom", "leaf")]
-    return nearest_count(apart, [HDBSCAN(min_cluster_size=size, min_samples=few, cluster_selection_method=way, metric="precomputed", copy=True)
-                                 .fit_predict(apart.astype(np.float64)) for size, few, way in dials])
+    dials = [
+        (size, few, way)
+        for size in (2, 3, 4, 5, 8, 12)
+        if size <= len(apart)
+        for few in (1, 2)
+        if few <= size
+        for way in ("eom", "leaf")
+    ]
+    return nearest_count(
+        apart,
+        [
+            HDBSCAN(
+                min_cluster_size=size,
+                min_samples=few,
+                cluster_selection_method=way,
+                metric="precomputed",
+                copy=True,
+            ).fit_predict(apart.astype(np.float64))
+            for size, few, way in dials
+        ],
+    )
 
 # %% ../nbs/09_clusterers.ipynb #3aa600c2
-CLUSTERERS = {c.name: c for c in (
-    Clusterer("kmeans", "k-means from Ward's tree and k-means++ restarts", _kmeans),
-    Clusterer("kmeans_plain", "k-means from k-means++ restarts alone (the paper's)", _kmeans_plain),
-    Clusterer("pca_kmeans", f"k-means in the {PCA_CLUSTER} leading principal components", _pca_kmeans),
-    Clusterer("ward", "Ward's agglomerative clustering", _ward),
-    Clusterer("average", "agglomerative, average cosine distance", _average),
-    Clusterer("spherical", "spherical k-means (by cosine)", _spherical),
-    Clusterer("gmm", f"Gaussian mixture in the {PCA_MIXTURE} leading principal components", _gmm),
-    Clusterer("dbscan", "DBSCAN by cosine, the radius that comes nearest to k clusters", _dbscan),
-    Clusterer("hdbscan", "HDBSCAN by cosine, the smallest cluster that comes nearest to k clusters", _hdbscan),
-)}
+CLUSTERERS = {
+    c.name: c
+    for c in (
+        Clusterer("kmeans", "k-means from Ward's tree and k-means++ restarts", _kmeans),
+        Clusterer(
+            "kmeans_plain", "k-means from k-means++ restarts alone (the paper's)", _kmeans_plain
+        ),
+        Clusterer(
+            "pca_kmeans", f"k-means in the {PCA_CLUSTER} leading principal components", _pca_kmeans
+        ),
+        Clusterer("ward", "Ward's agglomerative clustering", _ward),
+        Clusterer("average", "agglomerative, average cosine distance", _average),
+        Clusterer("spherical", "spherical k-means (by cosine)", _spherical),
+        Clusterer(
+            "gmm", f"Gaussian mixture in the {PCA_MIXTURE} leading principal components", _gmm
+        ),
+        Clusterer(
+            "dbscan", "DBSCAN by cosine, the radius that comes nearest to k clusters", _dbscan
+        ),
+        Clusterer(
+            "hdbscan",
+            "HDBSCAN by cosine, the smallest cluster that comes nearest to k clusters",
+            _hdbscan,
+        ),
+    )
+}
 
 
 def find_clusterer(
     name: str,  # a key of CLUSTERERS
 ) -> Clusterer:
     "A clusterer by name. Raises ValueError that suggests the nearest name."
-    if name in CLUSTERERS: return CLUSTERERS[name]
+    if name in CLUSTERERS:
+        return CLUSTERERS[name]
     near = difflib.get_close_matches(name, CLUSTERERS, n=1, cutoff=0.4)
-    raise ValueError(f"there is no clusterer '{name}': expected one of {', '.join(CLUSTERERS)}" + (f" (did you mean {near[0]}?)" if near else ""))
+    raise ValueError(
+        f"there is no clusterer '{name}': expected one of {', '.join(CLUSTERERS)}"
+        + (f" (did you mean {near[0]}?)" if near else "")
+    )
 
 
 def cluster(
-    points: np.ndarray,    # (n, d)
-    k: int,                # clusters wanted; density methods and mixtures may return another number
-    method: str = "kmeans",# a key of CLUSTERERS
-    restarts: int = 10,    # of k-means++
-    seed: int = 0,         # of what is random
-) -> np.ndarray:           # (n,) clusters 0 …
+    points: np.ndarray,  # (n, d)
+    k: int,  # clusters wanted; density methods and mixtures may return another number
+    method: str = "kmeans",  # a key of CLUSTERERS
+    restarts: int = 10,  # of k-means++
+    seed: int = 0,  # of what is random
+) -> np.ndarray:  # (n,) clusters 0 …
     "One clustering. Raises ValueError for points or a k that cannot be."
     check_points(points, k, k)
-    with threadpool_limits(1 if len(points) <= KNOWN else None): return find_clusterer(method).prepare(points, restarts, seed)(k)
+    with threadpool_limits(1 if len(points) <= KNOWN else None):
+        return find_clusterer(method).prepare(points, restarts, seed)(k)
 
 # %% ../nbs/09_clusterers.ipynb #75e7f52f
 def usable_cores() -> int:
@@ -325,23 +435,36 @@ def usable_cores() -> int:
 
 def in_threads(
     function: Callable,  # of one item; compiled code that releases Python's lock
-    items: Iterable,     # what to compute
-    jobs: int = 0,       # threads; 0: one a core
-) -> Iterator[tuple]:    # (item, result), in the order in which they are finished
+    items: Iterable,  # what to compute
+    jobs: int = 0,  # threads; 0: one a core
+) -> Iterator[tuple]:  # (item, result), in the order in which they are finished
     "Computes items in threads that use one core each. On an error or an interruption what has not begun is dropped."
     jobs, broken = jobs or usable_cores(), Event()
+
     def one(item):
-        if broken.is_set(): raise CancelledError
-        try: return function(item)
+        if broken.is_set():
+            raise CancelledError
+        try:
+            return function(item)
         except BaseException:
             broken.set()
             raise
-    with threadpool_limits(1), ThreadPoolExecutor(jobs, initializer=threadpool_limits, initargs=(1,)) as pool:
+
+    with (
+        threadpool_limits(1),
+        ThreadPoolExecutor(jobs, initializer=threadpool_limits, initargs=(1,)) as pool,
+    ):
         waiting = {pool.submit(one, item): item for item in items}
         try:
             while waiting:
                 done = wait(waiting, return_when=FIRST_COMPLETED).done
-                for future in sorted(done, key=lambda f: (f.exception() is not None, isinstance(f.exception(), CancelledError))):  # what succeeded first
+                for future in sorted(
+                    done,
+                    key=lambda f: (
+                        f.exception() is not None,
+                        isinstance(f.exception(), CancelledError),
+                    ),
+                ):  # what succeeded first
                     yield waiting.pop(future), future.result()
         finally:
             broken.set()

@@ -20,17 +20,28 @@ import pandas as pd
 import chip
 from .runs import PHASES, Phase, Refused, check_free, check_writable, digest
 from .settings import Run, check_run_name
+from chip.summaries import (
+    LEVEL_NAMES,
+    figures_for,
+    from_first,
+    placed_measures,
+    replacing,
+    save_all,
+    seen_measures,
+    summarise,
+    write_page,
+)
 from .sweeps import MEASURES
-from .summaries import LEVEL_NAMES, figures_for, from_first, placed_measures, replacing, save_all, seen_measures, summarise, write_page
 from .taxonomy import home
 
 # %% ../nbs/94_compare.ipynb #142e58b0
 @dataclass(frozen=True)
 class Source:
     "A finished run, wherever it is kept."
+
     name: str
     record: dict[str, Any]  # as in run.json
-    folder: Path            # holds tables/
+    folder: Path  # holds tables/
 
     def table(self, name: str) -> pd.DataFrame:
         "One of its tables; empty where it has none."
@@ -41,14 +52,24 @@ class Source:
 def known_runs() -> list[str]:
     "Names of the runs that are there, finished or not."
     kept = (path.parent.name for path in (home() / "reports").glob("[!.]*/run.json"))
-    return sorted({*kept, *(path.name for path in (home() / "data" / "runs").glob("[!.]*") if path.is_dir())})
+    return sorted(
+        {*kept, *(path.name for path in (home() / "data" / "runs").glob("[!.]*") if path.is_dir())}
+    )
 
 
 def _check_known(name: str) -> None:
     "Raises Refused, naming the nearest, where nothing has this name."
-    if name in known_runs() or (home() / "reports" / name / "sweep.json").is_file(): return
+    if name in known_runs() or (home() / "reports" / name / "sweep.json").is_file():
+        return
     near = difflib.get_close_matches(name, known_runs(), n=1, cutoff=0.5)
-    raise Refused(f"there is no run '{name}'" + (f", did you mean '{near[0]}'?" if near else f"; there are {', '.join(known_runs()) or 'none'}"))
+    raise Refused(
+        f"there is no run '{name}'"
+        + (
+            f", did you mean '{near[0]}'?"
+            if near
+            else f"; there are {', '.join(known_runs()) or 'none'}"
+        )
+    )
 
 # %% ../nbs/94_compare.ipynb #9e53c01a
 def find_run(
@@ -61,10 +82,14 @@ def find_run(
     if (run.folder / "settings.json").is_file():
         from chip.report import run_record  # brings nbconvert, which takes seconds
 
-        try: return Source(name, run_record(run, tuple(phases)), run.folder)
-        except Refused as error: unfinished = error
-    if (kept / "run.json").is_file(): return Source(name, json.loads((kept / "run.json").read_text(encoding="utf-8")), kept)
-    if unfinished: raise unfinished
+        try:
+            return Source(name, run_record(run, tuple(phases)), run.folder)
+        except Refused as error:
+            unfinished = error
+    if (kept / "run.json").is_file():
+        return Source(name, json.loads((kept / "run.json").read_text(encoding="utf-8")), kept)
+    if unfinished:
+        raise unfinished
     if (kept / "sweep.json").is_file():
         points = json.loads((kept / "sweep.json").read_text(encoding="utf-8"))["points"]
         raise Refused(f"'{name}' is a sweep: compare runs of it, such as {' '.join(points[:2])}")
@@ -76,17 +101,26 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     "What a run was made with, by name: versions, commit, hardware."
     git, hardware = record.get("git", {}), record.get("hardware", {})
     commit = (git.get("commit") or "unknown")[:12] + (" and changes" if git.get("dirty") else "")
-    return {"commit": commit, **record.get("packages", {}), **{k: v for k, v in hardware.items() if k not in ("gpu", "memory")},
-            "gpu": ", ".join(hardware.get("gpu", [])) or "none", "memory": f"{hardware.get('memory', 0) / 2**30:.0f} GiB"}
+    return {
+        "commit": commit,
+        **record.get("packages", {}),
+        **{k: v for k, v in hardware.items() if k not in ("gpu", "memory")},
+        "gpu": ", ".join(hardware.get("gpu", [])) or "none",
+        "memory": f"{hardware.get('memory', 0) / 2**30:.0f} GiB",
+    }
 
 
 def differing(
     values: Mapping[str, Mapping[str, Any]],  # by run, then by name
-    what: str,                                # heading of the names
-) -> pd.DataFrame:                            # what, and a column for each run; '' where a run has none
+    what: str,  # heading of the names
+) -> pd.DataFrame:  # what, and a column for each run; '' where a run has none
     "The names that do not have the same value in all runs."
     names = dict.fromkeys(chain.from_iterable(values.values()))
-    rows = [{what: name, **{run: str(own.get(name, "")) for run, own in values.items()}} for name in names if len({str(own.get(name, "")) for own in values.values()}) > 1]
+    rows = [
+        {what: name, **{run: str(own.get(name, "")) for run, own in values.items()}}
+        for name in names
+        if len({str(own.get(name, "")) for own in values.values()}) > 1
+    ]
     return pd.DataFrame(rows, columns=[what, *values])
 
 # %% ../nbs/94_compare.ipynb #6e23c0f9
@@ -95,7 +129,11 @@ def _grouped_alike(a: pd.DataFrame, b: pd.DataFrame, column: str) -> float | Non
     from sklearn.metrics import adjusted_mutual_info_score
 
     both = a[["wnid", column]].merge(b[["wnid", column]], on="wnid", suffixes=("_a", "_b"))
-    return float(adjusted_mutual_info_score(both[f"{column}_a"], both[f"{column}_b"])) if len(both) else None
+    return (
+        float(adjusted_mutual_info_score(both[f"{column}_a"], both[f"{column}_b"]))
+        if len(both)
+        else None
+    )
 
 # %% ../nbs/94_compare.ipynb #80287003
 def hierarchy_notes(
@@ -104,14 +142,24 @@ def hierarchy_notes(
 ) -> list[str]:  # sentences
     "How the hierarchies of two runs differ."
     a, b = first.table("hierarchy"), other.table("hierarchy")
-    if a.empty or b.empty: return []
+    if a.empty or b.empty:
+        return []
     notes, names = [], f"{other.name} and {first.name}"
     lost, new = set(a["wnid"]) - set(b["wnid"]), set(b["wnid"]) - set(a["wnid"])
-    if lost or new: notes.append(f"{names} have other classes: {len(set(a['wnid']) & set(b['wnid']))} in common, {len(new)} only in {other.name}, {len(lost)} only in {first.name}.")
+    if lost or new:
+        notes.append(
+            f"{names} have other classes: {len(set(a['wnid']) & set(b['wnid']))} in common, {len(new)} only in {other.name}, {len(lost)} only in {first.name}."
+        )
     for column, level in (("parent", 1), ("super_parent", 2)):
         n, m, alike = a[column].nunique(), b[column].nunique(), _grouped_alike(a, b, column)
-        if n != m: notes.append(f"{other.name} has {m} {LEVEL_NAMES[level]}s, {first.name} {n}: accuracies at this level answer different questions.")
-        elif alike is not None and alike < 1 - 1e-9: notes.append(f"{names} have {n} {LEVEL_NAMES[level]}s each, but other ones (adjusted mutual information {alike:.2f}): accuracies at this level answer different questions.")
+        if n != m:
+            notes.append(
+                f"{other.name} has {m} {LEVEL_NAMES[level]}s, {first.name} {n}: accuracies at this level answer different questions."
+            )
+        elif alike is not None and alike < 1 - 1e-9:
+            notes.append(
+                f"{names} have {n} {LEVEL_NAMES[level]}s each, but other ones (adjusted mutual information {alike:.2f}): accuracies at this level answer different questions."
+            )
     return notes
 
 # %% ../nbs/94_compare.ipynb #b6980877
@@ -123,40 +171,78 @@ def measured_notes(
     notes = []
     a, b = first.table("seen"), other.table("seen")
     for column, what in (("n_images", "test pictures"), ("n_targets", "classes")):
-        if not {column, "level"} <= set(a) & set(b): continue
+        if not {column, "level"} <= set(a) & set(b):
+            continue
         n, m = (t.groupby("level")[column].max().get(0) for t in (a, b))
-        if None not in (n, m) and n != m: notes.append(f"{other.name} was measured on {m} {what}, {first.name} on {n}.")
-    p, q = (set(t["slug"]) if len(t := source.table("placements")) else set() for source in (first, other))
-    if p != q: notes.append(f"{other.name} and {first.name} have {len(p & q)} unseen classes in common, of {len(q)} and {len(p)}.")
-    if not set(first.record.get("seeds", [])) & set(other.record.get("seeds", [])): notes.append(f"{other.name} and {first.name} have no seed in common, so their differences cannot be paired and are left out.")
+        if None not in (n, m) and n != m:
+            notes.append(f"{other.name} was measured on {m} {what}, {first.name} on {n}.")
+    p, q = (
+        set(t["slug"]) if len(t := source.table("placements")) else set()
+        for source in (first, other)
+    )
+    if p != q:
+        notes.append(
+            f"{other.name} and {first.name} have {len(p & q)} unseen classes in common, of {len(q)} and {len(p)}."
+        )
+    if not set(first.record.get("seeds", [])) & set(other.record.get("seeds", [])):
+        notes.append(
+            f"{other.name} and {first.name} have no seed in common, so their differences cannot be paired and are left out."
+        )
     return list(dict.fromkeys(notes))
 
 # %% ../nbs/94_compare.ipynb #af44d8fa
 def side_by_side(
-    summary: pd.DataFrame,       # of chip.summaries.summarise, with the column run
+    summary: pd.DataFrame,  # of chip.summaries.summarise, with the column run
     runs: Sequence[str],
-) -> pd.DataFrame:               # what, level, method, and a column for each run
+) -> pd.DataFrame:  # what, level, method, and a column for each run
     "The measures that matter with their intervals, a column for each run; '' where a run has none."
-    def told(row: pd.Series) -> str: return f"{row['mean']:.3f}" + (f" [{row['low']:.3f}, {row['high']:.3f}]" if row["low"] == row["low"] else "")
+
+    def told(row: pd.Series) -> str:
+        return f"{row['mean']:.3f}" + (
+            f" [{row['low']:.3f}, {row['high']:.3f}]" if row["low"] == row["low"] else ""
+        )
+
     kept = summary[summary["measure"].isin(list(MEASURES))]
-    if kept.empty: return pd.DataFrame()
-    wide = kept.assign(what=kept["measure"].map(MEASURES), told=kept.apply(told, axis=1)).pivot(index=["what", "level", "method"], columns="run", values="told")
+    if kept.empty:
+        return pd.DataFrame()
+    wide = kept.assign(what=kept["measure"].map(MEASURES), told=kept.apply(told, axis=1)).pivot(
+        index=["what", "level", "method"], columns="run", values="told"
+    )
     return wide.reindex(columns=list(runs)).fillna("").reset_index().rename_axis(columns=None)
 
 # %% ../nbs/94_compare.ipynb #ca8fb681
 def results(
     sources: Sequence[Source],
-) -> tuple[dict[str, tuple[pd.DataFrame, str]], dict]:  # tables and figures by name, each with the sentence that reads it
+) -> tuple[
+    dict[str, tuple[pd.DataFrame, str]], dict
+]:  # tables and figures by name, each with the sentence that reads it
     "What came out of some runs, beside one another."
     runs = [source.name for source in sources]
-    tables = [(f, source.table(name).assign(run=source.name)) for source in sources for name, f in (("seen", seen_measures), ("placements", placed_measures)) if len(source.table(name))]
-    if not tables: return {}, {}
+    tables = [
+        (f, source.table(name).assign(run=source.name))
+        for source in sources
+        for name, f in (("seen", seen_measures), ("placements", placed_measures))
+        if len(source.table(name))
+    ]
+    if not tables:
+        return {}, {}
     measured = pd.concat([f(table, ["run"]) for f, table in tables], ignore_index=True)
     summary = summarise(measured, ["run"])
     differences = from_first(measured, {"run": runs}).drop(columns="setting")
-    found = {"side_by_side": (side_by_side(summary, runs), "Shares: the mean over seeds, in brackets its 95 % bootstrap interval where there are several."),
-             "differences": (differences, f"What each run gains over {runs[0]} by the same method, paired by seed, with the 95 % bootstrap interval over seeds; without one where only a single seed is in both."),
-             "summary": (summary, "The mean over seeds of every measure, with its 95 % bootstrap interval.")}
+    found = {
+        "side_by_side": (
+            side_by_side(summary, runs),
+            "Shares: the mean over seeds, in brackets its 95 % bootstrap interval where there are several.",
+        ),
+        "differences": (
+            differences,
+            f"What each run gains over {runs[0]} by the same method, paired by seed, with the 95 % bootstrap interval over seeds; without one where only a single seed is in both.",
+        ),
+        "summary": (
+            summary,
+            "The mean over seeds of every measure, with its 95 % bootstrap interval.",
+        ),
+    }
     return found, figures_for(measured, {"run": runs}, MEASURES)
 
 # %% ../nbs/94_compare.ipynb #d5ddede0
@@ -167,27 +253,72 @@ def default_name(runs: Sequence[str]) -> str:
 
 # %% ../nbs/94_compare.ipynb #a0348ecc
 def compare_runs(
-    runs: Sequence[str],               # their names; the others are held against the first
-    name: str = "",                    # of the report; '': made from the runs'
+    runs: Sequence[str],  # their names; the others are held against the first
+    name: str = "",  # of the report; '': made from the runs'
     phases: Sequence[Phase] = PHASES,  # what makes a run finished
-) -> Path:                             # the page
+) -> Path:  # the page
     "Write reports/<name>/ with what differs between finished runs. Raises Refused for runs that are not there."
-    if twice := [run for i, run in enumerate(runs) if run in runs[:i]]: raise Refused(f"run '{twice[0]}' is given twice: leave one out")
-    if len(runs) < 2: raise Refused("a comparison needs two runs or more, such as chip compare demo photos")
+    if twice := [run for i, run in enumerate(runs) if run in runs[:i]]:
+        raise Refused(f"run '{twice[0]}' is given twice: leave one out")
+    if len(runs) < 2:
+        raise Refused("a comparison needs two runs or more, such as chip compare demo photos")
     name = check_run_name(name or default_name(runs))
-    for run in runs: _check_known(run)
+    for run in runs:
+        _check_known(run)
     sources = [find_run(run, phases) for run in runs]
     check_free(name, "comparison")
     check_writable(home() / "reports")
-    notes = [note for other in sources[1:] for note in (*hierarchy_notes(sources[0], other), *measured_notes(sources[0], other))]
-    settings = differing({s.name: {"profile": s.record["profile"], **s.record["settings"], **{f"content of {name}": digest for name, digest in s.record.get("contents", {}).items()}} for s in sources}, "setting")
+    notes = [
+        note
+        for other in sources[1:]
+        for note in (*hierarchy_notes(sources[0], other), *measured_notes(sources[0], other))
+    ]
+    settings = differing(
+        {
+            s.name: {
+                "profile": s.record["profile"],
+                **s.record["settings"],
+                **{
+                    f"content of {name}": digest
+                    for name, digest in s.record.get("contents", {}).items()
+                },
+            }
+            for s in sources
+        },
+        "setting",
+    )
     made = differing({s.name: _flat(s.record) for s in sources}, "what")
     found, figures = results(sources)
-    tables = {"settings": (settings, "The settings that are not the same in all runs."), **found, "circumstances": (made, "Versions, commit and hardware that are not the same in all runs.")}
-    record = {"name": name, "runs": {s.name: {"profile": s.record["profile"], "seeds": s.record.get("seeds", []), "seconds": s.record.get("seconds", 0.0)} for s in sources}, "notes": notes, "version": chip.__version__}
+    tables = {
+        "settings": (settings, "The settings that are not the same in all runs."),
+        **found,
+        "circumstances": (made, "Versions, commit and hardware that are not the same in all runs."),
+    }
+    record = {
+        "name": name,
+        "runs": {
+            s.name: {
+                "profile": s.record["profile"],
+                "seeds": s.record.get("seeds", []),
+                "seconds": s.record.get("seconds", 0.0),
+            }
+            for s in sources
+        },
+        "notes": notes,
+        "version": chip.__version__,
+    }
     target = home() / "reports" / name
     with replacing(target) as folder:
         save_all(folder, tables, figures)
-        folder.path("compare.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        write_page(folder, "compare.html.j2", ["settings", "side_by_side"], title=" beside ".join(runs) if len(runs) < 4 else f"{len(runs)} runs compared", comparison=record, same={"settings": settings.empty, "made": made.empty, "results": not found})
+        folder.path("compare.json").write_text(
+            json.dumps(record, indent=1) + "\n", encoding="utf-8"
+        )
+        write_page(
+            folder,
+            "compare.html.j2",
+            ["settings", "side_by_side"],
+            title=" beside ".join(runs) if len(runs) < 4 else f"{len(runs)} runs compared",
+            comparison=record,
+            same={"settings": settings.empty, "made": made.empty, "results": not found},
+        )
     return target / "index.html"

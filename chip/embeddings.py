@@ -56,21 +56,36 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from .encoders import Encoder, EncoderSpec, autocast, crop_for, pick_device
-from .images import UnreadableImage, decode_image, file_state, image_loader, open_image, os_reason, read_listed, usable_cores
+from chip.images import (
+    UnreadableImage,
+    decode_image,
+    file_state,
+    image_loader,
+    open_image,
+    os_reason,
+    read_listed,
+    usable_cores,
+)
 from .taxonomy import home
 
 # %% ../nbs/04_embeddings.ipynb #fbcf29a1
 def encode(
-    encoder: Encoder,            # in evaluation mode; it stays on its device
-    pictures: torch.Tensor,      # (n, 3, size, size) uint8, anywhere
-    batch_size: int = 64,        # pictures at a time; 0: 64
-    precision: str = "auto",     # see `chip.encoders.autocast`
-) -> np.ndarray:                 # (n, width) float32
+    encoder: Encoder,  # in evaluation mode; it stays on its device
+    pictures: torch.Tensor,  # (n, 3, size, size) uint8, anywhere
+    batch_size: int = 64,  # pictures at a time; 0: 64
+    precision: str = "auto",  # see `chip.encoders.autocast`
+) -> np.ndarray:  # (n, width) float32
     "Embeddings of pictures in memory. Raises ValueError when the encoder is in training mode."
-    if encoder.training: raise ValueError("the encoder is in training mode, where an embedding depends on its batch: call encoder.eval()")
+    if encoder.training:
+        raise ValueError(
+            "the encoder is in training mode, where an embedding depends on its batch: call encoder.eval()"
+        )
     device, step = encoder.mean.device, batch_size or 64
     with torch.inference_mode(), autocast(device, precision):
-        parts = [encoder(pictures[i:i + step].to(device, non_blocking=True)).cpu() for i in range(0, len(pictures), step)]
+        parts = [
+            encoder(pictures[i : i + step].to(device, non_blocking=True)).cpu()
+            for i in range(0, len(pictures), step)
+        ]
     return torch.cat(parts).numpy() if parts else np.zeros((0, encoder.spec.width), np.float32)
 
 
@@ -78,14 +93,26 @@ class PicturesOnDisk:
     "What `load_pictures` gives where memory would not do: indexed like the tensor, decoded when asked for."
 
     def __init__(self, paths: Sequence[str], encoder: Encoder, threads: int = 0):
-        self.paths, self.size, self.crop, self.threads = list(paths), encoder.spec.size, crop_for(encoder.spec), threads or os.cpu_count() or 1
+        self.paths, self.size, self.crop, self.threads = (
+            list(paths),
+            encoder.spec.size,
+            crop_for(encoder.spec),
+            threads or os.cpu_count() or 1,
+        )
 
-    def __len__(self) -> int: return len(self.paths)
+    def __len__(self) -> int:
+        return len(self.paths)
 
     def __getitem__(self, index: slice | torch.Tensor) -> torch.Tensor:  # (k, 3, size, size) uint8
-        chosen = self.paths[index] if isinstance(index, slice) else [self.paths[i] for i in index.tolist()]
-        if not chosen: return torch.empty((0, 3, self.size, self.size), dtype=torch.uint8)
-        with ThreadPoolExecutor(self.threads) as pool: return torch.stack(list(pool.map(lambda p: self.crop(open_image(p)), chosen)))
+        chosen = (
+            self.paths[index]
+            if isinstance(index, slice)
+            else [self.paths[i] for i in index.tolist()]
+        )
+        if not chosen:
+            return torch.empty((0, 3, self.size, self.size), dtype=torch.uint8)
+        with ThreadPoolExecutor(self.threads) as pool:
+            return torch.stack(list(pool.map(lambda p: self.crop(open_image(p)), chosen)))
 
     @property
     def identity(self) -> bytes:
@@ -95,17 +122,20 @@ class PicturesOnDisk:
 
 def load_pictures(
     paths: Iterable[str | Path],  # image files
-    encoder: Encoder,             # says how to crop
-    workers: int = 0,             # decoding processes
-    progress: bool = False,       # show a bar
-    most: int = 4 * 2**30,        # bytes to hold in memory
+    encoder: Encoder,  # says how to crop
+    workers: int = 0,  # decoding processes
+    progress: bool = False,  # show a bar
+    most: int = 4 * 2**30,  # bytes to hold in memory
 ) -> torch.Tensor | PicturesOnDisk:  # (n, 3, size, size) uint8
     "Decodes and crops pictures into memory, or leaves them on disk where they are too many. Raises chip.images.UnreadableImage, naming the file."
     paths = [str(p) for p in paths]
-    if len(paths) * 3 * encoder.spec.size**2 > most: return PicturesOnDisk(paths, encoder)
+    if len(paths) * 3 * encoder.spec.size**2 > most:
+        return PicturesOnDisk(paths, encoder)
     loader = image_loader(paths, crop_for(encoder.spec), batch_size=64, workers=workers)
     out = torch.empty((len(paths), 3, encoder.spec.size, encoder.spec.size), dtype=torch.uint8)
-    with tqdm(total=len(paths), desc="decoding", unit="picture", disable=not progress, delay=3) as bar:
+    with tqdm(
+        total=len(paths), desc="decoding", unit="picture", disable=not progress, delay=3
+    ) as bar:
         for batch, index in loader:
             out[index] = batch
             bar.update(len(index))
@@ -113,7 +143,7 @@ def load_pictures(
 
 # %% ../nbs/04_embeddings.ipynb #e41d8ea0
 def crop_box(
-    width: int,         # of the picture, pixels
+    width: int,  # of the picture, pixels
     height: int,
     spec: EncoderSpec,  # to which size it is resized, and what of it is kept
 ) -> tuple[float, float, float, float]:  # left, top, right, bottom in the picture's own pixels
@@ -122,33 +152,45 @@ def crop_box(
     wide, high = int(spec.resize * width / short), int(spec.resize * height / short)
     left, top = round((wide - spec.size) / 2), round((high - spec.size) / 2)
     across, down = width / wide, height / high
-    return left * across, top * down, min((left + spec.size) * across, width), min((top + spec.size) * down, height)
+    return (
+        left * across,
+        top * down,
+        min((left + spec.size) * across, width),
+        min((top + spec.size) * down, height),
+    )
 
 
 def cropped(
     picture: Image.Image,
     spec: EncoderSpec,  # says to which size
-) -> np.ndarray:        # (size, size, 3) uint8
+) -> np.ndarray:  # (size, size, 3) uint8
     "What `chip.encoders.crop_for` makes of a picture, by resizing no more than is kept; columns first, as for a whole picture."
     how = Image.Resampling.BICUBIC if spec.interpolation == "bicubic" else Image.Resampling.BILINEAR
     left, top, right, bottom = crop_box(*picture.size, spec)
-    margin = 2 * max((bottom - top) / spec.size, 1) + 1  # rows that the filter looks at beyond the box
+    margin = (
+        2 * max((bottom - top) / spec.size, 1) + 1
+    )  # rows that the filter looks at beyond the box
     first, last = max(math.floor(top - margin), 0), min(math.ceil(bottom + margin), picture.height)
     across = picture.resize((spec.size, last - first), how, box=(left, first, right, last))
-    return np.asarray(across.resize((spec.size, spec.size), how, box=(0, top - first, spec.size, bottom - first)))
+    return np.asarray(
+        across.resize((spec.size, spec.size), how, box=(0, top - first, spec.size, bottom - first))
+    )
 
 
 def quick_crop(
-    data: bytes,        # a picture file's content
-    path: str,          # for the message
+    data: bytes,  # a picture file's content
+    path: str,  # for the message
     spec: EncoderSpec,  # says to which size
-) -> np.ndarray:        # (size, size, 3) uint8
+) -> np.ndarray:  # (size, size, 3) uint8
     "`cropped` of a file's content. Raises chip.images.UnreadableImage."
     return cropped(decode_image(data, path), spec)
 
 # %% ../nbs/04_embeddings.ipynb #04f00011
 MAPPED = 2**24  # bytes from which on an array lies in a mapped file
-FULL, CLOSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)  # what a disk says that has no room, or may not be written to
+FULL, CLOSED = (
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR),
+)  # what a disk says that has no room, or may not be written to
 
 
 class CacheError(OSError):
@@ -157,25 +199,34 @@ class CacheError(OSError):
 
 def room_for(
     shape: tuple[int, ...],
-    dtype: Any,     # as numpy takes it
-    folder: Path,   # of the cache, which may not be there yet
+    dtype: Any,  # as numpy takes it
+    folder: Path,  # of the cache, which may not be there yet
     what: str = "all of them in one file, to be read from there,",  # for the error
-) -> np.ndarray:    # zeros
+) -> np.ndarray:  # zeros
     "Memory for an array, or a mapped file: beside the cache, or among the temporary files where that can only be read or is full. Raises CacheError where neither has room for it."
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size <= MAPPED: return np.zeros(shape, dtype)
-    try: return _in_file(shape, dtype, size, _nearest(folder))
+    if size <= MAPPED:
+        return np.zeros(shape, dtype)
+    try:
+        return _in_file(shape, dtype, size, _nearest(folder))
     except OSError as first:
-        if first.errno not in (*FULL, *CLOSED): raise _cannot_write(folder, first, size, what) from first
-    try: return _in_file(shape, dtype, size, Path(tempfile.gettempdir()))
-    except OSError as error: raise _cannot_write(folder, error, size, f"{what} in {tempfile.gettempdir()}", tempfile.gettempdir()) from error
+        if first.errno not in (*FULL, *CLOSED):
+            raise _cannot_write(folder, first, size, what) from first
+    try:
+        return _in_file(shape, dtype, size, Path(tempfile.gettempdir()))
+    except OSError as error:
+        raise _cannot_write(
+            folder, error, size, f"{what} in {tempfile.gettempdir()}", tempfile.gettempdir()
+        ) from error
 
 
 def _in_file(shape: tuple[int, ...], dtype: Any, size: int, folder: Path) -> np.ndarray:
     "An array in a file without a name. Raises OSError."
     with tempfile.TemporaryFile(dir=folder) as file:
         _reserve(file, size)
-        return np.asarray(np.memmap(file, dtype, "r+", shape=shape))  # a plain array: pickled for Ray, it is shared and not copied
+        return np.asarray(
+            np.memmap(file, dtype, "r+", shape=shape)
+        )  # a plain array: pickled for Ray, it is shared and not copied
 
 
 def _nearest(folder: Path) -> Path:
@@ -186,39 +237,57 @@ def _nearest(folder: Path) -> Path:
 def _reserve(file: IO[bytes], size: int) -> None:
     "Takes room on the disk now: a mapped file that finds none when it is written to ends the process by a signal. Raises OSError."
     if hasattr(os, "posix_fallocate"):
-        try: return os.posix_fallocate(file.fileno(), 0, size)
+        try:
+            return os.posix_fallocate(file.fileno(), 0, size)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP): raise  # a file system that cannot
-    for at in range(0, size, 2**24): file.write(bytes(min(2**24, size - at)))
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                raise  # a file system that cannot
+    for at in range(0, size, 2**24):
+        file.write(bytes(min(2**24, size - at)))
     file.flush()
 
 
-def _cannot_write(folder: Path, error: OSError, size: int, what: str = "a shard", tried: str | Path = "") -> CacheError:
+def _cannot_write(
+    folder: Path, error: OSError, size: int, what: str = "a shard", tried: str | Path = ""
+) -> CacheError:
     "The error for a disk that refuses; `tried` is where, if not in the cache."
-    if isinstance(error, CacheError): return error
+    if isinstance(error, CacheError):
+        return error
     if error.errno in FULL:
         free = shutil.disk_usage(_nearest(Path(tried or folder))).free
-        return CacheError(error.errno, f"no room for embeddings in {folder}: {what} of {size / 1e6:.1f} MB, {free / 1e6:.1f} MB free. Shards written before are kept: make room (see chip cache) and start again")
-    advice = ". Make it writable, or put the project's data elsewhere with CHIP_HOME" if error.errno in CLOSED else ". Shards written before are kept: start again"
-    return CacheError(error.errno, f"embeddings cannot be kept in {folder} ({os_reason(error)}){advice}")
+        return CacheError(
+            error.errno,
+            f"no room for embeddings in {folder}: {what} of {size / 1e6:.1f} MB, {free / 1e6:.1f} MB free. Shards written before are kept: make room (see chip cache) and start again",
+        )
+    advice = (
+        ". Make it writable, or put the project's data elsewhere with CHIP_HOME"
+        if error.errno in CLOSED
+        else ". Shards written before are kept: start again"
+    )
+    return CacheError(
+        error.errno, f"embeddings cannot be kept in {folder} ({os_reason(error)}){advice}"
+    )
 
 # %% ../nbs/04_embeddings.ipynb #04f00020
 class Column:
     "Some rows of a table's column, made into objects a few thousand at a time: no copy of the whole."
 
-    def __init__(self, column: pd.Series, rows: np.ndarray): self.column, self.rows = column, rows
+    def __init__(self, column: pd.Series, rows: np.ndarray):
+        self.column, self.rows = column, rows
 
-    def __len__(self) -> int: return len(self.rows)
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def __iter__(self) -> Iterator[Any]:
-        for at in range(0, len(self), 8192): yield from self.column.iloc[self.rows[at:at + 8192]]
+        for at in range(0, len(self), 8192):
+            yield from self.column.iloc[self.rows[at : at + 8192]]
 
 
 def fill(room: np.ndarray, values: Iterable[Any]) -> np.ndarray:
     "Values into an array, a few thousand at a time."
     values, at = iter(values), 0
     while piece := list(islice(values, 8192)):
-        room[at:at + len(piece)] = piece
+        room[at : at + len(piece)] = piece
         at += len(piece)
     return room
 
@@ -226,38 +295,59 @@ def fill(room: np.ndarray, values: Iterable[Any]) -> np.ndarray:
 class Names:
     "File names end to end, and where each ends: no Python object for each."
 
-    def __init__(self, texts: Collection[str], folder: Path):  # gone through twice; as in `room_for`
-        self.ends = fill(room_for((len(texts),), np.int64, folder, "where the pictures' paths end"), accumulate(len(os.fsencode(text)) for text in texts))
-        self.joined, names, at = room_for((int(self.ends[-1]) if len(texts) else 0,), np.uint8, folder, "the pictures' paths"), iter(texts), 0
-        while piece := b"".join(map(os.fsencode, islice(names, 8192))) if at < len(self.joined) else b"":
-            self.joined[at:at + len(piece)] = np.frombuffer(piece, np.uint8)
+    def __init__(
+        self, texts: Collection[str], folder: Path
+    ):  # gone through twice; as in `room_for`
+        self.ends = fill(
+            room_for((len(texts),), np.int64, folder, "where the pictures' paths end"),
+            accumulate(len(os.fsencode(text)) for text in texts),
+        )
+        self.joined, names, at = (
+            room_for(
+                (int(self.ends[-1]) if len(texts) else 0,), np.uint8, folder, "the pictures' paths"
+            ),
+            iter(texts),
+            0,
+        )
+        while (
+            piece := b"".join(map(os.fsencode, islice(names, 8192)))
+            if at < len(self.joined)
+            else b""
+        ):
+            self.joined[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
             at += len(piece)
 
-    def __len__(self) -> int: return len(self.ends)
+    def __len__(self) -> int:
+        return len(self.ends)
 
-    def __getitem__(self, row: int) -> str: return os.fsdecode(self.joined[self.ends[row - 1] if row else 0:self.ends[row]].tobytes())
+    def __getitem__(self, row: int) -> str:
+        return os.fsdecode(self.joined[self.ends[row - 1] if row else 0 : self.ends[row]].tobytes())
 
 
 def digests(
     keys: Collection[str],  # SHA-256 sums, hexadecimal
-    folder: Path,           # as in `room_for`
-) -> np.ndarray:            # (n,) of 32 bytes each
+    folder: Path,  # as in `room_for`
+) -> np.ndarray:  # (n,) of 32 bytes each
     "Content hashes side by side. Raises ValueError for what is none."
     return fill(room_for((len(keys),), "V32", folder, "the pictures' hashes"), map(_digest, keys))
 
 
 def _digest(key: str) -> bytes:
-    try: digest = bytes.fromhex(key)
-    except (TypeError, ValueError): digest = b""
-    if len(digest) != 32: raise ValueError(f"{key!r} is no SHA-256 sum, which has 64 hexadecimal digits")
+    try:
+        digest = bytes.fromhex(key)
+    except (TypeError, ValueError):
+        digest = b""
+    if len(digest) != 32:
+        raise ValueError(f"{key!r} is no SHA-256 sum, which has 64 hexadecimal digits")
     return digest
 
 # %% ../nbs/04_embeddings.ipynb #cace679a
 class Batch(NamedTuple):
     "Some pictures, ready for the encoder."
-    pictures: torch.Tensor                     # (batch, size, size, 3) uint8, black beyond the last picture
-    rows: tuple[int, ...]                      # which rows of the work they are
-    lost: tuple[tuple[int, str], ...]          # rows that could not be read, each with what is wrong
+
+    pictures: torch.Tensor  # (batch, size, size, 3) uint8, black beyond the last picture
+    rows: tuple[int, ...]  # which rows of the work they are
+    lost: tuple[tuple[int, str], ...]  # rows that could not be read, each with what is wrong
 
 # %% ../nbs/04_embeddings.ipynb #248ec19b
 class Work:
@@ -266,22 +356,29 @@ class Work:
     def __init__(
         self,
         paths: Collection[str],  # files to open, relative to root
-        keys: Collection[str],   # SHA-256 of the content that each is expected to have, hexadecimal
-        spec: EncoderSpec,       # how to crop
-        batch: int,              # pictures in each batch
+        keys: Collection[str],  # SHA-256 of the content that each is expected to have, hexadecimal
+        spec: EncoderSpec,  # how to crop
+        batch: int,  # pictures in each batch
         sizes: Collection[int] | None = None,  # bytes of each file, where they are known
-        root: str = "",          # the folder of the pictures
-        folder: Path = Path(),   # for long lists, as in `room_for`
+        root: str = "",  # the folder of the pictures
+        folder: Path = Path(),  # for long lists, as in `room_for`
     ):
         self.root, self.paths, self.keys = root, Names(paths, folder), digests(keys, folder)
-        self.sizes = None if sizes is None else fill(room_for((len(sizes),), np.int64, folder, "the pictures' sizes"), sizes)
+        self.sizes = (
+            None
+            if sizes is None
+            else fill(room_for((len(sizes),), np.int64, folder, "the pictures' sizes"), sizes)
+        )
         self.spec, self.batch = spec, batch
 
-    def path(self, row: int) -> str: return os.path.join(self.root, self.paths[row])
+    def path(self, row: int) -> str:
+        return os.path.join(self.root, self.paths[row])
 
-    def key(self, row: int) -> str: return self.keys[row].tobytes().hex()
+    def key(self, row: int) -> str:
+        return self.keys[row].tobytes().hex()
 
-    def __len__(self) -> int: return -(-len(self.paths) // self.batch)
+    def __len__(self) -> int:
+        return -(-len(self.paths) // self.batch)
 
     def cut(self, batch: int) -> "Work":
         "The same pictures in batches of another size."
@@ -296,12 +393,20 @@ class Work:
 
     def __getitem__(self, i: int) -> Batch:
         "The i-th batch. Raises IndexError beyond the last."
-        if not 0 <= i < len(self): raise IndexError(i)
-        pictures, rows, lost = np.zeros((self.batch, self.spec.size, self.spec.size, 3), np.uint8), [], []
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        pictures, rows, lost = (
+            np.zeros((self.batch, self.spec.size, self.spec.size, 3), np.uint8),
+            [],
+            [],
+        )
         for row in range(i * self.batch, min((i + 1) * self.batch, len(self.paths))):
-            try: pictures[len(rows)] = self.read(row)
-            except UnreadableImage as error: lost.append((row, str(error)))
-            else: rows.append(row)
+            try:
+                pictures[len(rows)] = self.read(row)
+            except UnreadableImage as error:
+                lost.append((row, str(error)))
+            else:
+                rows.append(row)
         return Batch(torch.from_numpy(pictures), tuple(rows), tuple(lost))
 
 # %% ../nbs/04_embeddings.ipynb #39cf8e93
@@ -313,48 +418,85 @@ def _folded(model: nn.Module, example: torch.Tensor) -> nn.Module:
         if isinstance(module, nn.Conv2d):
             calls[module] += 1
             made[id(output)] = (module, output)  # held, so that its id stays its own
-        elif isinstance(module, nn.BatchNorm2d) and id(given[0]) in made: pairs.append((made[id(given[0])][0], module))
+        elif isinstance(module, nn.BatchNorm2d) and id(given[0]) in made:
+            pairs.append((made[id(given[0])][0], module))
 
-    hooks = [module.register_forward_hook(watch) for module in model.modules() if isinstance(module, (nn.Conv2d, nn.BatchNorm2d))]
-    with torch.inference_mode(): model(example)
-    for hook in hooks: hook.remove()
-    names, norms = {module: name for name, module in model.named_modules()}, Counter(conv for conv, _ in pairs)
+    hooks = [
+        module.register_forward_hook(watch)
+        for module in model.modules()
+        if isinstance(module, (nn.Conv2d, nn.BatchNorm2d))
+    ]
+    with torch.inference_mode():
+        model(example)
+    for hook in hooks:
+        hook.remove()
+    names, norms = (
+        {module: name for name, module in model.named_modules()},
+        Counter(conv for conv, _ in pairs),
+    )
     for conv, norm in pairs:
-        if calls[conv] > 1 or norms[conv] > 1: continue
+        if calls[conv] > 1 or norms[conv] > 1:
+            continue
         model.set_submodule(names[conv], fuse_conv_bn_eval(conv, norm))
-        model.set_submodule(names[norm], nn.Sequential(*(getattr(norm, part) for part in ("drop", "act") if hasattr(norm, part))))  # timm's norms act, too
+        model.set_submodule(
+            names[norm],
+            nn.Sequential(
+                *(getattr(norm, part) for part in ("drop", "act") if hasattr(norm, part))
+            ),
+        )  # timm's norms act, too
     return model
 
 
 def fold_batch_norms(
-    backbone: nn.Module,    # in evaluation mode, on the CPU, float32
+    backbone: nn.Module,  # in evaluation mode, on the CPU, float32
     example: torch.Tensor,  # (1, 3, h, w) float32, an input that it takes
-) -> nn.Module:             # a copy, or the network itself where folding changes what it says
+) -> nn.Module:  # a copy, or the network itself where folding changes what it says
     "The same function with its batch norms folded into the convolutions before them (Jacob et al. 2018, §3.2)."
-    if not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules()): return backbone
-    with torch.inference_mode(): before = backbone(example)
-    try: folded = _folded(copy.deepcopy(backbone), example)
-    except (AttributeError, RuntimeError) as error:  # a family that reads its norms' weights by itself
+    if not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules()):
+        return backbone
+    with torch.inference_mode():
+        before = backbone(example)
+    try:
+        folded = _folded(copy.deepcopy(backbone), example)
+    except (
+        AttributeError,
+        RuntimeError,
+    ) as error:  # a family that reads its norms' weights by itself
         warnings.warn(f"batch norms are not folded: {error}", stacklevel=2)
         return backbone
-    with torch.inference_mode(): after = folded(example)
-    return folded if torch.nn.functional.cosine_similarity(before, after).min() > 1 - 1e-5 else backbone
+    with torch.inference_mode():
+        after = folded(example)
+    return (
+        folded
+        if torch.nn.functional.cosine_similarity(before, after).min() > 1 - 1e-5
+        else backbone
+    )
 
 # %% ../nbs/04_embeddings.ipynb #7ee82976
 BACKENDS = ("eager", "openvino", "graph")
 
 
 def pick_backend(
-    device: torch.device,     # where the encoder runs
+    device: torch.device,  # where the encoder runs
     precision: str = "auto",  # see `chip.encoders.autocast`
-    n: int = 0,               # pictures in all, known ones too; few do not earn back the time that preparing takes
+    n: int = 0,  # pictures in all, known ones too; few do not earn back the time that preparing takes
 ) -> str:
     "What runs the encoder. The variable CHIP_BACKEND of the environment overrides it. Raises ValueError for one that there is not here."
     asked = os.environ.get("CHIP_BACKEND", "")
-    here = {"eager": True, "openvino": device.type == "cpu" and precision != "bf16" and bool(find_spec("openvino")), "graph": device.type == "cuda"}
-    if asked and not here.get(asked): raise ValueError(f"CHIP_BACKEND={asked}: there is {', '.join(name for name, yes in here.items() if yes)} on this machine")
-    if asked: return asked
-    return "graph" if here["graph"] else "openvino" if here["openvino"] and n >= WORTH_IT else "eager"
+    here = {
+        "eager": True,
+        "openvino": device.type == "cpu" and precision != "bf16" and bool(find_spec("openvino")),
+        "graph": device.type == "cuda",
+    }
+    if asked and not here.get(asked):
+        raise ValueError(
+            f"CHIP_BACKEND={asked}: there is {', '.join(name for name, yes in here.items() if yes)} on this machine"
+        )
+    if asked:
+        return asked
+    return (
+        "graph" if here["graph"] else "openvino" if here["openvino"] and n >= WORTH_IT else "eager"
+    )
 
 
 WORTH_IT = 500  # pictures from which on a few seconds of preparation pay
@@ -366,34 +508,49 @@ class FromBytes(nn.Module):
     def __init__(self, encoder: Encoder, dtype: torch.dtype = torch.float32):
         super().__init__()
         self.size = size = encoder.spec.size
-        example = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=torch.channels_last)
+        example = torch.randn(
+            1, 3, size, size, generator=torch.Generator().manual_seed(0)
+        ).contiguous(memory_format=torch.channels_last)
         plain = copy.deepcopy(encoder.backbone).cpu().eval()
-        self.backbone, self.dtype = fold_batch_norms(plain, example).to(dtype=dtype, memory_format=torch.channels_last), dtype
+        self.backbone, self.dtype = (
+            fold_batch_norms(plain, example).to(dtype=dtype, memory_format=torch.channels_last),
+            dtype,
+        )
         self.register_buffer("mean", encoder.mean.detach().cpu().reshape(3, 1, 1).clone())
         self.register_buffer("std", encoder.std.detach().cpu().reshape(3, 1, 1).clone())
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        normalised = (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.std  # channels last already
+        normalised = (
+            pictures.permute(0, 3, 1, 2).float() - self.mean
+        ) / self.std  # channels last already
         return self.backbone(normalised.to(self.dtype)).float()
 
 # %% ../nbs/04_embeddings.ipynb #1af7bae0
-Run = Callable[[torch.Tensor], Callable[[], np.ndarray]]  # (batch, size, size, 3) uint8 → a promise of (batch, width) float32
+Run = Callable[
+    [torch.Tensor], Callable[[], np.ndarray]
+]  # (batch, size, size, 3) uint8 → a promise of (batch, width) float32
 
 
-def _kept(rows: np.ndarray) -> Callable[[], np.ndarray]: return lambda: rows
+def _kept(rows: np.ndarray) -> Callable[[], np.ndarray]:
+    return lambda: rows
 
 
-def eager_run(encoder: Encoder, device: torch.device, precision: str, batch: int, threads: int) -> Run:
+def eager_run(
+    encoder: Encoder, device: torch.device, precision: str, batch: int, threads: int
+) -> Run:
     "torch as it is, with norms folded; out of memory, it takes half a batch at a time."
     model = FromBytes(encoder).to(device).eval()
 
     def run(pictures: torch.Tensor) -> np.ndarray:
-        with torch.inference_mode(), autocast(device, precision): return model(pictures.to(device)).cpu().numpy()
+        with torch.inference_mode(), autocast(device, precision):
+            return model(pictures.to(device)).cpu().numpy()
 
     return lambda pictures: _kept(by_halves(run, pictures))
 
 
-def openvino_run(encoder: Encoder, device: torch.device, precision: str, batch: int, threads: int) -> Run:
+def openvino_run(
+    encoder: Encoder, device: torch.device, precision: str, batch: int, threads: int
+) -> Run:
     "OpenVINO on the processor, float32; `threads` calls at once, each on one core."
     sys.modules.setdefault("openvino_telemetry", None)  # it would report each use to its makers
     import openvino
@@ -401,13 +558,21 @@ def openvino_run(encoder: Encoder, device: torch.device, precision: str, batch: 
     model, size = FromBytes(encoder).eval(), encoder.spec.size
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporter, about its own future
-        exported = torch.export.export(model, (torch.zeros(batch, size, size, 3, dtype=torch.uint8),))
+        exported = torch.export.export(
+            model, (torch.zeros(batch, size, size, 3, dtype=torch.uint8),)
+        )
         converted = openvino.convert_model(exported)
-    how = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads, "INFERENCE_PRECISION_HINT": "f32", "ENABLE_CPU_PINNING": False}
+    how = {
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": threads,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "ENABLE_CPU_PINNING": False,
+    }
     compiled, own = openvino.Core().compile_model(converted, "CPU", how), threading.local()
 
     def run(pictures: torch.Tensor) -> Callable[[], np.ndarray]:
-        if not hasattr(own, "request"): own.request = compiled.create_infer_request()
+        if not hasattr(own, "request"):
+            own.request = compiled.create_infer_request()
         return _kept(own.request.infer([pictures.numpy()], share_inputs=True)[0].copy())
 
     return run
@@ -415,46 +580,68 @@ def openvino_run(encoder: Encoder, device: torch.device, precision: str, batch: 
 # %% ../nbs/04_embeddings.ipynb #dc44a7ca
 def out_of_memory(error: BaseException) -> bool:
     "Whether an error says that memory, the device's or the machine's, did not suffice."
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or isinstance(error, RuntimeError) and "memory" in str(error) and "alloc" in str(error)
+    return (
+        isinstance(error, (torch.OutOfMemoryError, MemoryError))
+        or isinstance(error, RuntimeError)
+        and "memory" in str(error)
+        and "alloc" in str(error)
+    )
 
 
 def by_halves(
     run: Callable[[torch.Tensor], np.ndarray],  # (b, …) → (b, width)
-    pictures: torch.Tensor,                     # (b, …)
-) -> np.ndarray:                                # (b, width)
+    pictures: torch.Tensor,  # (b, …)
+) -> np.ndarray:  # (b, width)
     "What `run` makes of a batch, in as many pieces as memory demands. Raises MemoryError where one picture is too much."
-    try: return run(pictures)
+    try:
+        return run(pictures)
     except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error): raise
-        if len(pictures) == 1: raise MemoryError(f"not even one picture fits into memory: {str(error).splitlines()[0]}") from error
+        if not out_of_memory(error):
+            raise
+        if len(pictures) == 1:
+            raise MemoryError(
+                f"not even one picture fits into memory: {str(error).splitlines()[0]}"
+            ) from error
     half = len(pictures) // 2
     return np.concatenate([by_halves(run, pictures[:half]), by_halves(run, pictures[half:])])
 
 
 def largest_batch(
     make: Callable[[int], Any],  # tries a batch of this size
-    start: int,                  # the largest wanted
-) -> tuple[int, Any]:            # the size, and what was made of it
+    start: int,  # the largest wanted
+) -> tuple[int, Any]:  # the size, and what was made of it
     "The largest of start, start/2, … for which `make` does not run out of memory. Raises MemoryError where none does."
     while True:
-        try: return start, make(start)
+        try:
+            return start, make(start)
         except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error): raise
-            if start == 1: raise MemoryError(f"not even one picture fits into memory: {str(error).splitlines()[0]}") from error
+            if not out_of_memory(error):
+                raise
+            if start == 1:
+                raise MemoryError(
+                    f"not even one picture fits into memory: {str(error).splitlines()[0]}"
+                ) from error
         start //= 2
-        if torch.cuda.is_available(): torch.cuda.empty_cache()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 # %% ../nbs/04_embeddings.ipynb #b7b37a3e
 def conv_relu(x: torch.Tensor, conv: nn.Conv2d) -> torch.Tensor:
     "ReLU of a convolution, in one kernel on a CUDA device."
-    if not x.is_cuda: return torch.relu(conv(x))
-    return torch.cudnn_convolution_relu(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+    if not x.is_cuda:
+        return torch.relu(conv(x))
+    return torch.cudnn_convolution_relu(
+        x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups
+    )
 
 
 def conv_add_relu(x: torch.Tensor, conv: nn.Conv2d, other: torch.Tensor) -> torch.Tensor:
     "ReLU of a convolution and another tensor added to it, in one kernel on a CUDA device."
-    if not x.is_cuda: return torch.relu(conv(x) + other)
-    return torch.cudnn_convolution_add_relu(x, conv.weight, other, 1.0, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+    if not x.is_cuda:
+        return torch.relu(conv(x) + other)
+    return torch.cudnn_convolution_add_relu(
+        x, conv.weight, other, 1.0, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups
+    )
 
 
 class FusedBlock(nn.Module):
@@ -462,11 +649,21 @@ class FusedBlock(nn.Module):
 
     def __init__(self, block: nn.Module):  # BasicBlock or Bottleneck
         super().__init__()
-        self.convs, self.downsample = nn.ModuleList([getattr(block, name) for name in ("conv1", "conv2", "conv3") if hasattr(block, name)]), block.downsample
+        self.convs, self.downsample = (
+            nn.ModuleList(
+                [
+                    getattr(block, name)
+                    for name in ("conv1", "conv2", "conv3")
+                    if hasattr(block, name)
+                ]
+            ),
+            block.downsample,
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         other = x if self.downsample is None else self.downsample(x)
-        for conv in self.convs[:-1]: x = conv_relu(x, conv)
+        for conv in self.convs[:-1]:
+            x = conv_relu(x, conv)
         return conv_add_relu(x, self.convs[-1], other)
 
 
@@ -475,7 +672,10 @@ def fuse_blocks(backbone: nn.Module) -> nn.Module:
     from torchvision.models.resnet import BasicBlock, Bottleneck
 
     for name, block in list(backbone.named_modules()):
-        if type(block) in (BasicBlock, Bottleneck) and not any(isinstance(m, nn.BatchNorm2d) for m in block.modules()): backbone.set_submodule(name, FusedBlock(block))
+        if type(block) in (BasicBlock, Bottleneck) and not any(
+            isinstance(m, nn.BatchNorm2d) for m in block.modules()
+        ):
+            backbone.set_submodule(name, FusedBlock(block))
     return backbone
 
 # %% ../nbs/04_embeddings.ipynb #7298ad77
@@ -486,15 +686,18 @@ class GraphRun:
         exact, size = precision == "float32", encoder.spec.size
         self.device, self.stream = device, torch.cuda.Stream(device)
         model = FromBytes(encoder, torch.float32 if exact else torch.bfloat16).to(device).eval()
-        if not exact: model = with_fused_blocks(model, device)
+        if not exact:
+            model = with_fused_blocks(model, device)
         self.given = torch.zeros(batch, size, size, 3, dtype=torch.uint8, device=device)
         with torch.cuda.device(device), torch.inference_mode(), cudnn_choice(not exact):
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream):
-                for _ in range(3): model(self.given)  # cuDNN chooses its kernels now
+                for _ in range(3):
+                    model(self.given)  # cuDNN chooses its kernels now
             self.stream.synchronize()
             self.graph, self.model = torch.cuda.CUDAGraph(), model
-            with torch.cuda.graph(self.graph, stream=self.stream): self.made = model(self.given)
+            with torch.cuda.graph(self.graph, stream=self.stream):
+                self.made = model(self.given)
 
     def __call__(self, pictures: torch.Tensor) -> Callable[[], np.ndarray]:
         done = torch.cuda.Event()
@@ -505,7 +708,9 @@ class GraphRun:
             rows.copy_(self.made, non_blocking=True)
             done.record(self.stream)
 
-        def wait(held: torch.Tensor = pictures) -> np.ndarray:  # the pinned batch is held until it has been copied
+        def wait(
+            held: torch.Tensor = pictures,
+        ) -> np.ndarray:  # the pinned batch is held until it has been copied
             done.synchronize()
             return rows.numpy()
 
@@ -515,16 +720,23 @@ class GraphRun:
 def with_fused_blocks(model: FromBytes, device: torch.device) -> FromBytes:
     "The model with cuDNN's fused kernels, or as it is, with a warning, where this build of cuDNN has none or they say something else."
     size = model.size
-    some = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).to(device)
+    some = torch.randint(
+        0, 256, (2, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    ).to(device)
     fused = copy.deepcopy(model)
     fused.backbone = fuse_blocks(fused.backbone)
     try:
-        with torch.inference_mode(): far = 1 - torch.nn.functional.cosine_similarity(model(some), fused(some)).min().item()
+        with torch.inference_mode():
+            far = 1 - torch.nn.functional.cosine_similarity(model(some), fused(some)).min().item()
     except RuntimeError as error:
-        if out_of_memory(error): raise
+        if out_of_memory(error):
+            raise
         far = float("nan")
-    if far < 1e-3: return fused
-    warnings.warn("cuDNN's fused kernels are not used: they fail here, or do not agree", stacklevel=2)
+    if far < 1e-3:
+        return fused
+    warnings.warn(
+        "cuDNN's fused kernels are not used: they fail here, or do not agree", stacklevel=2
+    )
     return model
 
 
@@ -533,8 +745,11 @@ def cudnn_choice(
     fast: bool,  # let it try its kernels and round to TF32
 ) -> Iterator[None]:
     "cuDNN's settings while kernels are chosen."
-    flags = torch.backends.cudnn.flags(enabled=True, benchmark=fast, deterministic=True, allow_tf32=fast)
-    with flags: yield
+    flags = torch.backends.cudnn.flags(
+        enabled=True, benchmark=fast, deterministic=True, allow_tf32=fast
+    )
+    with flags:
+        yield
 
 # %% ../nbs/04_embeddings.ipynb #ceb1cb9f
 CPU_BATCH, GPU_BATCH = 4, 512  # pictures
@@ -550,15 +765,20 @@ def batch_shape(
 
 
 def in_pieces(
-    run: Run,    # takes `batch` pictures, no fewer and no more
+    run: Run,  # takes `batch` pictures, no fewer and no more
     batch: int,
-) -> Run:        # takes any number
+) -> Run:  # takes any number
     "Cuts what it is given to the size that a run takes; black fills up the last piece."
+
     def whole(pictures: torch.Tensor) -> Callable[[], np.ndarray]:
         blank = -len(pictures) % batch
-        filled = torch.cat([pictures, pictures.new_zeros((blank, *pictures.shape[1:]))]) if blank else pictures
+        filled = (
+            torch.cat([pictures, pictures.new_zeros((blank, *pictures.shape[1:]))])
+            if blank
+            else pictures
+        )
         promises = [run(piece) for piece in filled.split(batch)]
-        return lambda: np.concatenate([promise() for promise in promises])[:len(pictures)]
+        return lambda: np.concatenate([promise() for promise in promises])[: len(pictures)]
 
     return whole
 
@@ -569,33 +789,41 @@ class BackendFailed(RuntimeError):
 
 def ready(
     encoder: Encoder,
-    device: torch.device,     # with its number, where there are several
+    device: torch.device,  # with its number, where there are several
     precision: str = "auto",  # see `chip.encoders.autocast`
-    batch: int = CPU_BATCH,   # pictures at most, see `batch_shape`
-    backend: str = "eager",   # one of BACKENDS
-    threads: int = 1,         # that call it at once, on a processor
-) -> tuple[int, Run]:         # pictures in a batch, and what encodes one
+    batch: int = CPU_BATCH,  # pictures at most, see `batch_shape`
+    backend: str = "eager",  # one of BACKENDS
+    threads: int = 1,  # that call it at once, on a processor
+) -> tuple[int, Run]:  # pictures in a batch, and what encodes one
     "An encoder made fast for one device. It does not change with the encoder given. Raises BackendFailed, MemoryError."
-    if backend == "eager": return batch, eager_run(encoder, device, precision, batch, threads)
+    if backend == "eager":
+        return batch, eager_run(encoder, device, precision, batch, threads)
     try:
-        if backend == "graph": return largest_batch(lambda n: GraphRun(encoder, device, precision, n), batch)
+        if backend == "graph":
+            return largest_batch(lambda n: GraphRun(encoder, device, precision, n), batch)
         return batch, openvino_run(encoder, device, precision, batch, threads)
-    except MemoryError: raise
-    except Exception as error:  # compilers raise whatever they stumble over in a network they do not know
-        raise BackendFailed(f"{backend} cannot take {encoder.spec.name}: {(str(error).splitlines() or [type(error).__name__])[0]}") from error
+    except MemoryError:
+        raise
+    except (
+        Exception
+    ) as error:  # compilers raise whatever they stumble over in a network they do not know
+        raise BackendFailed(
+            f"{backend} cannot take {encoder.spec.name}: {(str(error).splitlines() or [type(error).__name__])[0]}"
+        ) from error
 
 # %% ../nbs/04_embeddings.ipynb #33192530
 class Done(NamedTuple):
     "What became of a batch."
-    rows: tuple[int, ...]              # of the work
-    embeddings: np.ndarray             # (len(rows), width) float32
+
+    rows: tuple[int, ...]  # of the work
+    embeddings: np.ndarray  # (len(rows), width) float32
     lost: tuple[tuple[int, str], ...]  # rows that could not be read, each with what is wrong
 
 
 def in_order(
     pool: Executor,
     function: Callable[[int], Any],
-    n: int,      # calls it with 0 … n-1
+    n: int,  # calls it with 0 … n-1
     ahead: int,  # calls under way at most
 ) -> Iterator[Any]:
     "Results of calls made side by side, in their order; those still waiting are called off when no more results are taken."
@@ -607,7 +835,8 @@ def in_order(
             yield calls.popleft().result()
             calls.extend(pool.submit(function, i) for i in islice(todo, 1))
     finally:
-        for call in calls: call.cancel()
+        for call in calls:
+            call.cancel()
 
 
 @contextmanager
@@ -615,47 +844,55 @@ def one_thread_each() -> Iterator[None]:
     "torch computes with one thread in every thread that is started meanwhile."
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    try: yield
-    finally: torch.set_num_threads(before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def on_processor(
     work: Work,
-    run: Run,      # of `ready`
+    run: Run,  # of `ready`
     threads: int,  # each takes its batches from file to embedding
 ) -> Iterator[Done]:
     "All batches of the work, on the processor's cores."
+
     def one(i: int) -> Done:
         batch = work[i]
-        return Done(batch.rows, run(batch.pictures)()[:len(batch.rows)], batch.lost)
+        return Done(batch.rows, run(batch.pictures)()[: len(batch.rows)], batch.lost)
 
-    with one_thread_each(), ThreadPoolExecutor(threads) as pool: yield from in_order(pool, one, len(work), 4 * threads)
+    with one_thread_each(), ThreadPoolExecutor(threads) as pool:
+        yield from in_order(pool, one, len(work), 4 * threads)
 
 # %% ../nbs/04_embeddings.ipynb #04f00001
 def fed(
     work: Work,
     workers: int,  # processes that decode; 0: this one
-) -> DataLoader:   # of Batch, in order
+) -> DataLoader:  # of Batch, in order
     "What GPUs are fed with: batches in pinned memory, a few ahead."
     more = {"prefetch_factor": 3} if workers else {}
-    return DataLoader(work, batch_size=None, num_workers=workers, pin_memory=torch.cuda.is_available(), **more)
+    return DataLoader(
+        work, batch_size=None, num_workers=workers, pin_memory=torch.cuda.is_available(), **more
+    )
 
 
 def on_gpus(
     work: Work,
     runs: Sequence[Run],  # of `ready`, one a device
-    workers: int,         # processes that decode; 0: this one
+    workers: int,  # processes that decode; 0: this one
 ) -> Iterator[Done]:
     "All batches of the work, on one or more GPUs in turn."
     queued: deque = deque()
     for i, batch in enumerate(fed(work, workers)):
         queued.append((batch, runs[i % len(runs)](batch.pictures)))
-        if len(queued) > 2 * len(runs): yield _finished(*queued.popleft())
-    while queued: yield _finished(*queued.popleft())
+        if len(queued) > 2 * len(runs):
+            yield _finished(*queued.popleft())
+    while queued:
+        yield _finished(*queued.popleft())
 
 
 def _finished(batch: Batch, promise: Callable[[], np.ndarray]) -> Done:
-    return Done(tuple(batch.rows), promise()[:len(batch.rows)], tuple(batch.lost))
+    return Done(tuple(batch.rows), promise()[: len(batch.rows)], tuple(batch.lost))
 
 # %% ../nbs/04_embeddings.ipynb #49068b5a
 @contextmanager
@@ -665,19 +902,26 @@ def naming_lost_workers() -> Iterator[None]:
     The loss shows in one of two ways: torch reports it, from a signal handler, or the connection to the process breaks first. Then the report is still on its way; we wait for it, and
     let go of the loader, so that it cannot strike later in code that has nothing to do with it.
     """
-    try: yield
+    try:
+        yield
     except (RuntimeError, ConnectionError, EOFError) as error:
-        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"): raise
-        with suppress(RuntimeError): time.sleep(0.5)
+        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
+            raise
+        with suppress(RuntimeError):
+            time.sleep(0.5)
         traceback.clear_frames(error.__traceback__)
-        raise ChildProcessError(f"a process that decodes pictures was lost ({(str(error) or type(error).__name__).splitlines()[0].rstrip('. ')}): killed from outside, or for want of memory. "
-                                "The embeddings made before it are kept: start again, with fewer of them (-p workers=N) where memory, or that in /dev/shm, is short") from error
+        raise ChildProcessError(
+            f"a process that decodes pictures was lost ({(str(error) or type(error).__name__).splitlines()[0].rstrip('. ')}): killed from outside, or for want of memory. "
+            "The embeddings made before it are kept: start again, with fewer of them (-p workers=N) where memory, or that in /dev/shm, is short"
+        ) from error
 
 
 def devices_for(device: str, chosen: torch.device) -> list[torch.device]:
     "The devices to spread work over: all GPUs for 'auto' and 'cuda', otherwise the one that was chosen."
-    if chosen.type != "cuda": return [chosen]
-    if chosen.index is not None: return [chosen]
+    if chosen.type != "cuda":
+        return [chosen]
+    if chosen.index is not None:
+        return [chosen]
     return [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
 
 # %% ../nbs/04_embeddings.ipynb #11674f58
@@ -688,55 +932,78 @@ def cache_folder() -> Path:
 
 class Found(NamedTuple):
     "Where pictures' embeddings lie."
+
     shards: list[Path]
     shard: np.ndarray  # (n,) index into shards, -1 where there is none
-    row: np.ndarray    # (n,) its row there
+    row: np.ndarray  # (n,) its row there
     first: np.ndarray  # (n,) bool, the first of its content
 
     @property
-    def missing(self) -> np.ndarray: return self.shard < 0  # (n,) bool
+    def missing(self) -> np.ndarray:
+        return self.shard < 0  # (n,) bool
 
     @property
-    def new(self) -> np.ndarray: return np.flatnonzero(self.missing & self.first)  # (m,) what has to be computed, each content once
+    def new(self) -> np.ndarray:
+        return np.flatnonzero(
+            self.missing & self.first
+        )  # (m,) what has to be computed, each content once
 
     def tables(self) -> Iterator[tuple[Path, np.ndarray, np.ndarray]]:
         "Each shard that holds some of them: its path, its embeddings (rows, width), and the places in the answer that it fills."
         order = np.argsort(self.shard, kind="stable")
         for places in np.split(order, np.flatnonzero(np.diff(self.shard[order])) + 1):
-            if not len(places) or self.shard[places[0]] < 0: continue
+            if not len(places) or self.shard[places[0]] < 0:
+                continue
             path = self.shards[self.shard[places[0]]]
-            with safe_open(path, "np") as file: yield path, file.get_tensor("embedding"), places
-
+            with safe_open(path, "np") as file:
+                yield path, file.get_tensor("embedding"), places
 
 # %% ../nbs/04_embeddings.ipynb #b4f31bbc
 @dataclass(frozen=True)
 class EmbeddingCache:
     "Embeddings of pictures by the SHA-256 of their content, for one encoder, crop and precision."
-    folder: Path                                                     # of this combination
-    about: dict[str, Any] = field(default_factory=dict, compare=False)  # encoder, weights, transform, precision: JSON-able
 
-    def shards(self) -> Iterator[Path]: yield from sorted(self.folder.glob("*.safetensors"))
+    folder: Path  # of this combination
+    about: dict[str, Any] = field(
+        default_factory=dict, compare=False
+    )  # encoder, weights, transform, precision: JSON-able
+
+    def shards(self) -> Iterator[Path]:
+        yield from sorted(self.folder.glob("*.safetensors"))
 
     def put(self, keys: Sequence[str], embeddings: np.ndarray, names: Sequence[str] = ()) -> None:
         "Keeps embeddings (n, width) under n content hashes, as one shard; `names` is where they were read. Raises CacheError."
-        if not len(keys): return
+        if not len(keys):
+            return
         hashes = digests(keys, self.folder).view(np.uint8).reshape(len(keys), 32)
-        about = json.dumps({**self.about, "names": list(names)}, sort_keys=True)  # one entry: safetensors has no order for several
-        payload = to_bytes({"key": hashes, "embedding": np.ascontiguousarray(embeddings, np.float32)}, {"about": about})
+        about = json.dumps(
+            {**self.about, "names": list(names)}, sort_keys=True
+        )  # one entry: safetensors has no order for several
+        payload = to_bytes(
+            {"key": hashes, "embedding": np.ascontiguousarray(embeddings, np.float32)},
+            {"about": about},
+        )
         place = self.folder / f"{hashlib.sha256(payload).hexdigest()[:32]}.safetensors"
         for tries_left in (2, 1, 0):
             try:
                 self.prepare()
                 return _write_aside(place, payload)
             except OSError as error:
-                if error.errno != errno.ENOENT or not tries_left: raise _cannot_write(self.folder, error, len(payload)) from error  # ENOENT: the folder was pruned at this moment
+                if error.errno != errno.ENOENT or not tries_left:
+                    raise _cannot_write(
+                        self.folder, error, len(payload)
+                    ) from error  # ENOENT: the folder was pruned at this moment
 
     def prepare(self) -> None:
         "Makes the folder and says in it what it is for; a file is written to see that one can be. Raises CacheError."
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write_aside(self.folder / "about.json", json.dumps(self.about, indent=1, sort_keys=True).encode())
-        except OSError as error: raise _cannot_write(self.folder, error, 0) from error
+            _write_aside(
+                self.folder / "about.json",
+                json.dumps(self.about, indent=1, sort_keys=True).encode(),
+            )
+        except OSError as error:
+            raise _cannot_write(self.folder, error, 0) from error
 
     def find(self, keys: Collection[str]) -> Found:  # n content hashes
         "Looks pictures up without loading their embeddings. A damaged shard is set aside with a warning."
@@ -746,17 +1013,26 @@ class EmbeddingCache:
         places[:] = -1
         for path in self.shards() if len(wanted) else ():
             there = _keys_of(path)
-            if there is None: continue
-            first, last = (np.searchsorted(wanted, there, side, sorter=order) for side in ("left", "right"))
-            for i in np.flatnonzero(last > first): places[:, order[first[i]:last[i]]] = [[len(shards)], [i]]
+            if there is None:
+                continue
+            first, last = (
+                np.searchsorted(wanted, there, side, sorter=order) for side in ("left", "right")
+            )
+            for i in np.flatnonzero(last > first):
+                places[:, order[first[i] : last[i]]] = [[len(shards)], [i]]
             shards.append(path)
         return Found(shards, *places, _firsts(wanted, order))
 
-    def read(self, found: Found, width: int) -> np.ndarray:  # (n, width) float32, zero where missing
+    def read(
+        self, found: Found, width: int
+    ) -> np.ndarray:  # (n, width) float32, zero where missing
         "The embeddings that were found, in the order asked for; a mapped file where they are many. Raises CacheError where a disk has no room for it."
         out = room_for((len(found.shard), width), np.float32, self.folder)
         for path, table, places in found.tables():
-            if table.shape[1] != width: raise ValueError(f"cache shard {path} holds embeddings of {table.shape[1]} numbers, expected {width}: remove it")
+            if table.shape[1] != width:
+                raise ValueError(
+                    f"cache shard {path} holds embeddings of {table.shape[1]} numbers, expected {width}: remove it"
+                )
             out[places] = table[found.row[places]]
         return out
 
@@ -764,22 +1040,21 @@ class EmbeddingCache:
         "The embeddings that are there, by content hash. A damaged shard is set aside with a warning."
         keys = sorted(wanted)
         found, there = self.find(keys), {}
-        for _, table, places in found.tables(): there.update({keys[place]: table[found.row[place]] for place in places})
+        for _, table, places in found.tables():
+            there.update({keys[place]: table[found.row[place]] for place in places})
         return there
-
 
 # %% ../nbs/04_embeddings.ipynb #04f00022
 def _firsts(
     values: np.ndarray,  # (n,)
-    order: np.ndarray,   # that sorts them, and keeps the order of equals
-) -> np.ndarray:         # (n,) bool
+    order: np.ndarray,  # that sorts them, and keeps the order of equals
+) -> np.ndarray:  # (n,) bool
     "Which values are not there further up."
     firsts = np.ones(len(values), bool)
     for at in range(0, len(order) - 1, 8192):  # in pieces: they may lie in a mapped file
-        piece = order[at:at + 8193]
+        piece = order[at : at + 8193]
         firsts[piece[1:][values[piece[1:]] == values[piece[:-1]]]] = False
     return firsts
-
 
 # %% ../nbs/04_embeddings.ipynb #04f00004
 def _write_aside(place: Path, payload: bytes) -> None:
@@ -791,7 +1066,8 @@ def _write_aside(place: Path, payload: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(place)
-    finally: aside.unlink(missing_ok=True)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 _whole: set[tuple] = set()  # shards that this process has checked: path, size, time of last change
@@ -803,63 +1079,126 @@ def _keys_of(shard: Path) -> np.ndarray | None:  # (n,) 32 bytes each
         state = shard.stat()
         mark = (str(shard), state.st_size, state.st_mtime_ns)
         if mark not in _whole:
-            with open(shard, "rb") as file: digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
-            if digest != shard.stem: return _set_aside(shard)
+            with open(shard, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+            if digest != shard.stem:
+                return _set_aside(shard)
             _whole.add(mark)
-        with safe_open(shard, "np") as file: return np.ascontiguousarray(file.get_tensor("key")).view("V32")[:, 0]
-    except FileNotFoundError: return None
-    except (SafetensorError, OSError) as error: raise OSError(f"cache shard {shard} cannot be read: {error}") from error
+        with safe_open(shard, "np") as file:
+            return np.ascontiguousarray(file.get_tensor("key")).view("V32")[:, 0]
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, OSError) as error:
+        raise OSError(f"cache shard {shard} cannot be read: {error}") from error
 
 
 def _set_aside(shard: Path) -> None:
     "Renames a damaged shard, where the folder lets us, and says so."
-    warnings.warn(f"cache shard {shard.name} is damaged and was set aside; its embeddings are computed again", stacklevel=4)
-    try: shard.rename(shard.with_suffix(".damaged"))
-    except OSError: pass  # a cache that can only be read: the shard is passed over each time
+    warnings.warn(
+        f"cache shard {shard.name} is damaged and was set aside; its embeddings are computed again",
+        stacklevel=4,
+    )
+    try:
+        shard.rename(shard.with_suffix(".damaged"))
+    except OSError:
+        pass  # a cache that can only be read: the shard is passed over each time
 
 # %% ../nbs/04_embeddings.ipynb #a6b4b502
 _PIXELS = f"1, Pillow {PIL.__version__}"  # raise the number when decoding or cropping changes, here, in 00_images, 03_encoders or 18_kin
 
 
 def cache_for(
-    encoder: Encoder,            # whose embeddings
-    device: torch.device,        # bf16 on a GPU and float32 on a CPU differ
-    precision: str = "auto",     # see `chip.encoders.autocast`
+    encoder: Encoder,  # whose embeddings
+    device: torch.device,  # bf16 on a GPU and float32 on a CPU differ
+    precision: str = "auto",  # see `chip.encoders.autocast`
     folder: Path | None = None,  # None: `cache_folder()`
-    view: str = "",              # how else a picture is looked at, such as 'whole-mirror'; empty: the encoder's centre crop
-    backend: str = "eager",      # one of BACKENDS
+    view: str = "",  # how else a picture is looked at, such as 'whole-mirror'; empty: the encoder's centre crop
+    backend: str = "eager",  # one of BACKENDS
 ) -> EmbeddingCache:
     "The cache of one encoder, crop and precision."
     spec = encoder.spec
     half = precision == "bf16" or (precision == "auto" and device.type == "cuda")
-    transform = {"size": spec.size, "resize": spec.resize, "interpolation": spec.interpolation, "mean": list(spec.mean), "std": list(spec.std), "view": view, "pixels": _PIXELS}
-    about = {"encoder": spec.name, "weights": encoder.weights_id, "width": spec.width, "transform": transform,
-             "precision": "bf16" if half else "float32", "device": device.type, "backend": backend}
+    transform = {
+        "size": spec.size,
+        "resize": spec.resize,
+        "interpolation": spec.interpolation,
+        "mean": list(spec.mean),
+        "std": list(spec.std),
+        "view": view,
+        "pixels": _PIXELS,
+    }
+    about = {
+        "encoder": spec.name,
+        "weights": encoder.weights_id,
+        "width": spec.width,
+        "transform": transform,
+        "precision": "bf16" if half else "float32",
+        "device": device.type,
+        "backend": backend,
+    }
     digest = hashlib.sha256(json.dumps(transform, sort_keys=True).encode()).hexdigest()[:8]
-    parts = [spec.name.replace(":", "-"), about["weights"], f"{spec.size}-{digest}", about["precision"], device.type, backend]
+    parts = [
+        spec.name.replace(":", "-"),
+        about["weights"],
+        f"{spec.size}-{digest}",
+        about["precision"],
+        device.type,
+        backend,
+    ]
     return EmbeddingCache((folder or cache_folder()) / "-".join(parts + [view] * bool(view)), about)
 
 # %% ../nbs/04_embeddings.ipynb #4bd0c715
 def cache_table(
     folder: Path | None = None,  # None: `cache_folder()`
-) -> pd.DataFrame:               # one row a combination: key, encoder, weights, size, view, precision, device, backend, images, mb, used (seconds since 1970)
+) -> pd.DataFrame:  # one row a combination: key, encoder, weights, size, view, precision, device, backend, images, mb, used (seconds since 1970)
     "What the cache holds."
     rows = []
     for place in sorted(p for p in (folder or cache_folder()).glob("*") if p.is_dir()):
         shards = list(place.glob("*.safetensors"))
-        try: about = dict(json.loads((place / "about.json").read_text()))
-        except (OSError, ValueError, TypeError): about = {}
+        try:
+            about = dict(json.loads((place / "about.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            about = {}
         transform, files = about.get("transform", {}), [state for _, state in _files(place)]
-        rows.append({"key": place.name, **{name: about.get(name, "?") for name in ("encoder", "weights", "precision", "device", "backend")}, "size": transform.get("size", 0), "view": transform.get("view", ""),
-                     "images": sum(_count(shard) for shard in shards), "mb": sum(s.st_size for s in files) / 1e6, "used": max((s.st_mtime for s in files), default=0.0)})
-    return pd.DataFrame(rows, columns=["key", "encoder", "weights", "size", "view", "precision", "device", "backend", "images", "mb", "used"])
+        rows.append(
+            {
+                "key": place.name,
+                **{
+                    name: about.get(name, "?")
+                    for name in ("encoder", "weights", "precision", "device", "backend")
+                },
+                "size": transform.get("size", 0),
+                "view": transform.get("view", ""),
+                "images": sum(_count(shard) for shard in shards),
+                "mb": sum(s.st_size for s in files) / 1e6,
+                "used": max((s.st_mtime for s in files), default=0.0),
+            }
+        )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "key",
+            "encoder",
+            "weights",
+            "size",
+            "view",
+            "precision",
+            "device",
+            "backend",
+            "images",
+            "mb",
+            "used",
+        ],
+    )
 
 
 def _count(shard: Path) -> int:
     "Pictures in a shard, 0 for one that cannot be read."
     try:
-        with safe_open(shard, "np") as file: return file.get_slice("key").get_shape()[0]
-    except (SafetensorError, OSError): return 0
+        with safe_open(shard, "np") as file:
+            return file.get_slice("key").get_shape()[0]
+    except (SafetensorError, OSError):
+        return 0
 
 
 def _files(place: Path) -> list[tuple[Path, os.stat_result]]:
@@ -867,38 +1206,49 @@ def _files(place: Path) -> list[tuple[Path, os.stat_result]]:
     found = []
     with suppress(FileNotFoundError):
         for path in place.iterdir():
-            with suppress(FileNotFoundError): found.append((path, path.stat()))
+            with suppress(FileNotFoundError):
+                found.append((path, path.stat()))
     return found
 
 # %% ../nbs/04_embeddings.ipynb #0259d16c
-AT_WORK, LEFT_OVER = 60, 86_400  # seconds: an unfinished shard so young is being written; one so old was left behind
+AT_WORK, LEFT_OVER = (
+    60,
+    86_400,
+)  # seconds: an unfinished shard so young is being written; one so old was left behind
 
 
 def prune_cache(
     folder: Path | None = None,  # None: `cache_folder()`
-    keys: Iterable[str] = (),    # combinations to remove, as `cache_table` names them
-    older: float = np.inf,       # remove combinations that were last written so many days ago
-) -> tuple[int, float]:          # files removed, megabytes
+    keys: Iterable[str] = (),  # combinations to remove, as `cache_table` names them
+    older: float = np.inf,  # remove combinations that were last written so many days ago
+) -> tuple[int, float]:  # files removed, megabytes
     "Removes what killed runs and damage left behind, and the combinations named. Raises ValueError for one that is not there."
     table = cache_table(folder)
     for key in keys:
-        if key not in set(table["key"]): raise ValueError(f"the cache holds nothing by the name '{key}'")
+        if key not in set(table["key"]):
+            raise ValueError(f"the cache holds nothing by the name '{key}'")
     gone = set(keys) | set(table["key"][table["used"] < time.time() - 86_400 * older])
     removed = []
     for key in table["key"]:
         for path, state in _files(place := (folder or cache_folder()) / key):
-            left = path.suffix == ".damaged" or path.suffix == ".part" and time.time() - state.st_mtime > LEFT_OVER
+            left = (
+                path.suffix == ".damaged"
+                or path.suffix == ".part"
+                and time.time() - state.st_mtime > LEFT_OVER
+            )
             at_work = path.suffix == ".part" and time.time() - state.st_mtime < AT_WORK
-            if not (left or key in gone and not at_work): continue
+            if not (left or key in gone and not at_work):
+                continue
             path.unlink(missing_ok=True)
             removed.append(state.st_size)
         if key in gone:
-            with suppress(OSError): place.rmdir()  # not where a run at work writes to it
+            with suppress(OSError):
+                place.rmdir()  # not where a run at work writes to it
     return len(removed), sum(removed) / 1e6
 
 # %% ../nbs/04_embeddings.ipynb #f9f4b535
-SHARD = 512      # embeddings in a shard: 2 to 4 MB, and half a minute of work at most on a slow CPU
-GIVE_UP = 1000   # unreadable pictures after which a run ends: a disk has probably gone away
+SHARD = 512  # embeddings in a shard: 2 to 4 MB, and half a minute of work at most on a slow CPU
+GIVE_UP = 1000  # unreadable pictures after which a run ends: a disk has probably gone away
 
 
 class LostPictures(ValueError):
@@ -906,39 +1256,51 @@ class LostPictures(ValueError):
 
 
 def plan_line(
-    n: int,                     # pictures asked for
-    new: int,                   # of them to be computed
-    size: int,                  # bytes of these files, 0: unknown
-    rate: float | None,         # pictures a second, as measured last time
-    name: str,                  # of the encoder
+    n: int,  # pictures asked for
+    new: int,  # of them to be computed
+    size: int,  # bytes of these files, 0: unknown
+    rate: float | None,  # pictures a second, as measured last time
+    name: str,  # of the encoder
 ) -> str:
     "What lies ahead, in a line."
     known = f" of {n:,}" if new < n else ""
     data = f", {size / 1e9:.1f} GB" if size >= 1e8 else f", {size / 1e6:.1f} MB" if size else ""
-    left = f"; about {_span(new / rate)} at the last rate, {rate:,.0f} a second" if rate else "; the time left is shown after the first batches"
+    left = (
+        f"; about {_span(new / rate)} at the last rate, {rate:,.0f} a second"
+        if rate
+        else "; the time left is shown after the first batches"
+    )
     return f"embedding {new:,}{known} pictures{data} with {name}{left}"
 
 
 def lost_line(
     lost: Sequence[tuple[int, str]],  # rows, each with what is wrong
-    done: int,                        # pictures embedded
-    n: int,                           # pictures that were to be
+    done: int,  # pictures embedded
+    n: int,  # pictures that were to be
 ) -> str:
     "What was lost, and whether the others were even tried."
-    said = "; ".join(why for _, why in lost[:5]) + (f"; and {len(lost) - 5:,} more" if len(lost) > 5 else "")
-    early = f". The run stopped early, as {GIVE_UP:,} pictures or more could not be read: {left:,} were not tried" if (left := n - done - len(lost)) else ""
+    said = "; ".join(why for _, why in lost[:5]) + (
+        f"; and {len(lost) - 5:,} more" if len(lost) > 5 else ""
+    )
+    early = (
+        f". The run stopped early, as {GIVE_UP:,} pictures or more could not be read: {left:,} were not tried"
+        if (left := n - done - len(lost))
+        else ""
+    )
     return f"{len(lost):,} of {n:,} pictures could not be embedded: {said}{early}. The others are kept; start again when it is put right"
 
 
 def _span(seconds: float) -> str:
     "A length of time for a reader."
     for size, word in ((3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size: return f"{seconds / size:.0f} {word}"
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {word}"
     return f"{max(seconds, 1):.0f} seconds"
 
 # %% ../nbs/04_embeddings.ipynb #3c2b6153
 class How(NamedTuple):
     "How embeddings are computed; see `embed`."
+
     device: str
     chosen: torch.device
     precision: str
@@ -952,89 +1314,141 @@ def local_results(work: Work, encoder: Encoder, how: How) -> Iterator[Done]:
     "All batches, computed on this machine."
     if how.chosen.type == "cuda":
         batch, runs = work.batch, []
-        for device in devices_for(how.device, how.chosen):  # all with the batch that the smallest of them can take
+        for device in devices_for(
+            how.device, how.chosen
+        ):  # all with the batch that the smallest of them can take
             batch, run = ready(encoder, device, how.precision, batch, how.backend)
             runs.append((batch, device, run))
-        runs = [run if n == batch else ready(encoder, device, how.precision, batch, how.backend)[1] for n, device, run in runs]
+        runs = [
+            run if n == batch else ready(encoder, device, how.precision, batch, how.backend)[1]
+            for n, device, run in runs
+        ]
         yield from on_gpus(work.cut(batch), runs, pick_workers(how.workers, how.chosen))
     else:
         threads = how.workers if how.workers > 0 else usable_cores()
-        yield from on_processor(work, ready(encoder, how.chosen, how.precision, work.batch, how.backend, threads)[1], threads)
+        yield from on_processor(
+            work,
+            ready(encoder, how.chosen, how.precision, work.batch, how.backend, threads)[1],
+            threads,
+        )
 
 
 def pick_workers(
-    workers: int,          # -1: choose
+    workers: int,  # -1: choose
     device: torch.device,  # where the encoder runs
 ) -> int:
     "How many processes decode pictures beside an encoder."
-    if workers >= 0: return workers
+    if workers >= 0:
+        return workers
     return 0 if device.type == "cpu" else min(16, usable_cores())
 
 # %% ../nbs/04_embeddings.ipynb #04f00006
 def embed(
-    table: pd.DataFrame,         # columns path (relative to root) and sha256, one row a picture
-    root: str | Path,            # the image folder
-    encoder: Encoder,            # moved to `device`, used in evaluation mode
-    batch_size: int = 0,         # pictures at a time, at most; 0: chosen by itself
-    device: str = "auto",        # see `chip.encoders.pick_device`; 'auto' and 'cuda' take all GPUs
-    precision: str = "auto",     # see `chip.encoders.autocast`
-    workers: int = -1,           # that decode: threads on a CPU, processes for a GPU; -1: one a core
-    cache: Path | None = None,   # None: the project's cache folder
-    progress: bool = True,       # say what lies ahead, and show a bar when it takes more than a few seconds
-    engine: str = "local",       # who computes: this machine, or a Ray cluster, see `check_engine`
-) -> np.ndarray:                 # (n_pictures, width) float32, in the table's order
+    table: pd.DataFrame,  # columns path (relative to root) and sha256, one row a picture
+    root: str | Path,  # the image folder
+    encoder: Encoder,  # moved to `device`, used in evaluation mode
+    batch_size: int = 0,  # pictures at a time, at most; 0: chosen by itself
+    device: str = "auto",  # see `chip.encoders.pick_device`; 'auto' and 'cuda' take all GPUs
+    precision: str = "auto",  # see `chip.encoders.autocast`
+    workers: int = -1,  # that decode: threads on a CPU, processes for a GPU; -1: one a core
+    cache: Path | None = None,  # None: the project's cache folder
+    progress: bool = True,  # say what lies ahead, and show a bar when it takes more than a few seconds
+    engine: str = "local",  # who computes: this machine, or a Ray cluster, see `check_engine`
+) -> np.ndarray:  # (n_pictures, width) float32, in the table's order
     "Embeddings of the pictures in a table (CHIP Algorithm 1, line `imageEmbeddings = M(Θ, I)`), from the cache where they are known. Raises LostPictures, CacheError."
     check_engine(engine)
     chosen = pick_device(device)
     encoder = encoder.to(chosen).eval()
-    how = How(device, chosen, precision, batch_size, workers, pick_backend(chosen, precision, len(table)), engine)
-    try: return _embed(table, Path(root).absolute(), encoder, how, cache, progress)
+    how = How(
+        device,
+        chosen,
+        precision,
+        batch_size,
+        workers,
+        pick_backend(chosen, precision, len(table)),
+        engine,
+    )
+    try:
+        return _embed(table, Path(root).absolute(), encoder, how, cache, progress)
     except BackendFailed as error:
-        if os.environ.get("CHIP_BACKEND"): raise
+        if os.environ.get("CHIP_BACKEND"):
+            raise
         warnings.warn(f"{error}; torch itself computes instead", stacklevel=2)
-        return _embed(table, Path(root).absolute(), encoder, how._replace(backend="eager"), cache, progress)
+        return _embed(
+            table, Path(root).absolute(), encoder, how._replace(backend="eager"), cache, progress
+        )
 
 
-def _embed(table: pd.DataFrame, root: Path, encoder: Encoder, how: How, cache: Path | None, progress: bool) -> np.ndarray:
+def _embed(
+    table: pd.DataFrame, root: Path, encoder: Encoder, how: How, cache: Path | None, progress: bool
+) -> np.ndarray:
     "`embed` by one backend, with its cache."
     store = cache_for(encoder, how.chosen, how.precision, cache, backend=how.backend)
     for _ in range(6):  # more than twice only where shards vanish meanwhile
         found = store.find(table["sha256"])
         new = found.new
         if not len(new):
-            try: return store.read(found, encoder.spec.width)
-            except FileNotFoundError: continue
+            try:
+                return store.read(found, encoder.spec.width)
+            except FileNotFoundError:
+                continue
         del found  # a million pictures' places
         _embed_new(table, new, root, encoder, how, store, progress)
-    raise CacheError(errno.EIO, f"embeddings vanish from {store.folder} as soon as they are written: is another process pruning it?")
-
+    raise CacheError(
+        errno.EIO,
+        f"embeddings vanish from {store.folder} as soon as they are written: is another process pruning it?",
+    )
 
 # %% ../nbs/04_embeddings.ipynb #04f00023
-def _embed_new(table: pd.DataFrame, new: np.ndarray, root: Path, encoder: Encoder, how: How, store: EmbeddingCache, progress: bool) -> None:
+def _embed_new(
+    table: pd.DataFrame,
+    new: np.ndarray,
+    root: Path,
+    encoder: Encoder,
+    how: How,
+    store: EmbeddingCache,
+    progress: bool,
+) -> None:
     "Computes and keeps these rows of the table. Raises LostPictures naming the first files that could not be read."
     store.prepare()  # before hours of work
     batch = batch_shape(how.chosen, how.batch_size)
-    paths, keys, sizes = (Column(table[name], new) if name in table else None for name in ("path", "sha256", "bytes"))
+    paths, keys, sizes = (
+        Column(table[name], new) if name in table else None for name in ("path", "sha256", "bytes")
+    )
     work = Work(paths, keys, encoder.spec, batch, sizes, str(root), store.folder)
     size, rate = 0 if work.sizes is None else int(work.sizes.sum()), _last_rate(store)
-    if progress and len(new) / (rate or 20) > 10: print(plan_line(len(table), len(new), size, rate, encoder.spec.name), file=sys.stderr, flush=True)
+    if progress and len(new) / (rate or 20) > 10:
+        print(
+            plan_line(len(table), len(new), size, rate, encoder.spec.name),
+            file=sys.stderr,
+            flush=True,
+        )
     begin = time.perf_counter()
-    results, guard = (local_results, naming_lost_workers) if how.engine == "local" else (ray_results, nullcontext)
-    with guard(): lost, done = keep(results(work, encoder, how), work, store, encoder.spec.name, progress)
-    if done >= SHARD: _note_rate(store, done / (time.perf_counter() - begin))
-    if lost: raise LostPictures(lost_line(lost, done, len(new)))
+    results, guard = (
+        (local_results, naming_lost_workers)
+        if how.engine == "local"
+        else (ray_results, nullcontext)
+    )
+    with guard():
+        lost, done = keep(results(work, encoder, how), work, store, encoder.spec.name, progress)
+    if done >= SHARD:
+        _note_rate(store, done / (time.perf_counter() - begin))
+    if lost:
+        raise LostPictures(lost_line(lost, done, len(new)))
 
 
 def _note_rate(store: EmbeddingCache, rate: float) -> None:
     "Leaves pictures a second for the next run's plan; no run fails for want of it."
-    try: _write_aside(store.folder / "rate.json", json.dumps(rate).encode())
-    except OSError: pass
+    with suppress(OSError):
+        _write_aside(store.folder / "rate.json", json.dumps(rate).encode())
 
 
 def _last_rate(store: EmbeddingCache) -> float | None:
     "Pictures a second in the last run that filled a shard."
-    try: rate = float(json.loads((store.folder / "rate.json").read_text()))
-    except (OSError, ValueError, TypeError): return None
+    try:
+        rate = float(json.loads((store.folder / "rate.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
     return rate if 0 < rate < np.inf else None
 
 # %% ../nbs/04_embeddings.ipynb #f4e2b3fd
@@ -1042,9 +1456,11 @@ def keep(
     results: Iterable[Done],  # of the work's batches
     work: Work,
     store: EmbeddingCache,
-    name: str,                # of the encoder, for the bar
+    name: str,  # of the encoder, for the bar
     progress: bool,
-) -> tuple[list[tuple[int, str]], int]:  # rows that were lost, each with what is wrong; pictures kept
+) -> tuple[
+    list[tuple[int, str]], int
+]:  # rows that were lost, each with what is wrong; pictures kept
     "Writes shards of what comes in; what is not yet written is written even when it breaks off. Raises CacheError."
     lost: list[tuple[int, str]] = []
     rows: list[int] = []
@@ -1055,20 +1471,37 @@ def keep(
     def write() -> None:
         taken, made = rows[:], parts[:]
         rows.clear(), parts.clear()
-        if taken: store.put([work.key(i) for i in taken], np.concatenate(made), [work.path(i) for i in taken])
+        if taken:
+            store.put(
+                [work.key(i) for i in taken], np.concatenate(made), [work.path(i) for i in taken]
+            )
 
     try:
-        with tqdm(total=len(work.keys), desc=f"embedding with {name}", unit="picture", disable=not progress, delay=3) as bar:
+        with tqdm(
+            total=len(work.keys),
+            desc=f"embedding with {name}",
+            unit="picture",
+            disable=not progress,
+            delay=3,
+        ) as bar:
             for batch in results:
-                rows.extend(batch.rows); parts.append(batch.embeddings); lost.extend(batch.lost)
+                rows.extend(batch.rows)
+                parts.append(batch.embeddings)
+                lost.extend(batch.lost)
                 done += len(batch.rows)
-                if len(rows) >= SHARD: write()
+                if len(rows) >= SHARD:
+                    write()
                 if work.sizes is not None:
                     read += int(work.sizes[[*batch.rows, *(row for row, _ in batch.lost)]].sum())
-                    bar.set_postfix_str(f"{read / unit:.1f} of {total / unit:.1f} {'GB' if unit > 1e6 else 'MB'}", refresh=False)
+                    bar.set_postfix_str(
+                        f"{read / unit:.1f} of {total / unit:.1f} {'GB' if unit > 1e6 else 'MB'}",
+                        refresh=False,
+                    )
                 bar.update(len(batch.rows) + len(batch.lost))
-                if len(lost) >= GIVE_UP: break
-    finally: write()
+                if len(lost) >= GIVE_UP:
+                    break
+    finally:
+        write()
     return lost, done
 
 # %% ../nbs/04_embeddings.ipynb #8fb5dc19
@@ -1079,16 +1512,24 @@ def check_engine(
     engine: str,  # 'local', 'ray', 'auto', 'HOST:PORT' or 'ray://HOST:PORT'
 ) -> None:
     "Raises ValueError for an engine that is none, ModuleNotFoundError where Ray is not installed."
-    if engine == "local": return
-    if engine not in ("ray", "auto") and not re.fullmatch(r"(ray://)?([^\s:/]+|\[[0-9a-f:]+\]):\d{1,5}", engine):
-        raise ValueError(f"engine={engine}: expected local, ray, auto, HOST:PORT or ray://HOST:PORT")
-    if not find_spec("ray"): raise ModuleNotFoundError(f"engine={engine} needs the package ray: pip install -e '.[ray]'")
+    if engine == "local":
+        return
+    if engine not in ("ray", "auto") and not re.fullmatch(
+        r"(ray://)?([^\s:/]+|\[[0-9a-f:]+\]):\d{1,5}", engine
+    ):
+        raise ValueError(
+            f"engine={engine}: expected local, ray, auto, HOST:PORT or ray://HOST:PORT"
+        )
+    if not find_spec("ray"):
+        raise ModuleNotFoundError(f"engine={engine} needs the package ray: pip install -e '.[ray]'")
 
 
 class RayEncoder:
     "An actor's share: an encoder made ready once, and whole batches as Ray Data hands them over."
 
-    def __init__(self, work: Any, encoder: Any, how: How):  # the first two as references into Ray's store
+    def __init__(
+        self, work: Any, encoder: Any, how: How
+    ):  # the first two as references into Ray's store
         import ray
 
         self.device = torch.device("cuda", 0) if how.chosen.type == "cuda" else how.chosen
@@ -1099,7 +1540,11 @@ class RayEncoder:
 
     def __call__(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "Numbers of batches, or batches already read → what became of them, pickled, one each."
-        batches = (pickle.loads(b) for b in given["batch"]) if "batch" in given else (self.work[int(i)] for i in given["id"])
+        batches = (
+            (pickle.loads(b) for b in given["batch"])
+            if "batch" in given
+            else (self.work[int(i)] for i in given["id"])
+        )
         done = [_finished(batch, self.run(batch.pictures)) for batch in batches]
         return {"done": np.array([pickle.dumps(d) for d in done], dtype=object)}
 
@@ -1113,7 +1558,9 @@ class RayReader:
         self.work = ray.get(work)
 
     def __call__(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {"batch": np.array([pickle.dumps(self.work[int(i)]) for i in given["id"]], dtype=object)}
+        return {
+            "batch": np.array([pickle.dumps(self.work[int(i)]) for i in given["id"]], dtype=object)
+        }
 
 # %% ../nbs/04_embeddings.ipynb #cd321251
 def ray_results(work: Work, encoder: Encoder, how: How) -> Iterator[Done]:
@@ -1124,26 +1571,64 @@ def ray_results(work: Work, encoder: Encoder, how: How) -> Iterator[Done]:
         ray.data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         has = ray.cluster_resources()
-        gpus, cores = int(has.get("GPU", 0)) if how.chosen.type == "cuda" else 0, max(int(has.get("CPU", 1)), 1)
-        given = {"work": ray.put(work), "encoder": ray.put(copy.deepcopy(encoder).cpu()), "how": how}
+        gpus, cores = (
+            int(has.get("GPU", 0)) if how.chosen.type == "cuda" else 0,
+            max(int(has.get("CPU", 1)), 1),
+        )
+        given = {
+            "work": ray.put(work),
+            "encoder": ray.put(copy.deepcopy(encoder).cpu()),
+            "how": how,
+        }
         pieces = max(-(-len(work) // (1 if gpus else ON_RAY)), 1)
-        data = ray.data.from_items([{"id": i} for i in range(len(work))], override_num_blocks=pieces)  # a range would need a core to be read
+        data = ray.data.from_items(
+            [{"id": i} for i in range(len(work))], override_num_blocks=pieces
+        )  # a range would need a core to be read
         actors = ray.data.ActorPoolStrategy
         if gpus:
-            data = data.map_batches(RayReader, fn_constructor_kwargs={"work": given["work"]}, batch_size=1, num_cpus=1, compute=actors(size=max(cores - gpus, 1)))
-            data = data.map_batches(RayEncoder, fn_constructor_kwargs=given, batch_size=1, num_cpus=0.5, num_gpus=1, compute=actors(size=gpus))
-        else: data = data.map_batches(RayEncoder, fn_constructor_kwargs=given, batch_size=ON_RAY, num_cpus=1, compute=actors(size=min(cores, pieces)))
+            data = data.map_batches(
+                RayReader,
+                fn_constructor_kwargs={"work": given["work"]},
+                batch_size=1,
+                num_cpus=1,
+                compute=actors(size=max(cores - gpus, 1)),
+            )
+            data = data.map_batches(
+                RayEncoder,
+                fn_constructor_kwargs=given,
+                batch_size=1,
+                num_cpus=0.5,
+                num_gpus=1,
+                compute=actors(size=gpus),
+            )
+        else:
+            data = data.map_batches(
+                RayEncoder,
+                fn_constructor_kwargs=given,
+                batch_size=ON_RAY,
+                num_cpus=1,
+                compute=actors(size=min(cores, pieces)),
+            )
         try:
-            for row in data.iter_rows(): yield pickle.loads(row["done"])
-        except Exception as error: raise meant_by_ray(error) from error  # its own, with what an actor raised somewhere in their text
+            for row in data.iter_rows():
+                yield pickle.loads(row["done"])
+        except Exception as error:
+            raise meant_by_ray(
+                error
+            ) from error  # its own, with what an actor raised somewhere in their text
 
 # %% ../nbs/04_embeddings.ipynb #8bbbdecc
 def meant_by_ray(error: Exception) -> Exception:
     "What an error of Ray's comes down to: one of ours, or that work was lost."
     for kind in (BackendFailed, MemoryError):
-        if found := re.search(rf"\b{kind.__name__}: (.+)", str(error)): return kind(found[1].strip())
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return ChildProcessError(f"Ray has given up ({lines[-1]}). The embeddings made before that are kept: start again, or on this machine alone (-p engine=local)")
+        if found := re.search(rf"\b{kind.__name__}: (.+)", str(error)):
+            return kind(found[1].strip())
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [
+        type(error).__name__
+    ]
+    return ChildProcessError(
+        f"Ray has given up ({lines[-1]}). The embeddings made before that are kept: start again, or on this machine alone (-p engine=local)"
+    )
 
 
 @contextmanager
@@ -1154,11 +1639,23 @@ def ray_cluster(engine: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    quiet, host = {"log_to_driver": False, "logging_level": "error"}, re.search(r"([^/]+):(\d+)$", engine)
+    quiet, host = (
+        {"log_to_driver": False, "logging_level": "error"},
+        re.search(r"([^/]+):(\d+)$", engine),
+    )
     try:
-        if host: socket.create_connection((host[1].strip("[]"), int(host[2])), timeout=10).close()  # Ray itself would wait for minutes
-        ray.init(num_cpus=usable_cores(), include_dashboard=False, **quiet) if engine == "ray" else ray.init(address=engine, **quiet)
+        if host:
+            socket.create_connection(
+                (host[1].strip("[]"), int(host[2])), timeout=10
+            ).close()  # Ray itself would wait for minutes
+        ray.init(
+            num_cpus=usable_cores(), include_dashboard=False, **quiet
+        ) if engine == "ray" else ray.init(address=engine, **quiet)
     except Exception as error:  # Ray raises bare ones where its own processes do not start in time
-        raise ConnectionError(f"engine={engine}: there is no cluster of Ray's ({(str(error).splitlines() or [''])[0]}); start one with ray start --head, or use engine=ray") from error
-    try: yield
-    finally: ray.shutdown()
+        raise ConnectionError(
+            f"engine={engine}: there is no cluster of Ray's ({(str(error).splitlines() or [''])[0]}); start one with ray start --head, or use engine=ray"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()

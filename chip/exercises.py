@@ -23,7 +23,18 @@ from scipy import stats
 
 from .audit import CANNOT, NOT, PARTLY, REPRODUCED, VERDICTS, near
 from .hierarchy import class_means, load_hierarchy, majority, sweep_k, unit_rows
-from .metrics import accuracy_ceiling, contrastive_losses, cosine_similarity_matrix, kin_matrix, loss_floor, mean_pairwise_cosine, paired_difference, placement_chance, seen_measures, wilson_interval
+from chip.metrics import (
+    accuracy_ceiling,
+    contrastive_losses,
+    cosine_similarity_matrix,
+    kin_matrix,
+    loss_floor,
+    mean_pairwise_cosine,
+    paired_difference,
+    placement_chance,
+    seen_measures,
+    wilson_interval,
+)
 from .results import SeedMean, paper_against_itself, reported
 from .settings import Run, read_table
 from .silhouette import distances_to, mean_silhouette, silhouettes
@@ -37,12 +48,15 @@ class Slip(Exception):
 
 class Verdict(NamedTuple):
     "What `check` says; true where the answer is right, and shown as its text."
+
     right: bool
     text: str
 
-    def __bool__(self) -> bool: return self.right
+    def __bool__(self) -> bool:
+        return self.right
 
-    def __repr__(self) -> str: return ("✓ " if self.right else "✗ ") + self.text
+    def __repr__(self) -> str:
+        return ("✓ " if self.right else "✗ ") + self.text
 
     __str__ = __repr__
 
@@ -50,300 +64,596 @@ class Verdict(NamedTuple):
 @dataclass(frozen=True)
 class Exercise:
     "A question, what it is asked of, and how its answer is judged."
+
     id: str
-    phase: str                              # the notebook that ends with it
+    phase: str  # the notebook that ends with it
     title: str
-    asked: str                              # the question
-    kind: str                               # what an answer is
-    right: str                              # what a right answer shows
+    asked: str  # the question
+    kind: str  # what an answer is
+    right: str  # what a right answer shows
     material: Callable[[Run | None], dict]  # the inputs, by name; of a run, or built in
-    judge: Callable[[Any, dict], None]      # raises Slip
+    judge: Callable[[Any, dict], None]  # raises Slip
 
 # %% ../nbs/70_exercises.ipynb #c2cdb61c
 def _what(answer: Any) -> str:
     "An answer's type, for people."
-    if answer is None: return "None (a function without `return` gives that)"
-    if isinstance(answer, bool | np.bool_): return f"the truth value {bool(answer)}"
-    if isinstance(answer, str): return f"the text {answer!r}"
-    if callable(answer): return "a function"
-    if np.ndim(answer): return f"{type(answer).__name__} of shape {np.shape(answer)}"
+    if answer is None:
+        return "None (a function without `return` gives that)"
+    if isinstance(answer, bool | np.bool_):
+        return f"the truth value {bool(answer)}"
+    if isinstance(answer, str):
+        return f"the text {answer!r}"
+    if callable(answer):
+        return "a function"
+    if np.ndim(answer):
+        return f"{type(answer).__name__} of shape {np.shape(answer)}"
     return f"{type(answer).__name__} {answer!r}"
 
 
 def _number(answer: Any, called: str = "the answer") -> float:
     "One finite number. Raises Slip for anything else."
-    if isinstance(answer, np.ndarray) and answer.size == 1: answer = answer.item()
-    if callable(answer): raise Slip(f"{called} is a function, but a number is asked for: call your function and give what it returns")
-    if isinstance(answer, str): raise Slip(f"{called} is {_what(answer)}: give the number itself, without quotes")
+    if isinstance(answer, np.ndarray) and answer.size == 1:
+        answer = answer.item()
+    if callable(answer):
+        raise Slip(
+            f"{called} is a function, but a number is asked for: call your function and give what it returns"
+        )
+    if isinstance(answer, str):
+        raise Slip(f"{called} is {_what(answer)}: give the number itself, without quotes")
     if not isinstance(answer, numbers.Real) or isinstance(answer, bool | np.bool_):
-        raise Slip(f"{called} is {_what(answer)}, but one number is asked for" + (": pick the one, or take the mean" if np.ndim(answer) else ""))
-    if not math.isfinite(answer): raise Slip(f"{called} is {answer}: look for a division by zero, or for a table's empty cell")
+        raise Slip(
+            f"{called} is {_what(answer)}, but one number is asked for"
+            + (": pick the one, or take the mean" if np.ndim(answer) else "")
+        )
+    if not math.isfinite(answer):
+        raise Slip(
+            f"{called} is {answer}: look for a division by zero, or for a table's empty cell"
+        )
     return float(answer)
 
 
 def _pair(answer: Any, names: tuple[str, str]) -> tuple[float, float]:
     "Two numbers. Raises Slip for anything else."
     if isinstance(answer, str | Mapping | set) or np.ndim(answer) != 1 or len(answer) != 2:
-        raise Slip(f"the answer is {_what(answer)}, but two numbers are asked for, ({', '.join(names)})")
+        raise Slip(
+            f"the answer is {_what(answer)}, but two numbers are asked for, ({', '.join(names)})"
+        )
     return _number(answer[0], names[0]), _number(answer[1], names[1])
 
 # %% ../nbs/70_exercises.ipynb #b77dbaab
 CLOSE = 5e-4  # numbers may be given with three decimals
 
 
-def _near(a: float, b: float, close: float = CLOSE, least: float = 1.0) -> bool: return abs(a - b) <= close * max(least, abs(b))
+def _near(a: float, b: float, close: float = CLOSE, least: float = 1.0) -> bool:
+    return abs(a - b) <= close * max(least, abs(b))
 
 
 def check_number(
     given: float,
     right: float,
     slips: Mapping[str, float],  # diagnosis → the number that this mistake leads to
-    hint: str,                   # where to look when no slip fits
+    hint: str,  # where to look when no slip fits
     called: str = "your number",
-    within: float | None = None, # what may be off, as a share of the right number; None: three decimals are asked for
+    within: float
+    | None = None,  # what may be off, as a share of the right number; None: three decimals are asked for
 ) -> None:
     "Raises Slip with the first diagnosis that fits, unless the number is right."
     near = _near if within is None else partial(_near, close=within, least=0.0)
-    if near(given, right): return
-    common = {"the sign is the other way round": -right, "it is a percentage: give a share, from 0 to 1": 100 * right, "it is twice too large: a factor of 2 is missing somewhere": 2 * right,
-              "it is half of what it should be: a factor of 2 is missing somewhere": right / 2, "it is the complement: 1 minus the right answer": 1 - right}
+    if near(given, right):
+        return
+    common = {
+        "the sign is the other way round": -right,
+        "it is a percentage: give a share, from 0 to 1": 100 * right,
+        "it is twice too large: a factor of 2 is missing somewhere": 2 * right,
+        "it is half of what it should be: a factor of 2 is missing somewhere": right / 2,
+        "it is the complement: 1 minus the right answer": 1 - right,
+    }
     for text, value in (*slips.items(), *common.items()):
-        if math.isfinite(value) and near(given, value) and not near(value, right): raise Slip(f"{called} is {given:.4g}: {text}")
-    if abs(given - right) < 0.02 * abs(right): raise Slip(f"{called} is {given:.4g}: nearly right, so it may be rounded too early; give three decimals")
-    raise Slip(f"{called} is {given:.4g}, which is too {'high' if given > right else 'low'}. {hint}")
+        if math.isfinite(value) and near(given, value) and not near(value, right):
+            raise Slip(f"{called} is {given:.4g}: {text}")
+    if abs(given - right) < 0.02 * abs(right):
+        raise Slip(
+            f"{called} is {given:.4g}: nearly right, so it may be rounded too early; give three decimals"
+        )
+    raise Slip(
+        f"{called} is {given:.4g}, which is too {'high' if given > right else 'low'}. {hint}"
+    )
 
 # %% ../nbs/70_exercises.ipynb #94b1952e
 def _called(function: Any, case: Mapping[str, Any]) -> Any:
     "What a student's function returns for the inputs of a case. Raises Slip where it is no function, or fails."
-    if not callable(function): raise Slip(f"the answer is {_what(function)}, but a function of ({', '.join(case)}) is asked for: give its name, without calling it")
-    try: answer = function(*copy.deepcopy(list(case.values())))
+    if not callable(function):
+        raise Slip(
+            f"the answer is {_what(function)}, but a function of ({', '.join(case)}) is asked for: give its name, without calling it"
+        )
+    try:
+        answer = function(*copy.deepcopy(list(case.values())))
     except Exception as error:  # a student's function may raise anything
-        raise Slip(f"your function raises {type(error).__name__} ({error}) for {_shown(case)}") from error
-    if answer is None: raise Slip("your function gives None: does it end with `return`?")
-    if isinstance(answer, str) or callable(answer): raise Slip(f"your function gives {_what(answer)}, but numbers are asked for")
+        raise Slip(
+            f"your function raises {type(error).__name__} ({error}) for {_shown(case)}"
+        ) from error
+    if answer is None:
+        raise Slip("your function gives None: does it end with `return`?")
+    if isinstance(answer, str) or callable(answer):
+        raise Slip(f"your function gives {_what(answer)}, but numbers are asked for")
     return answer
 
 
 def _shown(case: Mapping[str, Any]) -> str:
     "The inputs of a case, short."
-    def one(value: Any) -> str: return np.array2string(np.asarray(value), precision=4, separator=", ") if np.size(value) <= 8 else f"an array of shape {np.shape(value)}"
+
+    def one(value: Any) -> str:
+        return (
+            np.array2string(np.asarray(value), precision=4, separator=", ")
+            if np.size(value) <= 8
+            else f"an array of shape {np.shape(value)}"
+        )
+
     return ", ".join(f"{name}={one(value)}" for name, value in case.items())
 
 
 def _alike(a: Any, b: Any) -> bool:
     "Whether two results have one shape and the same numbers."
-    return np.shape(a) == np.shape(b) and np.allclose(np.asarray(a, float), np.asarray(b, float), atol=1e-6, rtol=1e-6)
+    return np.shape(a) == np.shape(b) and np.allclose(
+        np.asarray(a, float), np.asarray(b, float), atol=1e-6, rtol=1e-6
+    )
 
 
 def check_function(
-    function: Any,                    # the student's
-    right: Callable,                  # what it should do
-    slips: Mapping[str, Callable],    # diagnosis → a function with this mistake
+    function: Any,  # the student's
+    right: Callable,  # what it should do
+    slips: Mapping[str, Callable],  # diagnosis → a function with this mistake
     cases: Sequence[Mapping[str, Any]],  # inputs by name, in the order of the arguments
 ) -> None:
     "Raises Slip with the first diagnosis that fits all cases, or with the first case that is off."
-    given, wanted = [_called(function, case) for case in cases], [right(*case.values()) for case in cases]
+    given, wanted = (
+        [_called(function, case) for case in cases],
+        [right(*case.values()) for case in cases],
+    )
     for g, w, case in zip(given, wanted, cases, strict=True):
-        if np.shape(g) != np.shape(w): raise Slip(f"your function gives {_what(g)} for {_shown(case)}; expected " + (f"an array of shape {np.shape(w)}, one number for each" if np.shape(w) else "one number"))
-    if all(map(_alike, given, wanted)): return
+        if np.shape(g) != np.shape(w):
+            raise Slip(
+                f"your function gives {_what(g)} for {_shown(case)}; expected "
+                + (
+                    f"an array of shape {np.shape(w)}, one number for each"
+                    if np.shape(w)
+                    else "one number"
+                )
+            )
+    if all(map(_alike, given, wanted)):
+        return
     for text, slip in slips.items():
-        if all(_alike(g, slip(*case.values())) for g, case in zip(given, cases, strict=True)): raise Slip(text)
+        if all(_alike(g, slip(*case.values())) for g, case in zip(given, cases, strict=True)):
+            raise Slip(text)
     at = next(i for i in range(len(cases)) if not _alike(given[i], wanted[i]))
-    raise Slip(f"for {_shown(cases[at])} your function gives {np.round(given[at], 4)}, expected {np.round(wanted[at], 4)}")
+    raise Slip(
+        f"for {_shown(cases[at])} your function gives {np.round(given[at], 4)}, expected {np.round(wanted[at], 4)}"
+    )
 
 # %% ../nbs/70_exercises.ipynb #d885de5a
 def _few_points(run: Run | None = None) -> dict:  # points (12, 2), labels (12,)
     "Three clusters of unlike size in the plane."
     rng, labels = np.random.default_rng(22), np.repeat([0, 1, 2], [5, 4, 3])
-    return {"points": np.round(np.array([[0, 0], [3, 0], [0, 4]])[labels] + rng.normal(size=(12, 2)), 1), "labels": labels}
+    return {
+        "points": np.round(
+            np.array([[0, 0], [3, 0], [0, 4]])[labels] + rng.normal(size=(12, 2)), 1
+        ),
+        "labels": labels,
+    }
 
 
 def silhouette_slips(
-    points: np.ndarray,   # (n, d)
-    labels: np.ndarray,   # (n,)
-) -> dict[str, float]:    # diagnosis → what it leads to, for point 0
+    points: np.ndarray,  # (n, d)
+    labels: np.ndarray,  # (n,)
+) -> dict[str, float]:  # diagnosis → what it leads to, for point 0
     "What goes wrong on the way to the silhouette of the first point."
     d, own = distances_to(points[:1], points)[0], labels == labels[0]
     apart = [d[labels == c] for c in np.unique(labels[~own])]
-    s = lambda a, b: (b - a) / max(a, b)
+
+    def s(a, b):
+        return (b - a) / max(a, b)
+
     a, b = d[own].sum() / (own.sum() - 1), min(x.mean() for x in apart)
-    near = lambda c: float(np.linalg.norm(points[0] - points[labels == c].mean(axis=0)))
-    return {"b - a has to be divided by the larger of the two": b - a,
-            "the sign is the other way round: it is b (the next cluster) minus a (the own one)": -s(a, b),
-            "the point counts as its own neighbour: its own cluster has n - 1 others, so divide by n - 1": s(d[own].mean(), b),
-            "all other clusters were thrown together: b is the mean distance to the *nearest* other cluster alone": s(a, d[~own].mean()),
-            "that is the farthest other cluster; b is the mean distance to the nearest one": s(a, max(x.mean() for x in apart)),
-            "distances were left squared: take the root before you average": s((d[own]**2).sum() / (own.sum() - 1), min((x**2).mean() for x in apart)),
-            "the nearest members were taken; a and b are *means* over members": s(d[own][1:].min(), d[~own].min()),
-            "distances were measured to centroids; the silhouette measures to the members and takes the mean": s(near(labels[0]), min(map(near, np.unique(labels[~own])))),
-            "that is the mean silhouette of all points; the first point's alone is asked for": mean_silhouette(points, labels, dtype="float64"),
-            "that is a, the mean distance within the own cluster: compare it with b": a, "that is b, the mean distance to the next cluster: compare it with a": b}
+
+    def near(c):
+        return float(np.linalg.norm(points[0] - points[labels == c].mean(axis=0)))
+
+    return {
+        "b - a has to be divided by the larger of the two": b - a,
+        "the sign is the other way round: it is b (the next cluster) minus a (the own one)": -s(
+            a, b
+        ),
+        "the point counts as its own neighbour: its own cluster has n - 1 others, so divide by n - 1": s(
+            d[own].mean(), b
+        ),
+        "all other clusters were thrown together: b is the mean distance to the *nearest* other cluster alone": s(
+            a, d[~own].mean()
+        ),
+        "that is the farthest other cluster; b is the mean distance to the nearest one": s(
+            a, max(x.mean() for x in apart)
+        ),
+        "distances were left squared: take the root before you average": s(
+            (d[own] ** 2).sum() / (own.sum() - 1), min((x**2).mean() for x in apart)
+        ),
+        "the nearest members were taken; a and b are *means* over members": s(
+            d[own][1:].min(), d[~own].min()
+        ),
+        "distances were measured to centroids; the silhouette measures to the members and takes the mean": s(
+            near(labels[0]), min(map(near, np.unique(labels[~own])))
+        ),
+        "that is the mean silhouette of all points; the first point's alone is asked for": mean_silhouette(
+            points, labels, dtype="float64"
+        ),
+        "that is a, the mean distance within the own cluster: compare it with b": a,
+        "that is b, the mean distance to the next cluster: compare it with a": b,
+    }
 
 
 def _judge_silhouette(answer: Any, given: dict) -> None:
     right = silhouettes(given["points"], given["labels"], dtype="float64")[0]
-    check_number(_number(answer), right, silhouette_slips(**given), "Write down a (mean distance to the other members of its own cluster), b (to the members of the next one), then (b - a) / max(a, b).")
+    check_number(
+        _number(answer),
+        right,
+        silhouette_slips(**given),
+        "Write down a (mean distance to the other members of its own cluster), b (to the members of the next one), then (b - a) / max(a, b).",
+    )
 
 # %% ../nbs/70_exercises.ipynb #d3aa8670
-def _nothing(run: Run | None = None) -> dict: return {}
+def _nothing(run: Run | None = None) -> dict:
+    return {}
 
 
 def _whole(values: Any, called: str) -> np.ndarray:
     "Whole numbers from 0 on in one dimension. Raises Slip."
-    try: array = np.asarray(values)
-    except ValueError as error: raise Slip(f"{called} is ragged: give one whole number for each image") from error
-    if array.ndim != 1 or not array.size: raise Slip(f"{called} is {_what(values)}: give one whole number for each image, such as [0, 0, 1]")
-    if array.dtype.kind not in "iu": raise Slip(f"{called} holds {array.dtype}: give whole numbers")
-    if array.min() < 0: raise Slip(f"{called} holds {array.min()}: number from 0 on")
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise Slip(f"{called} is ragged: give one whole number for each image") from error
+    if array.ndim != 1 or not array.size:
+        raise Slip(
+            f"{called} is {_what(values)}: give one whole number for each image, such as [0, 0, 1]"
+        )
+    if array.dtype.kind not in "iu":
+        raise Slip(f"{called} holds {array.dtype}: give whole numbers")
+    if array.min() < 0:
+        raise Slip(f"{called} holds {array.min()}: number from 0 on")
     return array
 
 
 def _judge_empty(answer: Any, given: dict) -> None:
-    if not isinstance(answer, tuple | list) or len(answer) != 2: raise Slip(f"the answer is {_what(answer)}, but two lists are asked for: (labels, clusters), the class and the cluster of each image")
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise Slip(
+            f"the answer is {_what(answer)}, but two lists are asked for: (labels, clusters), the class and the cluster of each image"
+        )
     labels, clusters = _whole(answer[0], "labels"), _whole(answer[1], "clusters")
-    if len(labels) != len(clusters): raise Slip(f"there are {len(labels)} labels and {len(clusters)} clusters: each image has one of both")
+    if len(labels) != len(clusters):
+        raise Slip(
+            f"there are {len(labels)} labels and {len(clusters)} clusters: each image has one of both"
+        )
     for name, values in (("class", labels), ("cluster", clusters)):
-        if len(gap := np.setdiff1d(np.arange(values.max() + 1), values)): raise Slip(f"{name} {gap[0]} has no image at all. What is asked for is a cluster that *does* hold images and still becomes nobody's parent; number without gaps")
-    if np.bincount(labels).max() == 1: raise Slip("with one image a class, each cluster that holds an image wins that image's class, so none can be left empty: give some class more images")
+        if len(gap := np.setdiff1d(np.arange(values.max() + 1), values)):
+            raise Slip(
+                f"{name} {gap[0]} has no image at all. What is asked for is a cluster that *does* hold images and still becomes nobody's parent; number without gaps"
+            )
+    if np.bincount(labels).max() == 1:
+        raise Slip(
+            "with one image a class, each cluster that holds an image wins that image's class, so none can be left empty: give some class more images"
+        )
     if majority(labels, clusters).max() == clusters.max():
-        won = ", ".join(f"class {c} goes to cluster {np.bincount(clusters[labels == c]).argmax()}" for c in range(min(labels.max() + 1, 6)))
-        raise Slip(f"every cluster is still some class's choice ({won}): find a cluster that is second best for each class it holds images of")
+        won = ", ".join(
+            f"class {c} goes to cluster {np.bincount(clusters[labels == c]).argmax()}"
+            for c in range(min(labels.max() + 1, 6))
+        )
+        raise Slip(
+            f"every cluster is still some class's choice ({won}): find a cluster that is second best for each class it holds images of"
+        )
 
 # %% ../nbs/70_exercises.ipynb #c90b3490
 def _sweep(run: Run | None = None) -> dict:  # sweep: level, k, inertia, silhouette
     "Every k that was tried, at both levels."
-    if run: return {"sweep": read_table(run, "sweep", "10_hierarchy")}
-    points = np.random.default_rng(5).normal(size=(40, 4)) + 2 * np.repeat(np.eye(4)[:, :4], 10, axis=0)
-    return {"sweep": pd.concat([sweep_k(points, 2, 9, 2, 0, 1, jobs=1), sweep_k(points[::4], 2, 5, 2, 0, 2, jobs=1)], ignore_index=True)}
+    if run:
+        return {"sweep": read_table(run, "sweep", "10_hierarchy")}
+    points = np.random.default_rng(5).normal(size=(40, 4)) + 2 * np.repeat(
+        np.eye(4)[:, :4], 10, axis=0
+    )
+    return {
+        "sweep": pd.concat(
+            [sweep_k(points, 2, 9, 2, 0, 1, jobs=1), sweep_k(points[::4], 2, 5, 2, 0, 2, jobs=1)],
+            ignore_index=True,
+        )
+    }
 
 
 def _judge_best_k(answer: Any, given: dict) -> None:
     k, lead = _pair(answer, ("k", "lead"))
-    levels = {level: rows.dropna(subset=["silhouette"]).set_index("k") for level, rows in given["sweep"].groupby("level")}
+    levels = {
+        level: rows.dropna(subset=["silhouette"]).set_index("k")
+        for level, rows in given["sweep"].groupby("level")
+    }
     one, s = levels[1], levels[1]["silhouette"]
     best, ranked = int(s.idxmax()), np.sort(s)[::-1]
-    slips = {"that is the number of clusters with the lowest inertia, which always falls with k": one["inertia"].idxmin(), "that is the row's position in the table; the column k holds the number of clusters": int(s.to_numpy().argmax()),
-             "that is the lowest silhouette": s.idxmin(), **({"that is the choice at level 2; the parents are level 1": levels[2]["silhouette"].idxmax()} if 2 in levels else {})}
-    if k != best and _near(lead, best): raise Slip("the two are in the other order: give (k, lead)")
-    if k != best: check_number(k, best, slips, f"Among the rows of level 1, {len(s)} numbers were tried, and another one has a higher silhouette.", "k")
-    if len(ranked) < 2: raise Slip("only one k was tried: there is no runner-up; use a run with a sweep, or none")
+    slips = {
+        "that is the number of clusters with the lowest inertia, which always falls with k": one[
+            "inertia"
+        ].idxmin(),
+        "that is the row's position in the table; the column k holds the number of clusters": int(
+            s.to_numpy().argmax()
+        ),
+        "that is the lowest silhouette": s.idxmin(),
+        **(
+            {
+                "that is the choice at level 2; the parents are level 1": levels[2][
+                    "silhouette"
+                ].idxmax()
+            }
+            if 2 in levels
+            else {}
+        ),
+    }
+    if k != best and _near(lead, best):
+        raise Slip("the two are in the other order: give (k, lead)")
+    if k != best:
+        check_number(
+            k,
+            best,
+            slips,
+            f"Among the rows of level 1, {len(s)} numbers were tried, and another one has a higher silhouette.",
+            "k",
+        )
+    if len(ranked) < 2:
+        raise Slip("only one k was tried: there is no runner-up; use a run with a sweep, or none")
     right = ranked[0] - ranked[1]
-    check_number(lead, right, {"that is the silhouette itself; by how much does it exceed the second best?": ranked[0], "that is relative; give the plain difference": right / ranked[1], "that is how far it is above the mean of all k; the runner-up is asked for": ranked[0] - s.mean(),
-                               "that is how far it is above the worst k; the runner-up is asked for": ranked[0] - ranked[-1]}, "Sort the silhouettes of level 1 and subtract the second from the first; two of its digits are enough.", "the lead", 0.02)
+    check_number(
+        lead,
+        right,
+        {
+            "that is the silhouette itself; by how much does it exceed the second best?": ranked[0],
+            "that is relative; give the plain difference": right / ranked[1],
+            "that is how far it is above the mean of all k; the runner-up is asked for": ranked[0]
+            - s.mean(),
+            "that is how far it is above the worst k; the runner-up is asked for": ranked[0]
+            - ranked[-1],
+        },
+        "Sort the silhouettes of level 1 and subtract the second from the first; two of its digits are enough.",
+        "the lead",
+        0.02,
+    )
 
 # %% ../nbs/70_exercises.ipynb #821c0d4b
 def _distances(run: Run | None = None) -> dict:  # cases of distance (n,) and margin
     "Distances on both sides of some margins, none at the kink."
-    return {"cases": [{"distance": np.array([0.01, 0.05, 0.2, 0.9]), "margin": 0.1}, {"distance": np.array([0.01, 0.05, 0.2]), "margin": 0.02}, {"distance": np.array([0.3, 1.5]), "margin": 0.7}]}
+    return {
+        "cases": [
+            {"distance": np.array([0.01, 0.05, 0.2, 0.9]), "margin": 0.1},
+            {"distance": np.array([0.01, 0.05, 0.2]), "margin": 0.02},
+            {"distance": np.array([0.3, 1.5]), "margin": 0.7},
+        ]
+    }
 
 
 def loss_slope(
     distance: np.ndarray,  # (n,) none of them at the margin
-    margin: float,         # m
-    step: float = 1e-4,    # of the difference quotient
-) -> np.ndarray:           # (n,)
+    margin: float,  # m
+    step: float = 1e-4,  # of the difference quotient
+) -> np.ndarray:  # (n,)
     "Derivative of each image's loss by its distance, by a central difference."
-    return (contrastive_losses(distance + step, margin) - contrastive_losses(distance - step, margin)) / (2 * step)
+    return (
+        contrastive_losses(distance + step, margin) - contrastive_losses(distance - step, margin)
+    ) / (2 * step)
 
 
 def _judge_slope(answer: Any, given: dict) -> None:
-    beyond = lambda d, m: (d > m).astype(float)
-    slips = {"twice too steep: the mean runs over d *and* relu(m - d), two numbers for each image, so each counts one half": lambda d, m: beyond(d, m),
-             "the slope does not vanish within the margin: there relu(m - d) falls as fast as d rises, and the two cancel": lambda d, m: np.full(len(d), 0.5),
-             "the slope does not vanish within the margin, and it is twice too steep: relu(m - d) cancels d there, and the mean runs over both": lambda d, m: np.ones(len(d)),
-             "you differentiated relu(m - d) alone; the loss also holds d itself": lambda d, m: -(1 - beyond(d, m)) / 2,
-             "that would be a loss that pushes away within the margin; but d is part of the loss too and cancels relu(m - d) there": lambda d, m: beyond(d, m) - 0.5,
-             "the sign is the other way round: a larger distance means a larger loss": lambda d, m: -beyond(d, m) / 2,
-             "the two sides are exchanged: the slope is zero *within* the margin": lambda d, m: (1 - beyond(d, m)) / 2,
-             "that is the loss, not its slope": contrastive_losses,
-             "you divided by the number of images too: the slope of each image's own loss is asked for": lambda d, m: beyond(d, m) / (2 * len(d)),
-             "the margin is fixed at 0.1 in your function: use its argument": lambda d, m: beyond(d, 0.1) / 2}
+    def beyond(d, m):
+        return (d > m).astype(float)
+
+    slips = {
+        "twice too steep: the mean runs over d *and* relu(m - d), two numbers for each image, so each counts one half": lambda d, m: (
+            beyond(d, m)
+        ),
+        "the slope does not vanish within the margin: there relu(m - d) falls as fast as d rises, and the two cancel": lambda d, m: (
+            np.full(len(d), 0.5)
+        ),
+        "the slope does not vanish within the margin, and it is twice too steep: relu(m - d) cancels d there, and the mean runs over both": lambda d, m: (
+            np.ones(len(d))
+        ),
+        "you differentiated relu(m - d) alone; the loss also holds d itself": lambda d, m: (
+            -(1 - beyond(d, m)) / 2
+        ),
+        "that would be a loss that pushes away within the margin; but d is part of the loss too and cancels relu(m - d) there": lambda d, m: (
+            beyond(d, m) - 0.5
+        ),
+        "the sign is the other way round: a larger distance means a larger loss": lambda d, m: (
+            -beyond(d, m) / 2
+        ),
+        "the two sides are exchanged: the slope is zero *within* the margin": lambda d, m: (
+            (1 - beyond(d, m)) / 2
+        ),
+        "that is the loss, not its slope": contrastive_losses,
+        "you divided by the number of images too: the slope of each image's own loss is asked for": lambda d, m: (
+            beyond(d, m) / (2 * len(d))
+        ),
+        "the margin is fixed at 0.1 in your function: use its argument": lambda d, m: (
+            beyond(d, 0.1) / 2
+        ),
+    }
     check_function(answer, loss_slope, slips, given["cases"])
 
 # %% ../nbs/70_exercises.ipynb #ce89dfa6
 def _ceilings(run: Run | None = None) -> dict:  # cases of margin and mean_cosine
     "On either side of the point where the margin's floor takes over."
-    return {"cases": [{"margin": m, "mean_cosine": c} for m, c in ((0.1, 1.0), (0.1, 0.95), (0.1, 0.5), (0.07, 0.8), (0.0, 0.9), (0.5, 0.2))]}
+    return {
+        "cases": [
+            {"margin": m, "mean_cosine": c}
+            for m, c in ((0.1, 1.0), (0.1, 0.95), (0.1, 0.5), (0.07, 0.8), (0.0, 0.9), (0.5, 0.2))
+        ]
+    }
 
 
 def _judge_ceiling(answer: Any, given: dict) -> None:
-    slips = {"you forgot the margin's floor: below the distance m the loss stays at m/2, however near the embedding comes": lambda m, c: 1 - (1 - c) / 2,
-             "you forgot the cosine: 1 - m/2 is reached only where the mean distance 1 - c is no larger than m": lambda m, c: 1 - m / 2,
-             "a factor of 2 is missing: the loss is the mean over d and relu(m - d), two numbers for each image": lambda m, c: 1 - max(m, 1 - c),
-             "that is the least loss; the accuracy is 1 minus it": lambda m, c: max(m, 1 - c) / 2,
-             "the smaller of margin and distance was taken; the larger one decides the loss": lambda m, c: 1 - min(m, 1 - c) / 2,
-             "margin and distance were added; for one image it is either d/2 (beyond the margin) or m/2": lambda m, c: 1 - (m + 1 - c) / 2,
-             "that is the cosine itself, which is another measure": lambda m, c: c,
-             "it is a percentage: give a share, from 0 to 1": lambda m, c: 100 * accuracy_ceiling(m, c)}
+    slips = {
+        "you forgot the margin's floor: below the distance m the loss stays at m/2, however near the embedding comes": lambda m, c: (
+            1 - (1 - c) / 2
+        ),
+        "you forgot the cosine: 1 - m/2 is reached only where the mean distance 1 - c is no larger than m": lambda m, c: (
+            1 - m / 2
+        ),
+        "a factor of 2 is missing: the loss is the mean over d and relu(m - d), two numbers for each image": lambda m, c: (
+            1 - max(m, 1 - c)
+        ),
+        "that is the least loss; the accuracy is 1 minus it": lambda m, c: max(m, 1 - c) / 2,
+        "the smaller of margin and distance was taken; the larger one decides the loss": lambda m, c: (
+            1 - min(m, 1 - c) / 2
+        ),
+        "margin and distance were added; for one image it is either d/2 (beyond the margin) or m/2": lambda m, c: (
+            1 - (m + 1 - c) / 2
+        ),
+        "that is the cosine itself, which is another measure": lambda m, c: c,
+        "it is a percentage: give a share, from 0 to 1": lambda m, c: 100 * accuracy_ceiling(m, c),
+    }
     check_function(answer, accuracy_ceiling, slips, given["cases"])
 
 # %% ../nbs/70_exercises.ipynb #5e088ae8
 def _embedding_cases(run: Run | None = None) -> dict:  # cases of embeddings (n, d)
     "Identical rows, orthogonal ones, opposite ones, and rows of unlike length."
     rng = np.random.default_rng(7)
-    return {"cases": [{"embeddings": np.tile(rng.normal(size=(1, 4)), (5, 1))}, {"embeddings": np.eye(3)}, {"embeddings": np.array([[1.0, 0], [-2.0, 0]])},
-                      {"embeddings": rng.normal(size=(6, 4)) * np.arange(1, 7)[:, None]}]}
+    return {
+        "cases": [
+            {"embeddings": np.tile(rng.normal(size=(1, 4)), (5, 1))},
+            {"embeddings": np.eye(3)},
+            {"embeddings": np.array([[1.0, 0], [-2.0, 0]])},
+            {"embeddings": rng.normal(size=(6, 4)) * np.arange(1, 7)[:, None]},
+        ]
+    }
 
 
 def _judge_collapse(answer: Any, given: dict) -> None:
     def pairs(x: np.ndarray, unit: bool = True) -> np.ndarray:
         x = unit_rows(x) if unit else x
         return (x @ x.T)[~np.eye(len(x), dtype=bool)]
-    every = lambda x: unit_rows(x) @ unit_rows(x).T
-    slips = {"you counted each picture with itself, which is always 1: leave the diagonal out": lambda x: every(x).mean(),
-             "you forgot to normalise: divide each row by its length, or long embeddings count for more": lambda x: pairs(x, False).mean(),
-             "you forgot to normalise, and counted each picture with itself": lambda x: (x @ x.T).mean(),
-             "that is the largest cosine of all pairs (which is what the authors' released code prints); the mean is asked for": lambda x: pairs(x).max(),
-             "that is the smallest cosine of all pairs; the mean is asked for": lambda x: pairs(x).min(),
-             "that is the sum over pairs; divide by how many there are": lambda x: pairs(x).sum(), "that is the sum over pairs; divide by how many there are, n(n - 1)/2": lambda x: pairs(x).sum() / 2,
-             "each pair was summed once but divided by n(n - 1): there are half as many pairs": lambda x: pairs(x).mean() / 2,
-             "that is the mean cosine *distance*; the similarity is 1 minus it": lambda x: 1 - pairs(x).mean(),
-             "you took absolute values: opposite directions have the cosine -1, not 1": lambda x: np.abs(pairs(x)).mean(),
-             "only neighbouring rows were compared; take every pair": lambda x: np.diag(every(x), 1).mean()}
+
+    def every(x):
+        return unit_rows(x) @ unit_rows(x).T
+
+    slips = {
+        "you counted each picture with itself, which is always 1: leave the diagonal out": lambda x: (
+            every(x).mean()
+        ),
+        "you forgot to normalise: divide each row by its length, or long embeddings count for more": lambda x: (
+            pairs(x, False).mean()
+        ),
+        "you forgot to normalise, and counted each picture with itself": lambda x: (x @ x.T).mean(),
+        "that is the largest cosine of all pairs (which is what the authors' released code prints); the mean is asked for": lambda x: (
+            pairs(x).max()
+        ),
+        "that is the smallest cosine of all pairs; the mean is asked for": lambda x: pairs(x).min(),
+        "that is the sum over pairs; divide by how many there are": lambda x: pairs(x).sum(),
+        "that is the sum over pairs; divide by how many there are, n(n - 1)/2": lambda x: (
+            pairs(x).sum() / 2
+        ),
+        "each pair was summed once but divided by n(n - 1): there are half as many pairs": lambda x: (
+            pairs(x).mean() / 2
+        ),
+        "that is the mean cosine *distance*; the similarity is 1 minus it": lambda x: (
+            1 - pairs(x).mean()
+        ),
+        "you took absolute values: opposite directions have the cosine -1, not 1": lambda x: np.abs(
+            pairs(x)
+        ).mean(),
+        "only neighbouring rows were compared; take every pair": lambda x: np.diag(
+            every(x), 1
+        ).mean(),
+    }
     check_function(answer, mean_pairwise_cosine, slips, given["cases"])
 
 # %% ../nbs/70_exercises.ipynb #939bf332
 def _tree(run: Run | None = None) -> dict:  # taxonomy, animal, among
     "An unseen animal, the seen classes it may be placed among, and the tree that holds both."
-    if run is None: return {"taxonomy": all_animals(), "animal": "giraffe", "among": list(animals().keys)}
+    if run is None:
+        return {"taxonomy": all_animals(), "animal": "giraffe", "among": list(animals().keys)}
     study = load_study(run)
-    if not (kin := kin_of(study)): raise ValueError(f"run '{run.name}' has no unseen class in a tree, so nothing is kin to anything: leave the run out")
+    if not (kin := kin_of(study)):
+        raise ValueError(
+            f"run '{run.name}' has no unseen class in a tree, so nothing is kin to anything: leave the run out"
+        )
     animal = max(kin, key=lambda u: len(kin[u]))
-    return {"taxonomy": study.taxonomy, "animal": animal, "among": [k for k in study.seen if k in study.taxonomy.paths]}
+    return {
+        "taxonomy": study.taxonomy,
+        "animal": animal,
+        "among": [k for k in study.seen if k in study.taxonomy.paths],
+    }
 
 
 def _keys(answer: Any, tree: Taxonomy, animal: str, among: Sequence[str]) -> set[str]:
     "Keys of seen classes. Raises Slip for anything else."
-    if isinstance(answer, str): raise Slip(f"the answer is {_what(answer)}: give a list of keys, as several classes may share the same ancestor")
-    if callable(answer) or not hasattr(answer, "__iter__"): raise Slip(f"the answer is {_what(answer)}, but a list of keys of seen classes is asked for")
+    if isinstance(answer, str):
+        raise Slip(
+            f"the answer is {_what(answer)}: give a list of keys, as several classes may share the same ancestor"
+        )
+    if callable(answer) or not hasattr(answer, "__iter__"):
+        raise Slip(
+            f"the answer is {_what(answer)}, but a list of keys of seen classes is asked for"
+        )
     given = list(answer)
-    if not given: raise Slip("the list is empty: some seen class always shares at least the root of the tree")
+    if not given:
+        raise Slip("the list is empty: some seen class always shares at least the root of the tree")
     key_of = {tree.names[k]: k for k in among}
     for key in given:
-        if not isinstance(key, str): raise Slip(f"{key!r} is in the list: give the keys of classes, such as '{among[0]}'")
-        if key == animal: raise Slip(f"'{animal}' is in the list: nothing is its own kin")
-        if key in key_of and key not in among: raise Slip(f"'{key}' is a name; give the key, '{key_of[key]}'")
-        if key in tree.paths and key not in among: raise Slip(f"'{key}' is an unseen class itself; kin are looked for among the seen ones, in `among`")
-        if key not in among: raise Slip(f"{key!r} is none of the seen classes" + (f"; did you mean '{near[0]}'?" if (near := difflib.get_close_matches(str(key), [*among, *key_of], 1)) else ""))
+        if not isinstance(key, str):
+            raise Slip(f"{key!r} is in the list: give the keys of classes, such as '{among[0]}'")
+        if key == animal:
+            raise Slip(f"'{animal}' is in the list: nothing is its own kin")
+        if key in key_of and key not in among:
+            raise Slip(f"'{key}' is a name; give the key, '{key_of[key]}'")
+        if key in tree.paths and key not in among:
+            raise Slip(
+                f"'{key}' is an unseen class itself; kin are looked for among the seen ones, in `among`"
+            )
+        if key not in among:
+            raise Slip(
+                f"{key!r} is none of the seen classes"
+                + (
+                    f"; did you mean '{near[0]}'?"
+                    if (near := difflib.get_close_matches(str(key), [*among, *key_of], 1))
+                    else ""
+                )
+            )
     return set(given)
 
 
 def _judge_kin(answer: Any, given: dict) -> None:
     tree, animal, among = given["taxonomy"], given["animal"], given["among"]
     chosen, kin = _keys(answer, tree, animal, among), set(tree.kin(animal, among))
-    if chosen == kin: return
+    if chosen == kin:
+        return
     deepest = tree.node_names[tree.lca(animal, next(iter(kin)))]
-    if extra := sorted(chosen - kin): raise Slip(f"'{extra[0]}' ({tree.names[extra[0]]}) meets {animal} only at '{tree.node_names[tree.lca(animal, extra[0])]}'; other seen classes meet it deeper down, at '{deepest}'" + ("" if chosen & kin else ", and none of those is in your list"))
+    if extra := sorted(chosen - kin):
+        raise Slip(
+            f"'{extra[0]}' ({tree.names[extra[0]]}) meets {animal} only at '{tree.node_names[tree.lca(animal, extra[0])]}'; other seen classes meet it deeper down, at '{deepest}'"
+            + ("" if chosen & kin else ", and none of those is in your list")
+        )
     steps = tree.tree_distances([animal], among)[0]
-    if chosen == {k for k, n in zip(among, steps, strict=True) if n == steps.min()}: raise Slip(f"you counted the steps between the two; what counts is how deep the shared ancestor lies: everything below '{deepest}' is kin alike, however far it is from there")
-    raise Slip(f"{len(chosen)} of {len(kin)} kin: more seen classes lie below '{deepest}', and ties all count")
+    if chosen == {k for k, n in zip(among, steps, strict=True) if n == steps.min()}:
+        raise Slip(
+            f"you counted the steps between the two; what counts is how deep the shared ancestor lies: everything below '{deepest}' is kin alike, however far it is from there"
+        )
+    raise Slip(
+        f"{len(chosen)} of {len(kin)} kin: more seen classes lie below '{deepest}', and ties all count"
+    )
 
 # %% ../nbs/70_exercises.ipynb #ce29ee33
 def _placement(run: Run | None = None) -> dict:  # keys, parent, kin
     "Seen classes, the parent of each, and the kin of one unseen class."
-    if run is None: return {"keys": list("abcdefghijkl"), "parent": np.array([0, 0, 1, 1, 1, 2, 3, 3, 4, 4, 4, 4]), "kin": ["b", "e", "i", "j", "k"]}
+    if run is None:
+        return {
+            "keys": list("abcdefghijkl"),
+            "parent": np.array([0, 0, 1, 1, 1, 2, 3, 3, 4, 4, 4, 4]),
+            "kin": ["b", "e", "i", "j", "k"],
+        }
     h, kin = load_hierarchy(run.needs("hierarchy.parquet", "10_hierarchy")), kin_of(load_study(run))
-    if not kin: raise ValueError(f"run '{run.name}' has no unseen class in a tree, so no placement is right or wrong: leave the run out")
+    if not kin:
+        raise ValueError(
+            f"run '{run.name}' has no unseen class in a tree, so no placement is right or wrong: leave the run out"
+        )
     return {"keys": list(h.keys), "parent": h.parent, "kin": max(kin.values(), key=len)}
 
 
@@ -351,78 +661,204 @@ def _judge_chance(answer: Any, given: dict) -> None:
     keys, parent, kin = given["keys"], given["parent"], kin_matrix([given["kin"]], given["keys"])
     right, n = placement_chance(kin, parent)[0], parent.max() + 1
     holding = len(set(parent[kin[0]]))
-    slips = {"you counted classes without regard to parents: that is the chance at level 0": kin.sum() / len(keys),
-             "you weighted parents by their size: that is the chance of drawing a *class* blindly and handing up its parent": placement_chance(kin, parent, by="class")[0],
-             "that counts each of the kin; several may share a parent, and a parent counts once": kin.sum() / n,
-             "that is one parent of all; but every parent that holds at least one of the kin is right": 1 / n,
-             "you divided by the number of classes; the choice is among parents": holding / len(keys), "that is how many parents are right; divide by how many there are": holding, "that is how many kin there are; count the parents that hold them": kin.sum()}
-    check_number(_number(answer), right, slips, "Which parents hold at least one of the kin, and how many parents are there?")
+    slips = {
+        "you counted classes without regard to parents: that is the chance at level 0": kin.sum()
+        / len(keys),
+        "you weighted parents by their size: that is the chance of drawing a *class* blindly and handing up its parent": placement_chance(
+            kin, parent, by="class"
+        )[0],
+        "that counts each of the kin; several may share a parent, and a parent counts once": kin.sum()
+        / n,
+        "that is one parent of all; but every parent that holds at least one of the kin is right": 1
+        / n,
+        "you divided by the number of classes; the choice is among parents": holding / len(keys),
+        "that is how many parents are right; divide by how many there are": holding,
+        "that is how many kin there are; count the parents that hold them": kin.sum(),
+    }
+    check_number(
+        _number(answer),
+        right,
+        slips,
+        "Which parents hold at least one of the kin, and how many parents are there?",
+    )
 
 # %% ../nbs/70_exercises.ipynb #a7e85566
-def _ud_cases(run: Run | None = None) -> dict:  # cases of pictures (n, d), classes (n,), targets (m, d)
+def _ud_cases(
+    run: Run | None = None,
+) -> dict:  # cases of pictures (n, d), classes (n,), targets (m, d)
     "Pictures of unlike length; one picture a class; pictures that lie on a target."
     rng = np.random.default_rng(111)
-    targets, classes = rng.normal(size=(6, 5)) * np.array([1, 3, 1, 2, 1, 4])[:, None], np.repeat(np.arange(4), [7, 5, 3, 2])
-    pictures = rng.normal(size=(17, 5)) * rng.uniform(0.2, 5, (17, 1)) + rng.normal(size=(4, 5))[classes]
-    return {"cases": [{"pictures": p, "classes": c, "targets": targets} for p, c in ((pictures, classes), (pictures[:4], np.arange(4)), (targets[[2, 2, 5, 0]], np.array([0, 0, 1, 2])))]}
+    targets, classes = (
+        rng.normal(size=(6, 5)) * np.array([1, 3, 1, 2, 1, 4])[:, None],
+        np.repeat(np.arange(4), [7, 5, 3, 2]),
+    )
+    pictures = (
+        rng.normal(size=(17, 5)) * rng.uniform(0.2, 5, (17, 1)) + rng.normal(size=(4, 5))[classes]
+    )
+    return {
+        "cases": [
+            {"pictures": p, "classes": c, "targets": targets}
+            for p, c in (
+                (pictures, classes),
+                (pictures[:4], np.arange(4)),
+                (targets[[2, 2, 5, 0]], np.array([0, 0, 1, 2])),
+            )
+        ]
+    }
 
 
 def ud_agreement(
     pictures: np.ndarray,  # (n, d) embeddings
-    classes: np.ndarray,   # (n,) 0 … n_classes-1
-    targets: np.ndarray,   # (m, d)
-) -> float:                # in [0, 1]
+    classes: np.ndarray,  # (n,) 0 … n_classes-1
+    targets: np.ndarray,  # (m, d)
+) -> float:  # in [0, 1]
     "Share of pictures whose nearest target is the label that UD gives their class, the target nearest to the class's mean (§4.3)."
-    given = cosine_similarity_matrix(class_means(pictures, classes, classes.max() + 1), targets).argmax(axis=1)
-    return float((cosine_similarity_matrix(pictures, targets).argmax(axis=1) == given[classes]).mean())
+    given = cosine_similarity_matrix(
+        class_means(pictures, classes, classes.max() + 1), targets
+    ).argmax(axis=1)
+    return float(
+        (cosine_similarity_matrix(pictures, targets).argmax(axis=1) == given[classes]).mean()
+    )
 
 
 def _judge_ud(answer: Any, given: dict) -> None:
     cos, n_of = cosine_similarity_matrix, lambda c: c.max() + 1
-    raw = lambda p, c: np.stack([p[c == k].mean(axis=0) for k in range(n_of(c))])
-    agree = lambda p, c, t, label, near: near(p, t) == label[c]
-    nearest, euclid = lambda x, t: cos(x, t).argmax(axis=1), lambda x, t: distances_to(x, t).argmin(axis=1)
-    hits = lambda p, c, t: agree(p, c, t, nearest(class_means(p, c, n_of(c)), t), nearest)
-    slips = {"you gave each picture its own nearest target as its label, which always agrees; UD's label is that of the class's *mean*": lambda p, c, t: 1.0,
-             "you forgot to normalise before you averaged: bring each picture to unit length, or long ones count for more": lambda p, c, t: agree(p, c, t, nearest(raw(p, c), t), nearest).mean(),
-             "you used the Euclidean distance; the paper assigns by cosine": lambda p, c, t: agree(p, c, t, euclid(class_means(p, c, n_of(c)), t), euclid).mean(),
-             "you used the Euclidean distance, on means that were not normalised; the paper assigns by cosine": lambda p, c, t: agree(p, c, t, euclid(raw(p, c), t), euclid).mean(),
-             "that is the farthest target: argmax of a similarity, but argmin of a distance": lambda p, c, t: agree(p, c, t, (-cos(class_means(p, c, n_of(c)), t)).argmax(axis=1), lambda x, y: cos(x, y).argmin(axis=1)).mean(),
-             "that is how many pictures agree; divide by how many there are": lambda p, c, t: hits(p, c, t).sum(),
-             "you averaged within classes first; each picture counts the same here": lambda p, c, t: np.mean([hits(p, c, t)[c == k].mean() for k in range(n_of(c))]),
-             "that is the share that does *not* agree": lambda p, c, t: 1 - hits(p, c, t).mean(), "it is a percentage: give a share, from 0 to 1": lambda p, c, t: 100 * hits(p, c, t).mean()}
+
+    def raw(p, c):
+        return np.stack([p[c == k].mean(axis=0) for k in range(n_of(c))])
+
+    def agree(p, c, t, label, near):
+        return near(p, t) == label[c]
+
+    nearest, euclid = (
+        lambda x, t: cos(x, t).argmax(axis=1),
+        lambda x, t: distances_to(x, t).argmin(axis=1),
+    )
+
+    def hits(p, c, t):
+        return agree(p, c, t, nearest(class_means(p, c, n_of(c)), t), nearest)
+
+    slips = {
+        "you gave each picture its own nearest target as its label, which always agrees; UD's label is that of the class's *mean*": lambda p, c, t: (
+            1.0
+        ),
+        "you forgot to normalise before you averaged: bring each picture to unit length, or long ones count for more": lambda p, c, t: (
+            agree(p, c, t, nearest(raw(p, c), t), nearest).mean()
+        ),
+        "you used the Euclidean distance; the paper assigns by cosine": lambda p, c, t: agree(
+            p, c, t, euclid(class_means(p, c, n_of(c)), t), euclid
+        ).mean(),
+        "you used the Euclidean distance, on means that were not normalised; the paper assigns by cosine": lambda p, c, t: (
+            agree(p, c, t, euclid(raw(p, c), t), euclid).mean()
+        ),
+        "that is the farthest target: argmax of a similarity, but argmin of a distance": lambda p, c, t: (
+            agree(
+                p,
+                c,
+                t,
+                (-cos(class_means(p, c, n_of(c)), t)).argmax(axis=1),
+                lambda x, y: cos(x, y).argmin(axis=1),
+            ).mean()
+        ),
+        "that is how many pictures agree; divide by how many there are": lambda p, c, t: hits(
+            p, c, t
+        ).sum(),
+        "you averaged within classes first; each picture counts the same here": lambda p, c, t: (
+            np.mean([hits(p, c, t)[c == k].mean() for k in range(n_of(c))])
+        ),
+        "that is the share that does *not* agree": lambda p, c, t: 1 - hits(p, c, t).mean(),
+        "it is a percentage: give a share, from 0 to 1": lambda p, c, t: 100 * hits(p, c, t).mean(),
+    }
     check_function(answer, ud_agreement, slips, given["cases"])
 
 # %% ../nbs/70_exercises.ipynb #794b7079
 def _seen_table(run: Run | None = None) -> dict:  # seen: method, seed, level, top1, …
     "The table seen.csv, or one like it."
-    if run: return {"seen": read_table(run, "seen", "20_oneshot")}
+    if run:
+        return {"seen": read_table(run, "seen", "20_oneshot")}
     rows = []
     for seed in range(5):
         rng = np.random.default_rng(seed)
         for level, n in enumerate((12, 5, 2)):
             targets, own = rng.normal(size=(n, 8)), rng.integers(0, n, 60)
             clear = targets[own] + rng.normal(size=(60, 8)) * (0.8 + 0.2 * seed)
-            for method, x in (("frozen", clear), ("paper", clear + 1.5 * targets.sum(axis=0)), ("paper_base", clear + targets.sum(axis=0))):
-                if (method, seed) != ("frozen", 4): rows.append({"method": method, "seed": seed, "level": level, **seen_measures(x, targets, own, 0.1)})
+            for method, x in (
+                ("frozen", clear),
+                ("paper", clear + 1.5 * targets.sum(axis=0)),
+                ("paper_base", clear + targets.sum(axis=0)),
+            ):
+                if (method, seed) != ("frozen", 4):
+                    rows.append(
+                        {
+                            "method": method,
+                            "seed": seed,
+                            "level": level,
+                            **seen_measures(x, targets, own, 0.1),
+                        }
+                    )
     return {"seen": pd.DataFrame(rows)}
 
 
 def _judge_paired(answer: Any, given: dict) -> None:
     seen = given["seen"]
-    if lacking := {"paper", "frozen"} - set(seen["method"]): raise ValueError(f"the table seen has no rows of {' and '.join(sorted(lacking))}: leave the run out")
+    if lacking := {"paper", "frozen"} - set(seen["method"]):
+        raise ValueError(
+            f"the table seen has no rows of {' and '.join(sorted(lacking))}: leave the run out"
+        )
+
     def paired(column: str, level: int) -> float:
-        both = seen[seen["level"] == level].pivot(index="seed", columns="method", values=column).reindex(columns=["paper", "frozen"]).dropna()
-        if both.empty: return float("nan")
-        return paired_difference(both["paper"].to_numpy(), both["frozen"].to_numpy(), np.random.default_rng(0), n_resamples=99).difference
-    plain = lambda rows, column="top1": rows[rows["method"] == "paper"][column].mean() - rows[rows["method"] == "frozen"][column].mean()
+        both = (
+            seen[seen["level"] == level]
+            .pivot(index="seed", columns="method", values=column)
+            .reindex(columns=["paper", "frozen"])
+            .dropna()
+        )
+        if both.empty:
+            return float("nan")
+        return paired_difference(
+            both["paper"].to_numpy(),
+            both["frozen"].to_numpy(),
+            np.random.default_rng(0),
+            n_resamples=99,
+        ).difference
+
+    def plain(rows, column="top1"):
+        return (
+            rows[rows["method"] == "paper"][column].mean()
+            - rows[rows["method"] == "frozen"][column].mean()
+        )
+
     zero = seen[seen["level"] == 0]
-    family = zero[zero["method"].str.startswith("paper")]["top1"].mean() - zero[zero["method"] == "frozen"]["top1"].mean()
-    slips = {"it is frozen minus paper; asked is paper minus frozen": -paired("top1", 0), "the two means are over different seeds: pair them first, and leave out a seed that one method lacks": plain(zero),
-             "all levels were averaged; level 0 alone is asked for": plain(seen), "that is level 1": paired("top1", 1), "that is level 2": paired("top1", 2), "that is contrastive accuracy, which counts nothing; take the column top1": paired("contrastive_accuracy", 0),
-             "that is contrastive accuracy, and over different seeds": plain(zero, "contrastive_accuracy"), "that is the cosine; take the column top1": paired("cosine", 0), "that is top5; take the column top1": paired("top5", 0), "rows such as paper_base slipped in: the method has to be 'paper' exactly": family}
-    if math.isnan(right := paired("top1", 0)): raise ValueError("paper and frozen have no seed in common at level 0: leave the run out")
-    check_number(_number(answer), right, slips, "Take the rows of level 0, put both methods side by side by seed, subtract, and take the mean.")
+    family = (
+        zero[zero["method"].str.startswith("paper")]["top1"].mean()
+        - zero[zero["method"] == "frozen"]["top1"].mean()
+    )
+    slips = {
+        "it is frozen minus paper; asked is paper minus frozen": -paired("top1", 0),
+        "the two means are over different seeds: pair them first, and leave out a seed that one method lacks": plain(
+            zero
+        ),
+        "all levels were averaged; level 0 alone is asked for": plain(seen),
+        "that is level 1": paired("top1", 1),
+        "that is level 2": paired("top1", 2),
+        "that is contrastive accuracy, which counts nothing; take the column top1": paired(
+            "contrastive_accuracy", 0
+        ),
+        "that is contrastive accuracy, and over different seeds": plain(
+            zero, "contrastive_accuracy"
+        ),
+        "that is the cosine; take the column top1": paired("cosine", 0),
+        "that is top5; take the column top1": paired("top5", 0),
+        "rows such as paper_base slipped in: the method has to be 'paper' exactly": family,
+    }
+    if math.isnan(right := paired("top1", 0)):
+        raise ValueError("paper and frozen have no seed in common at level 0: leave the run out")
+    check_number(
+        _number(answer),
+        right,
+        slips,
+        "Take the rows of level 0, put both methods side by side by seed, subtract, and take the mean.",
+    )
 
 # %% ../nbs/70_exercises.ipynb #e8dc3cf7
 def _count(run: Run | None = None) -> dict:  # right, of
@@ -436,84 +872,183 @@ def interval_slips(
 ) -> dict[str, tuple[float, float]]:  # diagnosis → both ends
     "Other intervals that one may end up with."
     p, z, test = k / n, stats.norm.ppf(0.975), stats.binomtest(k, n)
-    around = lambda half: (p - half, p + half)
+
+    def around(half):
+        return (p - half, p + half)
+
     right = wilson_interval(k, n)
-    return {"that is p ± 1.96 · sqrt(p(1 - p)/n), the textbook's (Wald's), which is too narrow for few trials and can leave [0, 1]; Wilson's is asked for": around(z * math.sqrt(p * (1 - p) / n)),
-            "the root is missing in p ± 1.96 · sqrt(p(1 - p)/n); and Wilson's interval is asked for": around(z * p * (1 - p) / n), "that is p plus or minus one standard error": around(math.sqrt(p * (1 - p) / n)),
-            "that is the exact interval of Clopper and Pearson, which is wider; Wilson's is asked for": tuple(test.proportion_ci(0.95, "exact")), "that is Wilson's with a continuity correction; leave it out": tuple(test.proportion_ci(0.95, "wilsoncc")),
-            "that is the 90 % interval: for 95 % take z = 1.96": wilson_interval(k, n, 0.90), "that is the 99 % interval: for 95 % take z = 1.96": wilson_interval(k, n, 0.99),
-            "those are counts: divide by how many there were": tuple(n * x for x in right), "those are percentages: give shares, from 0 to 1": tuple(100 * x for x in right), "the ends are in the other order: give (low, high)": right[::-1],
-            "that is the interval of those that were wrong": wilson_interval(n - k, n)}
+    return {
+        "that is p ± 1.96 · sqrt(p(1 - p)/n), the textbook's (Wald's), which is too narrow for few trials and can leave [0, 1]; Wilson's is asked for": around(
+            z * math.sqrt(p * (1 - p) / n)
+        ),
+        "the root is missing in p ± 1.96 · sqrt(p(1 - p)/n); and Wilson's interval is asked for": around(
+            z * p * (1 - p) / n
+        ),
+        "that is p plus or minus one standard error": around(math.sqrt(p * (1 - p) / n)),
+        "that is the exact interval of Clopper and Pearson, which is wider; Wilson's is asked for": tuple(
+            test.proportion_ci(0.95, "exact")
+        ),
+        "that is Wilson's with a continuity correction; leave it out": tuple(
+            test.proportion_ci(0.95, "wilsoncc")
+        ),
+        "that is the 90 % interval: for 95 % take z = 1.96": wilson_interval(k, n, 0.90),
+        "that is the 99 % interval: for 95 % take z = 1.96": wilson_interval(k, n, 0.99),
+        "those are counts: divide by how many there were": tuple(n * x for x in right),
+        "those are percentages: give shares, from 0 to 1": tuple(100 * x for x in right),
+        "the ends are in the other order: give (low, high)": right[::-1],
+        "that is the interval of those that were wrong": wilson_interval(n - k, n),
+    }
 
 
 def _judge_wilson(answer: Any, given: dict) -> None:
     low, high = _pair(answer, ("low", "high"))
     right = wilson_interval(given["right"], given["of"])
-    if _near(low, right.low) and _near(high, right.high): return
+    if _near(low, right.low) and _near(high, right.high):
+        return
     for text, ends in interval_slips(given["right"], given["of"]).items():
-        if _near(low, ends[0]) and _near(high, ends[1]): raise Slip(text)
+        if _near(low, ends[0]) and _near(high, ends[1]):
+            raise Slip(text)
     centre = "its centre is drawn from p towards 1/2, by z²/2n, before all is divided by 1 + z²/n"
-    for name, x, w in (("low", low, right.low), ("high", high, right.high)): check_number(x, w, {}, f"Wilson's interval is not symmetric about p: {centre}.", name)
+    for name, x, w in (("low", low, right.low), ("high", high, right.high)):
+        check_number(x, w, {}, f"Wilson's interval is not symmetric about p: {centre}.", name)
 
 # %% ../nbs/70_exercises.ipynb #e01e0bd2
-def _table_pairs(run: Run | None = None) -> dict:  # cases of accuracy and mean_cosine; the rows of Tables 1 and 2
+def _table_pairs(
+    run: Run | None = None,
+) -> dict:  # cases of accuracy and mean_cosine; the rows of Tables 1 and 2
     "Pairs of contrastive accuracy and mean cosine, made up or printed in the paper."
     printed = paper_against_itself()
     made = ((0.97, 0.99), (0.7, 0.5), (0.93, 0.9), (0.5, 0.2), (0.9, 0.7), (1.0, 1.0), (0.2, 0.9))
-    return {"cases": [{"accuracy": a, "mean_cosine": c} for a, c in (*made, *zip(printed["accuracy"], printed["cosine"], strict=True))], "printed": printed}
+    return {
+        "cases": [
+            {"accuracy": a, "mean_cosine": c}
+            for a, c in (*made, *zip(printed["accuracy"], printed["cosine"], strict=True))
+        ],
+        "printed": printed,
+    }
 
 
 def _judge_pairs(answer: Any, given: dict) -> None:
     cases = given["cases"]
     for case in cases:
-        if isinstance(value := _called(answer, case), bool | np.bool_) is False: raise Slip(f"your function gives {_what(value)} for {_shown(case)}: say True (both can be true) or False")
-    slips = {"you say that every pair is possible: how high can accuracy be when the mean cosine is low?": lambda a, c: True, "you say that no pair is possible; but accuracy 1 with cosine 1 is, at margin 0": lambda a, c: False,
-             "accuracy was held against the cosine itself; the loss at distance 1 - c is half of that distance at least, so that the limit is (1 + c)/2": lambda a, c: a <= c,
-             "you fixed the margin at 0.1; the question is whether *any* margin allows both, and 0 allows most": lambda a, c: a <= accuracy_ceiling(0.1, c),
-             "you looked at the margin's floor alone; the mean cosine limits accuracy as well": lambda a, c: a <= 1 - loss_floor(0.1),
-             "the comparison is the other way round: a pair is possible where accuracy stays below its limit": lambda a, c: a > accuracy_ceiling(0, c)}
-    try: check_function(answer, lambda a, c: a <= accuracy_ceiling(0, c), slips, cases)
+        if isinstance(value := _called(answer, case), bool | np.bool_) is False:
+            raise Slip(
+                f"your function gives {_what(value)} for {_shown(case)}: say True (both can be true) or False"
+            )
+    slips = {
+        "you say that every pair is possible: how high can accuracy be when the mean cosine is low?": lambda a, c: (
+            True
+        ),
+        "you say that no pair is possible; but accuracy 1 with cosine 1 is, at margin 0": lambda a, c: (
+            False
+        ),
+        "accuracy was held against the cosine itself; the loss at distance 1 - c is half of that distance at least, so that the limit is (1 + c)/2": lambda a, c: (
+            a <= c
+        ),
+        "you fixed the margin at 0.1; the question is whether *any* margin allows both, and 0 allows most": lambda a, c: (
+            a <= accuracy_ceiling(0.1, c)
+        ),
+        "you looked at the margin's floor alone; the mean cosine limits accuracy as well": lambda a, c: (
+            a <= 1 - loss_floor(0.1)
+        ),
+        "the comparison is the other way round: a pair is possible where accuracy stays below its limit": lambda a, c: (
+            a > accuracy_ceiling(0, c)
+        ),
+    }
+    try:
+        check_function(answer, lambda a, c: a <= accuracy_ceiling(0, c), slips, cases)
     except Slip as slip:
-        off = [f"{r.where}, level {r.level}" for r in given["printed"].itertuples() if bool(answer(r.accuracy, r.cosine)) != r.possible]
-        raise Slip(str(slip) + (f". In the paper that changes the verdict on {', '.join(off)}" if off else "")) from None
+        off = [
+            f"{r.where}, level {r.level}"
+            for r in given["printed"].itertuples()
+            if bool(answer(r.accuracy, r.cosine)) != r.possible
+        ]
+        raise Slip(
+            str(slip)
+            + (f". In the paper that changes the verdict on {', '.join(off)}" if off else "")
+        ) from None
 
 # %% ../nbs/70_exercises.ipynb #a0d17002
 def _numbers_beside(run: Run | None = None) -> dict:  # cases of paper, ours, low, high, tolerance
     "The paper's numbers beside ours, near and far, with narrow intervals and wide ones, and without any."
-    made = ((0.5, 0.505, 0.5, 0.51), (0.5, 0.52, 0.515, 0.525), (0.5, 0.52, 0.495, 0.545), (0.5, 0.54, 0.46, 0.6), (0.5, 0.45, 0.44, 0.46), (0.94, 0.6, 0.3, 0.95), (0.5, 0.475, 0.46, 0.505), (0.5, 0.525, np.nan, np.nan), (0.5, 0.505, np.nan, np.nan))
-    return {"cases": [dict(zip(("paper", "ours", "low", "high", "tolerance"), (*values, 0.01), strict=True)) for values in made]}
+    made = (
+        (0.5, 0.505, 0.5, 0.51),
+        (0.5, 0.52, 0.515, 0.525),
+        (0.5, 0.52, 0.495, 0.545),
+        (0.5, 0.54, 0.46, 0.6),
+        (0.5, 0.45, 0.44, 0.46),
+        (0.94, 0.6, 0.3, 0.95),
+        (0.5, 0.475, 0.46, 0.505),
+        (0.5, 0.525, np.nan, np.nan),
+        (0.5, 0.505, np.nan, np.nan),
+    )
+    return {
+        "cases": [
+            dict(zip(("paper", "ours", "low", "high", "tolerance"), (*values, 0.01), strict=True))
+            for values in made
+        ]
+    }
 
 
 def reproduced_grade(
     paper: float,
     ours: float,
-    low: float,        # ends of our 95 % interval; NaN where there is none
+    low: float,  # ends of our 95 % interval; NaN where there is none
     high: float,
     tolerance: float,
-) -> int:              # 2: reproduced, 1: partly, 0: not reproduced
+) -> int:  # 2: reproduced, 1: partly, 0: not reproduced
     "The ledger's verdict on a number, as a number."
     return {REPRODUCED: 2, PARTLY: 1, NOT: 0}[near(paper, SeedMean(ours, low, high, 5), tolerance)]
 
 
 def _judge_reproduced(answer: Any, given: dict) -> None:
     def graded(inside: Callable, far: float = 3) -> Callable:
-        return lambda p, o, low, high, t: 2 if abs(o - p) <= t or inside(p, low, high, t) else 1 if abs(o - p) <= far * t else 0
-    narrow = lambda p, low, high, t: high - low <= 6 * t and low <= p <= high
-    slips = {"you looked at the tolerance alone: a number is also reproduced where the interval holds the paper's, if the interval is no wider than six tolerances": graded(lambda *_: False),
-             "an interval of any width saves the number in your function; one as wide as the scale holds everything, so it has to be no wider than six tolerances": graded(lambda p, low, high, t: low <= p <= high),
-             "you looked at the interval alone; a number within the tolerance is reproduced with any interval, or without one": lambda p, o, low, high, t: 2 if narrow(p, low, high, t) else 1 if abs(o - p) <= 3 * t else 0,
-             "'partly' is missing: up to three tolerances away a number is partly reproduced": lambda p, o, low, high, t: 2 if abs(o - p) <= t or narrow(p, low, high, t) else 0,
-             "'partly' begins within *three* tolerances, not two": graded(narrow, 2), "'partly' ends at three tolerances": graded(narrow, float("inf")),
-             "you say 1 for reproduced and 0 for all else; asked are 2 (reproduced), 1 (partly) and 0 (not reproduced)": lambda *x: int(reproduced_grade(*x) == 2),
-             "the grades are the other way round: 2 is reproduced, 0 is not": lambda *x: 2 - reproduced_grade(*x)}
+        return lambda p, o, low, high, t: (
+            2 if abs(o - p) <= t or inside(p, low, high, t) else 1 if abs(o - p) <= far * t else 0
+        )
+
+    def narrow(p, low, high, t):
+        return high - low <= 6 * t and low <= p <= high
+
+    slips = {
+        "you looked at the tolerance alone: a number is also reproduced where the interval holds the paper's, if the interval is no wider than six tolerances": graded(
+            lambda *_: False
+        ),
+        "an interval of any width saves the number in your function; one as wide as the scale holds everything, so it has to be no wider than six tolerances": graded(
+            lambda p, low, high, t: low <= p <= high
+        ),
+        "you looked at the interval alone; a number within the tolerance is reproduced with any interval, or without one": lambda p, o, low, high, t: (
+            2 if narrow(p, low, high, t) else 1 if abs(o - p) <= 3 * t else 0
+        ),
+        "'partly' is missing: up to three tolerances away a number is partly reproduced": lambda p, o, low, high, t: (
+            2 if abs(o - p) <= t or narrow(p, low, high, t) else 0
+        ),
+        "'partly' begins within *three* tolerances, not two": graded(narrow, 2),
+        "'partly' ends at three tolerances": graded(narrow, float("inf")),
+        "you say 1 for reproduced and 0 for all else; asked are 2 (reproduced), 1 (partly) and 0 (not reproduced)": lambda *x: (
+            int(reproduced_grade(*x) == 2)
+        ),
+        "the grades are the other way round: 2 is reproduced, 0 is not": lambda *x: (
+            2 - reproduced_grade(*x)
+        ),
+    }
     check_function(answer, reproduced_grade, slips, given["cases"])
 
 # %% ../nbs/70_exercises.ipynb #a0d17005
 def _target_cases(run: Run | None = None) -> dict:  # cases of targets (n, d) and margin
     "Targets that lie close together, as animals' do, and far apart; of unlike length."
     rng = np.random.default_rng(14)
-    close = (1 + np.linspace(0.1, 0.9, 6)[:, None] * rng.normal(size=(6, 8))) * np.array([1, 2, 0.5, 4, 1, 3])[:, None]
-    return {"cases": [{"targets": close, "margin": 0.1}, {"targets": close, "margin": 0.0}, {"targets": np.eye(4), "margin": 0.1}, {"targets": np.eye(3) * np.array([[1], [5], [1]]), "margin": 0.6}]}
+    close = (1 + np.linspace(0.1, 0.9, 6)[:, None] * rng.normal(size=(6, 8))) * np.array(
+        [1, 2, 0.5, 4, 1, 3]
+    )[:, None]
+    return {
+        "cases": [
+            {"targets": close, "margin": 0.1},
+            {"targets": close, "margin": 0.0},
+            {"targets": np.eye(4), "margin": 0.1},
+            {"targets": np.eye(3) * np.array([[1], [5], [1]]), "margin": 0.6},
+        ]
+    }
 
 
 def one_answer_accuracy(
@@ -522,79 +1057,260 @@ def one_answer_accuracy(
 ) -> float:
     "Contrastive accuracy of giving the mean direction of all targets for every picture, one picture a class."
     answer = unit_rows(targets).mean(axis=0, keepdims=True)
-    return float(1 - contrastive_losses(1 - cosine_similarity_matrix(answer, targets)[0], margin).mean())
+    return float(
+        1 - contrastive_losses(1 - cosine_similarity_matrix(answer, targets)[0], margin).mean()
+    )
 
 
 def _judge_one_answer(answer: Any, given: dict) -> None:
-    def cos(t: np.ndarray, unit: bool = True) -> np.ndarray: return cosine_similarity_matrix((unit_rows(t) if unit else t).mean(axis=0, keepdims=True), t)[0]
-    slips = {"you averaged the targets as they are: bring each to unit length first, or long ones pull the answer to themselves": lambda t, m: 1 - contrastive_losses(1 - cos(t, False), m).mean(),
-             "the margin's floor is missing: within the margin the loss of a picture is m/2, not half of its distance": lambda t, m: 1 - (1 - cos(t)).mean() / 2,
-             "a factor of 2 is missing: the loss is the mean over d *and* relu(m - d), two numbers for each picture": lambda t, m: 1 - 2 * contrastive_losses(1 - cos(t), m).mean(),
-             "that is the loss; the accuracy is 1 minus it": lambda t, m: contrastive_losses(1 - cos(t), m).mean(), "that is the mean cosine, which is another measure": lambda t, m: cos(t).mean(),
-             "the mean distance was put into the loss; the loss bends at the margin, so take it for each picture and average then": lambda t, m: 1 - contrastive_losses(np.array([(1 - cos(t)).mean()]), m).mean(),
-             "the answer was not the mean of all targets but the first one": lambda t, m: 1 - contrastive_losses(1 - cosine_similarity_matrix(t[:1], t)[0], m).mean(),
-             "each picture got its own target as answer; it has to be the same answer for all": lambda t, m: 1 - m / 2,
-             "it is a percentage: give a share, from 0 to 1": lambda t, m: 100 * one_answer_accuracy(t, m)}
+    def cos(t: np.ndarray, unit: bool = True) -> np.ndarray:
+        return cosine_similarity_matrix(
+            (unit_rows(t) if unit else t).mean(axis=0, keepdims=True), t
+        )[0]
+
+    slips = {
+        "you averaged the targets as they are: bring each to unit length first, or long ones pull the answer to themselves": lambda t, m: (
+            1 - contrastive_losses(1 - cos(t, False), m).mean()
+        ),
+        "the margin's floor is missing: within the margin the loss of a picture is m/2, not half of its distance": lambda t, m: (
+            1 - (1 - cos(t)).mean() / 2
+        ),
+        "a factor of 2 is missing: the loss is the mean over d *and* relu(m - d), two numbers for each picture": lambda t, m: (
+            1 - 2 * contrastive_losses(1 - cos(t), m).mean()
+        ),
+        "that is the loss; the accuracy is 1 minus it": lambda t, m: contrastive_losses(
+            1 - cos(t), m
+        ).mean(),
+        "that is the mean cosine, which is another measure": lambda t, m: cos(t).mean(),
+        "the mean distance was put into the loss; the loss bends at the margin, so take it for each picture and average then": lambda t, m: (
+            1 - contrastive_losses(np.array([(1 - cos(t)).mean()]), m).mean()
+        ),
+        "the answer was not the mean of all targets but the first one": lambda t, m: (
+            1 - contrastive_losses(1 - cosine_similarity_matrix(t[:1], t)[0], m).mean()
+        ),
+        "each picture got its own target as answer; it has to be the same answer for all": lambda t, m: (
+            1 - m / 2
+        ),
+        "it is a percentage: give a share, from 0 to 1": lambda t, m: (
+            100 * one_answer_accuracy(t, m)
+        ),
+    }
     check_function(answer, one_answer_accuracy, slips, given["cases"])
 
 # %% ../nbs/70_exercises.ipynb #a0d17008
 def _ledger(run: Run | None = None) -> dict:  # claims: id, verdict, …
     "The run's ledger, or a short one."
-    if run: return {"claims": read_table(run, "claims", "50_audit")}
+    if run:
+        return {"claims": read_table(run, "claims", "50_audit")}
     verdicts = np.repeat(list(VERDICTS), (5, 3, 4, 2, 6))
-    return {"claims": pd.DataFrame({"id": [f"C{i}" for i in range(len(verdicts))], "verdict": verdicts})}
+    return {
+        "claims": pd.DataFrame({"id": [f"C{i}" for i in range(len(verdicts))], "verdict": verdicts})
+    }
 
 
 def _judge_share(answer: Any, given: dict) -> None:
     n = {verdict: int((given["claims"]["verdict"] == verdict).sum()) for verdict in VERDICTS}
     every, tested = sum(n.values()), sum(n.values()) - n[CANNOT]
-    if not tested: raise ValueError("no claim of this ledger could be tested: leave the run out")
-    slips = {"claims that could not be tested here are among those you divide by; they speak neither for the paper nor against it": n[REPRODUCED] / every,
-             "'partly' was counted as reproduced": (n[REPRODUCED] + n[PARTLY]) / tested, "'partly' was counted as reproduced, and what could not be tested among all": (n[REPRODUCED] + n[PARTLY]) / every, "'partly' was counted as a half; asked is what was reproduced in full": (n[REPRODUCED] + n[PARTLY] / 2) / tested,
-             "claims that contradict each other were left out; they could be tested, and failed": n[REPRODUCED] / max(n[REPRODUCED] + n[PARTLY] + n[NOT], 1), "you left out what was partly reproduced; it was tested": n[REPRODUCED] / max(tested - n[PARTLY], 1),
-             "that is how many were reproduced; divide by how many could be tested": n[REPRODUCED], "that is how many could be tested": tested, "that is the share of what could be tested at all": tested / every}
-    check_number(_number(answer), n[REPRODUCED] / tested, slips, "Count the rows with the verdict 'reproduced', and divide by the rows whose verdict is not 'cannot be tested here'.")
+    if not tested:
+        raise ValueError("no claim of this ledger could be tested: leave the run out")
+    slips = {
+        "claims that could not be tested here are among those you divide by; they speak neither for the paper nor against it": n[
+            REPRODUCED
+        ]
+        / every,
+        "'partly' was counted as reproduced": (n[REPRODUCED] + n[PARTLY]) / tested,
+        "'partly' was counted as reproduced, and what could not be tested among all": (
+            n[REPRODUCED] + n[PARTLY]
+        )
+        / every,
+        "'partly' was counted as a half; asked is what was reproduced in full": (
+            n[REPRODUCED] + n[PARTLY] / 2
+        )
+        / tested,
+        "claims that contradict each other were left out; they could be tested, and failed": n[
+            REPRODUCED
+        ]
+        / max(n[REPRODUCED] + n[PARTLY] + n[NOT], 1),
+        "you left out what was partly reproduced; it was tested": n[REPRODUCED]
+        / max(tested - n[PARTLY], 1),
+        "that is how many were reproduced; divide by how many could be tested": n[REPRODUCED],
+        "that is how many could be tested": tested,
+        "that is the share of what could be tested at all": tested / every,
+    }
+    check_number(
+        _number(answer),
+        n[REPRODUCED] / tested,
+        slips,
+        "Count the rows with the verdict 'reproduced', and divide by the rows whose verdict is not 'cannot be tested here'.",
+    )
 
 # %% ../nbs/70_exercises.ipynb #58684697
-EXERCISES = {e.id: e for e in (
-    Exercise("silhouette", "10_hierarchy", "The silhouette by hand", "Take `points` and `labels` from `material(\"silhouette\")`. What is the silhouette of the first point, from the definition?", "a number",
-             "It is one point's view alone: the mean of all of them is what Algorithm 1 maximises.", _few_points, _judge_silhouette),
-    Exercise("empty-parent", "10_hierarchy", "A parent without children", "Majority pooling clusters single images and sends a class to where most of its images went. Show that a cluster can hold images and still become nobody's parent.", "a pair of lists, (labels, clusters): the class and the cluster of each image",
-             "So majority pooling may return fewer parents than k-means was asked for.", _nothing, _judge_empty),
-    Exercise("best-k", "10_hierarchy", "How much better is the best?", "In the `sweep` of `material(\"best-k\", run)`: which number of parents has the highest mean silhouette, and by how much does it beat the second best?", "a pair of numbers, (k, lead)",
-             "Compare the lead with how far the silhouette moves from one seed to the next (`62_choice_of_k`).", _sweep, _judge_best_k),
-    Exercise("loss-gradient", "20_oneshot", "The pull of the loss", "What is the slope of one image's share of the paper's loss, (d + relu(m - d)) / 2, at a distance d?", "a function of (distance, margin) that gives one slope for each distance of an array",
-             "Within the margin nothing pulls and nothing pushes: the loss is flat there, at m/2.", _distances, _judge_slope),
-    Exercise("ceiling", "20_oneshot", "The highest accuracy", "How high can contrastive accuracy be, for a margin m and a mean cosine c between pictures and their own targets?", "a function of (margin, mean_cosine) that gives a number",
-             "It is the same for every model with this mean cosine at best, whether it tells animals apart or not.", _ceilings, _judge_ceiling),
-    Exercise("collapse", "20_oneshot", "Saying the same of everything", "Write the mean cosine over all pairs of different rows. What does it give for n identical rows, and what does that say of `constant`?", "a function of (embeddings) that gives a number",
-             "For identical rows it is 1, so `constant` has collapsed by construction, whatever its contrastive accuracy.", _embedding_cases, _judge_collapse),
-    Exercise("nearest-kin", "30_unseen", "Nearest kin", "Take `taxonomy`, `animal` and `among` from `material(\"nearest-kin\", run)`. Which of the seen classes `among` are the animal's nearest kin, without `taxonomy.kin`? (`taxonomy.path(key)` leads from the root down.)", "a list of keys",
-             "All that share the deepest ancestor count alike, so that no breed is preferred by an accident of WordNet.", _tree, _judge_kin),
-    Exercise("blind-chance", "30_unseen", "Blind luck", "Take `keys`, `parent` and `kin` from `material(\"blind-chance\", run)`. How likely is a blind choice of a parent to be right for this class?", "a number",
-             "An animal with many kin is easier to place: the sum of these chances is what a count such as 14 of 20 has to be held against.", _placement, _judge_chance),
-    Exercise("self-confirming", "30_unseen", "Confirming itself", "UD gives each unseen class the target nearest (by cosine) to the mean of its unit embeddings. Which share of the pictures has this label as nearest target? Use it before and after moving pictures towards their labels: could the second number ever show that a label is wrong?", "a function of (pictures, classes, targets) that gives a number",
-             "With one picture a class it is 1 before any training, and training can only confirm it: no animal's true kind enters.", _ud_cases, _judge_ud),
-    Exercise("paired", "40_results", "A paired difference", "In the table `seen` of `material(\"paired\", run)`: by how much does `paper` differ from `frozen` in top-1 accuracy at level 0, paired by seed, in the mean?", "a number, paper minus frozen",
-             "Pairing removes what both methods owe to the seed, the pictures drawn and the split.", _seen_table, _judge_paired),
-    Exercise("wilson", "40_results", "How sure are 14 of 20?", "The paper places 14 of 20 unseen classes right. What is Wilson's 95 % interval for the rate?", "a pair of numbers, (low, high)",
-             "Twenty classes leave much room: hold chance, and the best constant answer, against the lower end.", _count, _judge_wilson),
-    Exercise("both-true", "40_results", "Can both be true?", "Which pairs of contrastive accuracy and mean cosine can come from the same pictures under the paper's loss, whatever the margin? Apply it to Table 1.", "a function of (accuracy, mean_cosine) that gives True or False",
-             "Applied to Table 1 it needs no run: the columns have to be compatible by themselves.", _table_pairs, _judge_pairs),
-    Exercise("reproduced", "50_audit", "When is a number reproduced?", "The ledger calls a number reproduced where ours is within the tolerance of the paper's, or where our 95 % interval holds the paper's and is no wider than six tolerances; partly where ours is within three tolerances; else not. Write this rule. What becomes of 0.94 beside 0.6 with the interval 0.3 … 0.95?", "a function of (paper, ours, low, high, tolerance) that gives 2 (reproduced), 1 (partly) or 0 (not); low and high are NaN where there is no interval",
-             "A rule that is fixed before the numbers are known keeps a wide interval from passing for agreement.", _numbers_beside, _judge_reproduced),
-    Exercise("one-answer", "50_audit", "One answer for all", "A model says the same of every picture: the mean of all unit targets. Each class has one picture. What is its contrastive accuracy, for any targets and margin?", "a function of (targets, margin) that gives a number",
-             "The closer the targets lie together, the higher it scores, without having looked at a picture: this is what the accuracies of Table 2 have to be held against.", _target_cases, _judge_one_answer),
-    Exercise("share-reproduced", "50_audit", "What may be counted", "In the table `claims` of `material(\"share-reproduced\", run)`: which share of the claims that could be tested here was reproduced in full?", "a number, from 0 to 1",
-             "A larger run tests more claims, so that the share of two runs may differ although no verdict does: name what was left out.", _ledger, _judge_share),
-)}
+EXERCISES = {
+    e.id: e
+    for e in (
+        Exercise(
+            "silhouette",
+            "10_hierarchy",
+            "The silhouette by hand",
+            'Take `points` and `labels` from `material("silhouette")`. What is the silhouette of the first point, from the definition?',
+            "a number",
+            "It is one point's view alone: the mean of all of them is what Algorithm 1 maximises.",
+            _few_points,
+            _judge_silhouette,
+        ),
+        Exercise(
+            "empty-parent",
+            "10_hierarchy",
+            "A parent without children",
+            "Majority pooling clusters single images and sends a class to where most of its images went. Show that a cluster can hold images and still become nobody's parent.",
+            "a pair of lists, (labels, clusters): the class and the cluster of each image",
+            "So majority pooling may return fewer parents than k-means was asked for.",
+            _nothing,
+            _judge_empty,
+        ),
+        Exercise(
+            "best-k",
+            "10_hierarchy",
+            "How much better is the best?",
+            'In the `sweep` of `material("best-k", run)`: which number of parents has the highest mean silhouette, and by how much does it beat the second best?',
+            "a pair of numbers, (k, lead)",
+            "Compare the lead with how far the silhouette moves from one seed to the next (`62_choice_of_k`).",
+            _sweep,
+            _judge_best_k,
+        ),
+        Exercise(
+            "loss-gradient",
+            "20_oneshot",
+            "The pull of the loss",
+            "What is the slope of one image's share of the paper's loss, (d + relu(m - d)) / 2, at a distance d?",
+            "a function of (distance, margin) that gives one slope for each distance of an array",
+            "Within the margin nothing pulls and nothing pushes: the loss is flat there, at m/2.",
+            _distances,
+            _judge_slope,
+        ),
+        Exercise(
+            "ceiling",
+            "20_oneshot",
+            "The highest accuracy",
+            "How high can contrastive accuracy be, for a margin m and a mean cosine c between pictures and their own targets?",
+            "a function of (margin, mean_cosine) that gives a number",
+            "It is the same for every model with this mean cosine at best, whether it tells animals apart or not.",
+            _ceilings,
+            _judge_ceiling,
+        ),
+        Exercise(
+            "collapse",
+            "20_oneshot",
+            "Saying the same of everything",
+            "Write the mean cosine over all pairs of different rows. What does it give for n identical rows, and what does that say of `constant`?",
+            "a function of (embeddings) that gives a number",
+            "For identical rows it is 1, so `constant` has collapsed by construction, whatever its contrastive accuracy.",
+            _embedding_cases,
+            _judge_collapse,
+        ),
+        Exercise(
+            "nearest-kin",
+            "30_unseen",
+            "Nearest kin",
+            'Take `taxonomy`, `animal` and `among` from `material("nearest-kin", run)`. Which of the seen classes `among` are the animal\'s nearest kin, without `taxonomy.kin`? (`taxonomy.path(key)` leads from the root down.)',
+            "a list of keys",
+            "All that share the deepest ancestor count alike, so that no breed is preferred by an accident of WordNet.",
+            _tree,
+            _judge_kin,
+        ),
+        Exercise(
+            "blind-chance",
+            "30_unseen",
+            "Blind luck",
+            'Take `keys`, `parent` and `kin` from `material("blind-chance", run)`. How likely is a blind choice of a parent to be right for this class?',
+            "a number",
+            "An animal with many kin is easier to place: the sum of these chances is what a count such as 14 of 20 has to be held against.",
+            _placement,
+            _judge_chance,
+        ),
+        Exercise(
+            "self-confirming",
+            "30_unseen",
+            "Confirming itself",
+            "UD gives each unseen class the target nearest (by cosine) to the mean of its unit embeddings. Which share of the pictures has this label as nearest target? Use it before and after moving pictures towards their labels: could the second number ever show that a label is wrong?",
+            "a function of (pictures, classes, targets) that gives a number",
+            "With one picture a class it is 1 before any training, and training can only confirm it: no animal's true kind enters.",
+            _ud_cases,
+            _judge_ud,
+        ),
+        Exercise(
+            "paired",
+            "40_results",
+            "A paired difference",
+            'In the table `seen` of `material("paired", run)`: by how much does `paper` differ from `frozen` in top-1 accuracy at level 0, paired by seed, in the mean?',
+            "a number, paper minus frozen",
+            "Pairing removes what both methods owe to the seed, the pictures drawn and the split.",
+            _seen_table,
+            _judge_paired,
+        ),
+        Exercise(
+            "wilson",
+            "40_results",
+            "How sure are 14 of 20?",
+            "The paper places 14 of 20 unseen classes right. What is Wilson's 95 % interval for the rate?",
+            "a pair of numbers, (low, high)",
+            "Twenty classes leave much room: hold chance, and the best constant answer, against the lower end.",
+            _count,
+            _judge_wilson,
+        ),
+        Exercise(
+            "both-true",
+            "40_results",
+            "Can both be true?",
+            "Which pairs of contrastive accuracy and mean cosine can come from the same pictures under the paper's loss, whatever the margin? Apply it to Table 1.",
+            "a function of (accuracy, mean_cosine) that gives True or False",
+            "Applied to Table 1 it needs no run: the columns have to be compatible by themselves.",
+            _table_pairs,
+            _judge_pairs,
+        ),
+        Exercise(
+            "reproduced",
+            "50_audit",
+            "When is a number reproduced?",
+            "The ledger calls a number reproduced where ours is within the tolerance of the paper's, or where our 95 % interval holds the paper's and is no wider than six tolerances; partly where ours is within three tolerances; else not. Write this rule. What becomes of 0.94 beside 0.6 with the interval 0.3 … 0.95?",
+            "a function of (paper, ours, low, high, tolerance) that gives 2 (reproduced), 1 (partly) or 0 (not); low and high are NaN where there is no interval",
+            "A rule that is fixed before the numbers are known keeps a wide interval from passing for agreement.",
+            _numbers_beside,
+            _judge_reproduced,
+        ),
+        Exercise(
+            "one-answer",
+            "50_audit",
+            "One answer for all",
+            "A model says the same of every picture: the mean of all unit targets. Each class has one picture. What is its contrastive accuracy, for any targets and margin?",
+            "a function of (targets, margin) that gives a number",
+            "The closer the targets lie together, the higher it scores, without having looked at a picture: this is what the accuracies of Table 2 have to be held against.",
+            _target_cases,
+            _judge_one_answer,
+        ),
+        Exercise(
+            "share-reproduced",
+            "50_audit",
+            "What may be counted",
+            'In the table `claims` of `material("share-reproduced", run)`: which share of the claims that could be tested here was reproduced in full?',
+            "a number, from 0 to 1",
+            "A larger run tests more claims, so that the share of two runs may differ although no verdict does: name what was left out.",
+            _ledger,
+            _judge_share,
+        ),
+    )
+}
 
 # %% ../nbs/70_exercises.ipynb #576f7be7
 def find_exercise(exercise_id: str) -> Exercise:
     "An exercise by its id. Raises ValueError, naming the nearest, for an unknown one."
-    if exercise_id in EXERCISES: return EXERCISES[exercise_id]
+    if exercise_id in EXERCISES:
+        return EXERCISES[exercise_id]
     near = difflib.get_close_matches(str(exercise_id).lower(), EXERCISES, n=1, cutoff=0.4)
-    raise ValueError(f"there is no exercise {exercise_id!r}" + (f", did you mean '{near[0]}'?" if near else f"; there are {', '.join(EXERCISES)}"))
+    raise ValueError(
+        f"there is no exercise {exercise_id!r}"
+        + (f", did you mean '{near[0]}'?" if near else f"; there are {', '.join(EXERCISES)}")
+    )
 
 
 def _run(run: Run | str | None) -> Run | None:
@@ -603,22 +1319,30 @@ def _run(run: Run | str | None) -> Run | None:
 
 
 def material(
-    exercise_id: str,              # a key of EXERCISES
-    run: Run | str | None = None,  # ask it of this run; None, or an exercise that reads no run: of built-in inputs
-) -> dict[str, Any]:               # the inputs, by name
+    exercise_id: str,  # a key of EXERCISES
+    run: Run
+    | str
+    | None = None,  # ask it of this run; None, or an exercise that reads no run: of built-in inputs
+) -> dict[str, Any]:  # the inputs, by name
     "What an exercise is asked of. Raises ValueError for an unknown id, FileNotFoundError for a run that has not come so far."
     return find_exercise(exercise_id).material(_run(run))
 
 
 def check(
-    exercise_id: str,              # a key of EXERCISES
-    answer: Any,                   # what the exercise asks for
+    exercise_id: str,  # a key of EXERCISES
+    answer: Any,  # what the exercise asks for
     run: Run | str | None = None,  # the run that `material` was taken from
-) -> Verdict:                      # true where the answer is right; its text says what is wrong
+) -> Verdict:  # true where the answer is right; its text says what is wrong
     "Judges an answer and says which mistake leads to it. Raises ValueError for an unknown id, FileNotFoundError as `material`."
     exercise = find_exercise(exercise_id)
-    try: exercise.judge(answer, exercise.material(_run(run)))
-    except Slip as slip: return Verdict(False, f"{exercise.title.rstrip('?')}: {slip}" + ("" if str(slip).endswith((".", "?")) else "."))
+    try:
+        exercise.judge(answer, exercise.material(_run(run)))
+    except Slip as slip:
+        return Verdict(
+            False,
+            f"{exercise.title.rstrip('?')}: {slip}"
+            + ("" if str(slip).endswith((".", "?")) else "."),
+        )
     return Verdict(True, f"{exercise.title.rstrip('?')}: right. {exercise.right}")
 
 # %% ../nbs/70_exercises.ipynb #35ab992e
@@ -627,10 +1351,20 @@ def exercises_markdown(
 ) -> str:
     "The cell of exercises with which a phase notebook ends. Raises ValueError for a notebook that has none."
     own = [e for e in EXERCISES.values() if e.phase == phase]
-    if not own: raise ValueError(f"no exercise belongs to notebook '{phase}'; there are some for {', '.join(dict.fromkeys(e.phase for e in EXERCISES.values()))}")
-    tasks = [f"{i}. **{e.title}** (`{e.id}`). {e.asked} *Answer:* {e.kind}." for i, e in enumerate(own, 1)]
-    calls = [f'check("{e.id}", my_answer{", run" if f"{e.id}" + chr(34) + ", run" in e.asked else ""})' for e in own]
+    if not own:
+        raise ValueError(
+            f"no exercise belongs to notebook '{phase}'; there are some for {', '.join(dict.fromkeys(e.phase for e in EXERCISES.values()))}"
+        )
+    tasks = [
+        f"{i}. **{e.title}** (`{e.id}`). {e.asked} *Answer:* {e.kind}."
+        for i, e in enumerate(own, 1)
+    ]
+    calls = [
+        f'check("{e.id}", my_answer{", run" if f"{e.id}" + chr(34) + ", run" in e.asked else ""})'
+        for e in own
+    ]
     intro = "Try these before you read on; `check` says what went wrong, not only that something did. `run` makes it ask about this notebook's own run: leave it out for small built-in inputs. Solutions are worked out in `71_solutions`."
-    if not any("run)" in call for call in calls): intro = "Try these before you read on; `check` says what went wrong, not only that something did. Solutions are worked out in `71_solutions`."
+    if not any("run)" in call for call in calls):
+        intro = "Try these before you read on; `check` says what went wrong, not only that something did. Solutions are worked out in `71_solutions`."
     code = "\n".join(["from chip.exercises import check, material", "", *calls])
     return "\n\n".join(["## Exercises", intro, "\n".join(tasks), f"```python\n{code}\n```"])

@@ -31,31 +31,45 @@ from .taxonomy import Taxonomy, place_classes, plural, pretty
 
 # %% ../nbs/88_explorer.ipynb #d15f0b1c
 def split_coverage(
-    name: str,                # of a cluster
-) -> tuple[str, str]:         # its name, and '2 of 3' or nothing
+    name: str,  # of a cluster
+) -> tuple[str, str]:  # its name, and '2 of 3' or nothing
     "A cluster's name without its coverage, and the coverage."
     found = re.fullmatch(r"(.*\S) \((\d+ of \d+)\)", name, flags=re.DOTALL)
     return (found[1], found[2]) if found else (name, "")
 
 # %% ../nbs/88_explorer.ipynb #a4b5c409
-def _clusters(table: pd.DataFrame, column: str, above: str | None) -> tuple[list[dict], dict[str, int]]:
+def _clusters(
+    table: pd.DataFrame, column: str, above: str | None
+) -> tuple[list[dict], dict[str, int]]:
     "The clusters of a level by number, and the place of each number."
     rows = table.drop_duplicates(column).sort_values(column)
-    found = [dict(zip(("name", "cover"), split_coverage(name))) for name in rows[f"{column}_name"].map(str)]
+    found = [
+        dict(zip(("name", "cover"), split_coverage(name)))
+        for name in rows[f"{column}_name"].map(str)
+    ]
     if above is not None:
-        for cluster, up in zip(found, rows[above], strict=True): cluster["up"] = int(up)
+        for cluster, up in zip(found, rows[above], strict=True):
+            cluster["up"] = int(up)
     return found, {str(number): i for i, number in enumerate(rows[column])}
 
 
 @dataclass(frozen=True, eq=False)
 class Tree:
     "D without its targets: for each level what it holds, and the place of what other tables call it."
-    nodes: tuple[list[dict], list[dict], list[dict]]                 # name, key (classes), cover (clusters), up: place in the level above
-    places: tuple[dict[str, int], dict[str, int], dict[str, int]]    # wnid or cluster's number → place
+
+    nodes: tuple[
+        list[dict], list[dict], list[dict]
+    ]  # name, key (classes), cover (clusters), up: place in the level above
+    places: tuple[
+        dict[str, int], dict[str, int], dict[str, int]
+    ]  # wnid or cluster's number → place
 
     def place(self, level: int, target: str) -> int:
         "Where a target stands. Raises ValueError for one that the hierarchy lacks."
-        if target not in self.places[level]: raise ValueError(f"'{target}' is no {LEVEL_NAMES[level]} of tables/hierarchy.csv: run the phases of this run again")
+        if target not in self.places[level]:
+            raise ValueError(
+                f"'{target}' is no {LEVEL_NAMES[level]} of tables/hierarchy.csv: run the phases of this run again"
+            )
         return self.places[level][target]
 
     def ancestors(self, i: int) -> tuple[int, int, int]:
@@ -69,21 +83,40 @@ def read_tree(
 ) -> Tree:
     "The hierarchy of a run."
     tops, top_place = _clusters(table, "super_parent", None)
-    parents, place = _clusters(table.assign(super_parent=table["super_parent"].map(lambda n: top_place[str(n)])), "parent", "super_parent")
-    classes = [{"key": str(key), "name": pretty(str(name)), "up": place[str(parent)]} for key, name, parent in zip(table["wnid"], table["name"], table["parent"])]
-    return Tree((classes, parents, tops), ({c["key"]: i for i, c in enumerate(classes)}, place, top_place))
+    parents, place = _clusters(
+        table.assign(super_parent=table["super_parent"].map(lambda n: top_place[str(n)])),
+        "parent",
+        "super_parent",
+    )
+    classes = [
+        {"key": str(key), "name": pretty(str(name)), "up": place[str(parent)]}
+        for key, name, parent in zip(table["wnid"], table["name"], table["parent"])
+    ]
+    return Tree(
+        (classes, parents, tops), ({c["key"]: i for i, c in enumerate(classes)}, place, top_place)
+    )
 
 # %% ../nbs/88_explorer.ipynb #a2d54a5c
 def study_of(
     run: Run,
     tree: Tree,
     slugs: Sequence[str],  # unseen classes
-) -> Study:                # with its pictures; where those are gone without any, but with the tree of the known animals
+) -> (
+    Study
+):  # with its pictures; where those are gone without any, but with the tree of the known animals
     "The study behind a run, as far as it is still there."
-    try: return load_study(run)
-    except FileNotFoundError: pass
+    try:
+        return load_study(run)
+    except FileNotFoundError:
+        pass
     seen = list(tree.places[0])
-    labels = pd.DataFrame({"path": "", "label": [*seen, *slugs], "split": ["train"] * len(seen) + ["unseen"] * len(slugs)})
+    labels = pd.DataFrame(
+        {
+            "path": "",
+            "label": [*seen, *slugs],
+            "split": ["train"] * len(seen) + ["unseen"] * len(slugs),
+        }
+    )
     return Study(run.folder, labels, place_classes([*seen, *slugs])[0], "")
 
 
@@ -91,47 +124,73 @@ def unseen_data(
     study: Study,
     tree: Tree,
     slugs: Sequence[str],  # unseen classes
-) -> list[dict[str, Any]]: # slug, name, and the places of its nearest kin among the classes (empty: it cannot be judged)
+) -> list[
+    dict[str, Any]
+]:  # slug, name, and the places of its nearest kin among the classes (empty: it cannot be judged)
     "The unseen classes, in alphabetical order of their names."
     kin = kin_of(study)
-    found = [{"slug": s, "name": pretty(study.name(s)), "kin": [tree.places[0][k] for k in kin.get(s, ()) if k in tree.places[0]]} for s in slugs]
+    found = [
+        {
+            "slug": s,
+            "name": pretty(study.name(s)),
+            "kin": [tree.places[0][k] for k in kin.get(s, ()) if k in tree.places[0]],
+        }
+        for s in slugs
+    ]
     return sorted(found, key=lambda u: (u["name"].lower(), u["slug"]))
 
 # %% ../nbs/88_explorer.ipynb #88a0c002
 def whole_name(
     taxonomy: Taxonomy | None,
-    name: str,              # of a cluster, such as 'birds: songbirds, …'
-    keys: Sequence[str],    # its classes
-) -> str:                   # such as 'birds: songbirds, parrots, ostrich'; '' where the name is whole, or the tree lacks its kind
+    name: str,  # of a cluster, such as 'birds: songbirds, …'
+    keys: Sequence[str],  # its classes
+) -> str:  # such as 'birds: songbirds, parrots, ostrich'; '' where the name is whole, or the tree lacks its kind
     "A name that was cut, with every kind below it that the cluster holds, the largest first."
     above, _, rest = name.partition(": ")
     paths = {key: taxonomy.path(key) for key in keys if taxonomy and key in taxonomy.paths}
-    node = next((n for path in paths.values() for n in path if plural(taxonomy.node_names[n]) == above), None)
-    if "…" not in rest or node is None: return ""
+    node = next(
+        (n for path in paths.values() for n in path if plural(taxonomy.node_names[n]) == above),
+        None,
+    )
+    if "…" not in rest or node is None:
+        return ""
     kinds: dict[str, list[str]] = {}
     for key, path in paths.items():
-        if node in path: kinds.setdefault(next(iter(path[path.index(node) + 1:]), key), []).append(key)
-    return f"{above}: " + ", ".join(_kind_name(taxonomy, held) for held in sorted(kinds.values(), key=lambda held: -len(held)))
+        if node in path:
+            kinds.setdefault(next(iter(path[path.index(node) + 1 :]), key), []).append(key)
+    return f"{above}: " + ", ".join(
+        _kind_name(taxonomy, held) for held in sorted(kinds.values(), key=lambda held: -len(held))
+    )
 
 
 def add_whole_names(tree: "Tree", taxonomy: Taxonomy | None) -> None:
     "Give each cluster whose name was cut its whole one too."
     held: tuple[dict, dict] = ({}, {})
     for i, node in enumerate(tree.nodes[0]):
-        for level, place in enumerate(tree.ancestors(i)[1:]): held[level].setdefault(place, []).append(node["key"])
+        for level, place in enumerate(tree.ancestors(i)[1:]):
+            held[level].setdefault(place, []).append(node["key"])
     for level in (0, 1):
         for place, cluster in enumerate(tree.nodes[level + 1]):
-            if whole := whole_name(taxonomy, cluster["name"], held[level].get(place, [])): cluster["whole"] = whole
+            if whole := whole_name(taxonomy, cluster["name"], held[level].get(place, [])):
+                cluster["whole"] = whole
 
 
 def _kind_name(taxonomy: Taxonomy, keys: Sequence[str]) -> str:
     "What some classes of one kind are together, the narrowest that holds them all."
-    if len(keys) == 1: return pretty(taxonomy.names[keys[0]])
+    if len(keys) == 1:
+        return pretty(taxonomy.names[keys[0]])
     shared = [level[0] for level in zip(*map(taxonomy.path, keys)) if len(set(level)) == 1]
     return plural(taxonomy.node_names[shared[-1]])
 
 # %% ../nbs/88_explorer.ipynb #0e1138a7
-REFERENCES = ("paper", "frozen", "start", "released", "constant", "chance")  # what a version that works is measured against
+REFERENCES = (
+    "paper",
+    "frozen",
+    "start",
+    "released",
+    "constant",
+    "chance",
+)  # what a version that works is measured against
 
 
 def methods_in_order(
@@ -139,15 +198,23 @@ def methods_in_order(
 ) -> list[str]:
     "Methods as the page lists them: versions that are no reference first, then the references, then all of them under other rules of inference."
     known, rules, given = list(METHOD_COLOURS), ["", *RULE_LABELS], set(methods)
+
     def rank(method: str) -> tuple:
         base, rule = rule_of(method)
         among = REFERENCES.index(base) if base in REFERENCES else -1
-        return (other_rule(method, given), among, known.index(base) if base in known else len(known), base, rules.index(rule))
+        return (
+            other_rule(method, given),
+            among,
+            known.index(base) if base in known else len(known),
+            base,
+            rules.index(rule),
+        )
+
     return sorted(given, key=rank)
 
 
 def other_rule(
-    method: str,             # such as 'frozen_sum'
+    method: str,  # such as 'frozen_sum'
     methods: Iterable[str],  # of the run
 ) -> bool:
     "Whether it is one of the run's methods, only under another rule of inference."
@@ -162,39 +229,58 @@ def _truth(value: Any) -> int | None:
 def _alternatives(table: pd.DataFrame, tree: Tree) -> dict[tuple, list[list]]:
     "(method, seed, level, slug) → [place of the target, cosine], those after the chosen one."
     found: dict[tuple, list[list]] = {}
-    if table.empty: return found
+    if table.empty:
+        return found
     for r in table.sort_values("rank").itertuples():
-        found.setdefault((r.method, int(r.seed), int(r.level), r.slug), []).append([tree.place(r.level, str(r.target)), round(float(r.cosine), 4)])
+        found.setdefault((r.method, int(r.seed), int(r.level), r.slug), []).append(
+            [tree.place(r.level, str(r.target)), round(float(r.cosine), 4)]
+        )
     return found
 
 
 def landings(
-    placements: pd.DataFrame,    # tables/placements.csv
+    placements: pd.DataFrame,  # tables/placements.csv
     alternatives: pd.DataFrame,  # tables/alternatives.csv, perhaps empty
     tree: Tree,
-    unseen: Sequence[Mapping],   # from `unseen_data`
-) -> dict[str, dict[str, list]]: # method → seed → for each unseen class, for each level: target, right, photos right, photos, chance, nearest; or None
+    unseen: Sequence[Mapping],  # from `unseen_data`
+) -> dict[
+    str, dict[str, list]
+]:  # method → seed → for each unseen class, for each level: target, right, photos right, photos, chance, nearest; or None
     "Where the unseen classes landed. Raises ValueError for a target that the hierarchy lacks."
     index, near = {u["slug"]: i for i, u in enumerate(unseen)}, _alternatives(alternatives, tree)
     found: dict[str, dict[str, list]] = {}
     for r in placements.itertuples():
-        of = found.setdefault(r.method, {}).setdefault(str(r.seed), [[None] * len(LEVELS) for _ in unseen])
+        of = found.setdefault(r.method, {}).setdefault(
+            str(r.seed), [[None] * len(LEVELS) for _ in unseen]
+        )
         right, photos = _truth(r.right), (None if pd.isna(r.photos_right) else int(r.photos_right))
-        of[index[r.slug]][r.level] = [tree.place(r.level, str(r.chosen)), right, photos, int(r.photos_total), None if pd.isna(r.chance) else round(float(r.chance), 4),
-                                      near.get((r.method, int(r.seed), int(r.level), r.slug), [])]
+        of[index[r.slug]][r.level] = [
+            tree.place(r.level, str(r.chosen)),
+            right,
+            photos,
+            int(r.photos_total),
+            None if pd.isna(r.chance) else round(float(r.chance), 4),
+            near.get((r.method, int(r.seed), int(r.level), r.slug), []),
+        ]
     return found
 
 # %% ../nbs/88_explorer.ipynb #62b5bcbe
-SIDE, EACH_UNSEEN, MOST_PICTURES = 88, 3, 1500  # pixels; photos of an unseen class; photos in a page
+SIDE, EACH_UNSEEN, MOST_PICTURES = (
+    88,
+    3,
+    1500,
+)  # pixels; photos of an unseen class; photos in a page
 
 
 def thumbnail(
-    path: Path,         # of a picture
-    side: int = SIDE,   # in pixels
-) -> str:               # a data: URI, or '' if the picture cannot be read
+    path: Path,  # of a picture
+    side: int = SIDE,  # in pixels
+) -> str:  # a data: URI, or '' if the picture cannot be read
     "The middle of a picture as a small square WebP."
-    try: picture = ImageOps.fit(open_image(path, at_least=side), (side, side))
-    except UnreadableImage: return ""
+    try:
+        picture = ImageOps.fit(open_image(path, at_least=side), (side, side))
+    except UnreadableImage:
+        return ""
     packed = io.BytesIO()
     picture.save(packed, "WEBP", quality=70, method=4)
     return "data:image/webp;base64," + base64.b64encode(packed.getvalue()).decode()
@@ -204,13 +290,19 @@ def example_pictures(
     study: Study,
     tree: Tree,
     unseen: Sequence[Mapping],  # from `unseen_data`
-) -> dict[str, list[str]]:      # class or slug → data: URIs
+) -> dict[str, list[str]]:  # class or slug → data: URIs
     "One photo of each seen class and up to three of each unseen one; the unseen first, where there are more than a page should hold."
-    train, held = ({key: rows["path"].tolist() for key, rows in study.rows(s).groupby("label")} for s in ("train", "unseen"))
-    wanted = [(u["slug"], p) for u in unseen for p in held.get(u["slug"], [])[:EACH_UNSEEN]] + [(c["key"], p) for c in tree.nodes[0] for p in train.get(c["key"], [])[:1]]
+    train, held = (
+        {key: rows["path"].tolist() for key, rows in study.rows(s).groupby("label")}
+        for s in ("train", "unseen")
+    )
+    wanted = [(u["slug"], p) for u in unseen for p in held.get(u["slug"], [])[:EACH_UNSEEN]] + [
+        (c["key"], p) for c in tree.nodes[0] for p in train.get(c["key"], [])[:1]
+    ]
     found: dict[str, list[str]] = {}
     for key, path in wanted[:MOST_PICTURES]:
-        if small := path and thumbnail(study.root / path): found.setdefault(key, []).append(small)
+        if small := path and thumbnail(study.root / path):
+            found.setdefault(key, []).append(small)
     return found
 
 # %% ../nbs/88_explorer.ipynb #d043c460
@@ -218,33 +310,46 @@ def first_seeds(
     alternatives: pd.DataFrame,  # tables/alternatives.csv, perhaps empty
 ) -> pd.DataFrame:
     "The rows of each method's first seed: what a page that should be small shows."
-    if alternatives.empty: return alternatives
+    if alternatives.empty:
+        return alternatives
     seeds = alternatives["seed"].astype(int)
     return alternatives[seeds == seeds.groupby(alternatives["method"]).transform("min")]
 
 
 def explorer_data(
     run: Run,
-    light: bool = False,        # without photos, and with alternatives for each method's first seed alone
-) -> dict[str, Any] | None:     # None where the run has no hierarchy
+    light: bool = False,  # without photos, and with alternatives for each method's first seed alone
+) -> dict[str, Any] | None:  # None where the run has no hierarchy
     "All that the explorer shows. Raises ValueError where the run's tables do not fit together."
-    table, placements, near = (read_optional(run, name) for name in ("hierarchy", "placements", "alternatives"))
-    if table.empty: return None
-    if light: near = first_seeds(near)
+    table, placements, near = (
+        read_optional(run, name) for name in ("hierarchy", "placements", "alternatives")
+    )
+    if table.empty:
+        return None
+    if light:
+        near = first_seeds(near)
     tree = read_tree(table)
     slugs = sorted(placements["slug"].unique()) if len(placements) else []
     study = study_of(run, tree, slugs)
     unseen = unseen_data(study, tree, slugs)
     add_whole_names(tree, study.taxonomy)
     placed = landings(placements, near, tree, unseen)
-    return {"levels": list(LEVEL_NAMES), "nodes": tree.nodes, "unseen": unseen, "placed": placed,
-            "methods": [{"id": m, "label": method_label(m), "other": other_rule(m, placed)} for m in methods_in_order(placed)],
-            "pictures": {} if light else example_pictures(study, tree, unseen)}
+    return {
+        "levels": list(LEVEL_NAMES),
+        "nodes": tree.nodes,
+        "unseen": unseen,
+        "placed": placed,
+        "methods": [
+            {"id": m, "label": method_label(m), "other": other_rule(m, placed)}
+            for m in methods_in_order(placed)
+        ],
+        "pictures": {} if light else example_pictures(study, tree, unseen),
+    }
 
 # %% ../nbs/88_explorer.ipynb #fe4b8221
 def in_script(
     data: Any,  # anything that JSON can hold
-) -> Markup:    # safe between <script type="application/json"> and </script>
+) -> Markup:  # safe between <script type="application/json"> and </script>
     "Data as JSON for a page. Raises ValueError for NaN, which JSON lacks."
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(re.sub("[<>&\u2028\u2029]", lambda m: f"\\u{ord(m[0]):04x}", text))
@@ -253,8 +358,16 @@ def in_script(
 def d3_source() -> str:
     "D3's script as the installed package mpld3 ships it. Raises FileNotFoundError where it does not."
     spec = find_spec("mpld3")
-    found = sorted((Path(spec.origin).parent / "js").glob("d3.v[5-9]*.min.js")) if spec and spec.origin else []
-    if not found: raise FileNotFoundError("the package mpld3 with its D3 (js/d3.v5.min.js) is missing: pip install 'mpld3>=0.5.11'")
+    found = (
+        sorted((Path(spec.origin).parent / "js").glob("d3.v[5-9]*.min.js"))
+        if spec and spec.origin
+        else []
+    )
+    if not found:
+        raise FileNotFoundError(
+            "the package mpld3 with its D3 (js/d3.v5.min.js) is missing: pip install 'mpld3>=0.5.11'"
+        )
     text = found[-1].read_text(encoding="utf-8").replace("\r\n", "\n").strip()
-    if re.search("</script", text, flags=re.IGNORECASE): raise ValueError(f"{found[-1].name} holds '</script' and cannot stand in a page")
+    if re.search("</script", text, flags=re.IGNORECASE):
+        raise ValueError(f"{found[-1].name} holds '</script' and cannot stand in a page")
     return text

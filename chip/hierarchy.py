@@ -26,7 +26,16 @@ from matplotlib.axes import Axes
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from .clusterers import KNOWN, centroids, check_points, cluster, find_clusterer, in_threads, inertia, renumbered
+from chip.clusterers import (
+    KNOWN,
+    centroids,
+    check_points,
+    cluster,
+    find_clusterer,
+    in_threads,
+    inertia,
+    renumbered,
+)
 from .encoders import Encoder
 from .settings import Settings, save_table, start_run, written_aside
 from .silhouette import Distances, mean_silhouette
@@ -36,73 +45,97 @@ from .taxonomy import imagenet_index, name_clusters
 # %% ../nbs/10_hierarchy.ipynb #fa493529
 def unit_rows(
     x: np.ndarray,  # (n, d)
-) -> np.ndarray:    # (n, d) float64, each row of length 1
+) -> np.ndarray:  # (n, d) float64, each row of length 1
     "Rows brought to unit length. Raises ValueError for a row that is zero or not finite, naming it."
     x = np.asarray(x, dtype=np.float64)
     length = np.linalg.norm(x, axis=1, keepdims=True)
     bad = np.flatnonzero(~np.isfinite(length[:, 0]) | (length[:, 0] == 0))
-    if len(bad): raise ValueError(f"row {bad[0]} of {len(x)} has length {length[bad[0], 0]:g}: expected finite embeddings that are not all zero")
+    if len(bad):
+        raise ValueError(
+            f"row {bad[0]} of {len(x)} has length {length[bad[0], 0]:g}: expected finite embeddings that are not all zero"
+        )
     return x / length
 
 
 def class_means(
     embeddings: np.ndarray,  # (n_images, d) one row an image
-    labels: np.ndarray,      # (n_images,) class index, 0 … n_classes-1
-    n_classes: int,          # how many classes there should be
+    labels: np.ndarray,  # (n_images,) class index, 0 … n_classes-1
+    n_classes: int,  # how many classes there should be
     names: Sequence[str] | None = None,  # (n_classes,) what they are called, for the message
-) -> np.ndarray:             # (n_classes, d) float64, row c is the mean of the unit embeddings of class c
+) -> np.ndarray:  # (n_classes, d) float64, row c is the mean of the unit embeddings of class c
     "Level-0 targets: the mean embedding of each class (CHIP §4.1, step 1). Raises ValueError for an empty class or a row that is no embedding."
     counts = np.bincount(labels, minlength=n_classes)
-    if len(counts) > n_classes: raise ValueError(f"label {len(counts) - 1} is out of range: expected 0 … {n_classes - 1}")
+    if len(counts) > n_classes:
+        raise ValueError(f"label {len(counts) - 1} is out of range: expected 0 … {n_classes - 1}")
     if (counts == 0).any():
         empty = int(np.argmin(counts))
         called = f" ('{names[empty]}')" if names is not None else ""
-        raise ValueError(f"class {empty}{called} has no image: every class 0 … {n_classes - 1} needs at least one")
+        raise ValueError(
+            f"class {empty}{called} has no image: every class 0 … {n_classes - 1} needs at least one"
+        )
     sums = np.zeros((n_classes, embeddings.shape[1]))
     np.add.at(sums, labels, unit_rows(embeddings))
     return sums / counts[:, None]
 
 # %% ../nbs/10_hierarchy.ipynb #c71ca320
 def classifier_prototypes(
-    encoder: Encoder,      # pretrained on ImageNet-1k, with its removed layer's rows
+    encoder: Encoder,  # pretrained on ImageNet-1k, with its removed layer's rows
     wnids: Sequence[str],  # ImageNet animals
-) -> np.ndarray:           # (n_classes, d) float64 rows of unit length
+) -> np.ndarray:  # (n_classes, d) float64 rows of unit length
     "Level-0 targets without images: the classifier's own rows (compare NBDT's induced hierarchies). Raises ValueError naming what lacks a row."
     index = imagenet_index()
     unknown = [w for w in wnids if w not in index]
-    if unknown: raise ValueError(f"prototype=classifier needs ImageNet classes, but '{unknown[0]}' is none of its animals; use prototype=images")
+    if unknown:
+        raise ValueError(
+            f"prototype=classifier needs ImageNet classes, but '{unknown[0]}' is none of its animals; use prototype=images"
+        )
     if encoder.rows is None or len(encoder.rows) != 1000:
-        raise ValueError(f"prototype=classifier needs an encoder with ImageNet's 1,000 rows, but these weights of {encoder.spec.name} bring none; use prototype=images")
+        raise ValueError(
+            f"prototype=classifier needs an encoder with ImageNet's 1,000 rows, but these weights of {encoder.spec.name} bring none; use prototype=images"
+        )
     return unit_rows(encoder.rows[[index[w] for w in wnids]])
 
 
-def level0_targets(study: Study, encoder: Encoder, settings: Settings) -> np.ndarray:  # (n_classes, d), rows as study.seen
+def level0_targets(
+    study: Study, encoder: Encoder, settings: Settings
+) -> np.ndarray:  # (n_classes, d), rows as study.seen
     "The level-0 target of every seen class, as the setting `prototype` says."
-    if settings.prototype == "classifier": return classifier_prototypes(encoder, study.seen)
+    if settings.prototype == "classifier":
+        return classifier_prototypes(encoder, study.seen)
     rows = study.rows("train")
-    return class_means(frozen_embeddings(study, rows, encoder, settings), study.class_index(rows), len(study.seen), study.seen)
+    return class_means(
+        frozen_embeddings(study, rows, encoder, settings),
+        study.class_index(rows),
+        len(study.seen),
+        study.seen,
+    )
 
 # %% ../nbs/10_hierarchy.ipynb #074b2b00
 def successive_means(
     embeddings: np.ndarray,  # (n_images, d) one row an image, in the order of the files
-    labels: np.ndarray,      # (n_images,) class index
-    group: int = 10,         # images averaged together (paper: 10, so that 1,300 images make 130 points)
+    labels: np.ndarray,  # (n_images,) class index
+    group: int = 10,  # images averaged together (paper: 10, so that 1,300 images make 130 points)
 ) -> tuple[np.ndarray, np.ndarray]:  # (m, d) means; (m,) class index of each, ascending
     "Means of `group` unit embeddings of a class in succession (CHIP's third pooling). A class's last group may be smaller."
-    if group < 1: raise ValueError(f"group={group}: expected at least 1 image a group")
+    if group < 1:
+        raise ValueError(f"group={group}: expected at least 1 image a group")
     order = np.argsort(labels, kind="stable")
     of = np.asarray(labels)[order]
     starts_class = np.r_[True, of[1:] != of[:-1]]
-    within = np.arange(len(of)) - np.maximum.accumulate(np.where(starts_class, np.arange(len(of)), 0))
+    within = np.arange(len(of)) - np.maximum.accumulate(
+        np.where(starts_class, np.arange(len(of)), 0)
+    )
     begins = np.flatnonzero(within % group == 0)
     sums = np.add.reduceat(unit_rows(embeddings)[order], begins, axis=0)
     return sums / np.diff(np.r_[begins, len(of)])[:, None], of[begins]
 
 
 def majority(
-    labels: np.ndarray,    # (n_points,) class index of each clustered point
+    labels: np.ndarray,  # (n_points,) class index of each clustered point
     clusters: np.ndarray,  # (n_points,) its cluster
-) -> np.ndarray:           # (n_classes,) the cluster that holds most of a class's points; the lowest number of equals
+) -> (
+    np.ndarray
+):  # (n_classes,) the cluster that holds most of a class's points; the lowest number of equals
     "Majority pooling. Clusters that are no class's choice are gone afterwards, the others numbered anew."
     votes = np.zeros((labels.max() + 1, clusters.max() + 1), dtype=np.int64)
     np.add.at(votes, (labels, clusters), 1)
@@ -110,16 +143,19 @@ def majority(
 
 # %% ../nbs/10_hierarchy.ipynb #e9fbced2
 def points_to_cluster(
-    study: Study,           # the pictures
-    level0: np.ndarray,     # (n_classes, d) targets
-    encoder: Encoder,       # frozen
-    settings: Settings,     # `pooling`, `pool_group`
+    study: Study,  # the pictures
+    level0: np.ndarray,  # (n_classes, d) targets
+    encoder: Encoder,  # frozen
+    settings: Settings,  # `pooling`, `pool_group`
 ) -> tuple[np.ndarray, np.ndarray]:  # (n_points, d); (n_points,) class index of each
     "What goes into the clustering of level 1: class means, single images, or means of a few."
-    if settings.pooling == "mean": return level0, np.arange(len(level0))
+    if settings.pooling == "mean":
+        return level0, np.arange(len(level0))
     rows = study.rows("train")
     embeddings, labels = frozen_embeddings(study, rows, encoder, settings), study.class_index(rows)
-    return successive_means(embeddings, labels, 1 if settings.pooling == "majority" else settings.pool_group)
+    return successive_means(
+        embeddings, labels, 1 if settings.pooling == "majority" else settings.pool_group
+    )
 
 # %% ../nbs/10_hierarchy.ipynb #53389d32
 class KeptSweep:
@@ -127,14 +163,20 @@ class KeptSweep:
 
     def __init__(self, path: Path | None, points: np.ndarray, *how):
         self.path, self.rows, self._written = path, {}, time.monotonic()
-        self.stamp = hashlib.sha256(np.ascontiguousarray(points).tobytes() + repr((points.shape, *how)).encode()).hexdigest()
-        if path and path.exists(): self.rows = self._read()
+        self.stamp = hashlib.sha256(
+            np.ascontiguousarray(points).tobytes() + repr((points.shape, *how)).encode()
+        ).hexdigest()
+        if path and path.exists():
+            self.rows = self._read()
 
     def _read(self) -> dict[int, tuple[float, float]]:
         "What the file holds of this very sweep; a file that is none is set aside with a warning."
-        try: table = pd.read_parquet(self.path, columns=["stamp", "k", "inertia", "silhouette"])
+        try:
+            table = pd.read_parquet(self.path, columns=["stamp", "k", "inertia", "silhouette"])
         except (pa.ArrowInvalid, OSError, ValueError) as error:
-            warnings.warn(f"{self.path.name} is no kept sweep and is written anew: {error}", stacklevel=4)
+            warnings.warn(
+                f"{self.path.name} is no kept sweep and is written anew: {error}", stacklevel=4
+            )
             return {}
         table = table[table["stamp"] == self.stamp]
         return {int(r.k): (r.inertia, r.silhouette) for r in table.itertuples()}
@@ -142,36 +184,44 @@ class KeptSweep:
     def add(self, k: int, inertia: float, silhouette: float) -> None:
         "Keeps a result; the file is written once a second at most."
         self.rows[k] = (inertia, silhouette)
-        if time.monotonic() - self._written > 1: self.write()
+        if time.monotonic() - self._written > 1:
+            self.write()
 
     def write(self) -> None:
         "Writes all results, in one step."
-        if self.path is None or not self.rows: return
-        table = pd.DataFrame([(self.stamp, k, *r) for k, r in sorted(self.rows.items())], columns=["stamp", "k", "inertia", "silhouette"])
-        with written_aside(self.path) as aside: table.to_parquet(aside, index=False)
+        if self.path is None or not self.rows:
+            return
+        table = pd.DataFrame(
+            [(self.stamp, k, *r) for k, r in sorted(self.rows.items())],
+            columns=["stamp", "k", "inertia", "silhouette"],
+        )
+        with written_aside(self.path) as aside:
+            table.to_parquet(aside, index=False)
         self._written = time.monotonic()
 
 # %% ../nbs/10_hierarchy.ipynb #eccde63b
 def sweep_k(
-    points: np.ndarray,      # (n, d)
-    k_min: int,              # smallest number of clusters
-    k_max: int,              # largest number of clusters, included
-    restarts: int,           # k-means++ restarts for each k
-    seed: int,               # of the restarts
-    level: int = 1,          # 1: parents, 2: super-parents
+    points: np.ndarray,  # (n, d)
+    k_min: int,  # smallest number of clusters
+    k_max: int,  # largest number of clusters, included
+    restarts: int,  # k-means++ restarts for each k
+    seed: int,  # of the restarts
+    level: int = 1,  # 1: parents, 2: super-parents
     progress: bool = False,  # show a bar
     method: str = "kmeans",  # a key of chip.clusterers.CLUSTERERS
-    jobs: int = 0,           # threads; 0: one a core
-    keep: Path | None = None,# file for the finished k's
+    jobs: int = 0,  # threads; 0: one a core
+    keep: Path | None = None,  # file for the finished k's
     names: Sequence[str] | None = None,  # (n,) what the points are called, for messages
-    ks: Sequence[int] | None = None,     # only these of the range; None: all
-) -> pd.DataFrame:           # level, k, inertia, silhouette
+    ks: Sequence[int] | None = None,  # only these of the range; None: all
+) -> pd.DataFrame:  # level, k, inertia, silhouette
     "Algorithm 1's optimalKforCluster: a clustering and its mean silhouette for every k. Raises ValueError before it starts."
     check_points(points, k_min, k_max, f"k{level}", names)
     kept = KeptSweep(keep, points, method, restarts, seed)
     ks = list(range(k_min, k_max + 1)) if ks is None else [k for k in ks if k_min <= k <= k_max]
     todo = [k for k in ks if k not in kept.rows]
-    bar = tqdm(total=len(todo), desc=f"level {level}: {method}", unit="k", disable=not progress, delay=3)
+    bar = tqdm(
+        total=len(todo), desc=f"level {level}: {method}", unit="k", disable=not progress, delay=3
+    )
     try:
         for k, result in _measured(points, todo, method, restarts, seed, jobs):
             kept.add(k, *result)
@@ -179,27 +229,41 @@ def sweep_k(
     finally:
         kept.write()
         bar.close()
-    return pd.DataFrame([(level, k, *kept.rows[k]) for k in ks], columns=["level", "k", "inertia", "silhouette"])
+    return pd.DataFrame(
+        [(level, k, *kept.rows[k]) for k in ks], columns=["level", "k", "inertia", "silhouette"]
+    )
 
 
-def _measured(points: np.ndarray, ks: Sequence[int], method: str, restarts: int, seed: int, jobs: int) -> Iterable[tuple]:
+def _measured(
+    points: np.ndarray, ks: Sequence[int], method: str, restarts: int, seed: int, jobs: int
+) -> Iterable[tuple]:
     "(k, (inertia, silhouette)) as they are finished; a clustering without a silhouette (a single cluster) has NaN."
-    if not len(ks): return ()
+    if not len(ks):
+        return ()
     small = len(points) <= KNOWN  # threads over k for small fits, inside the fit for large ones
-    with threadpool_limits(1 if small else None): fit, apart = find_clusterer(method).prepare(points, restarts, seed), Distances(points, seed=seed)
+    with threadpool_limits(1 if small else None):
+        fit, apart = (
+            find_clusterer(method).prepare(points, restarts, seed),
+            Distances(points, seed=seed),
+        )
+
     def one(k: int) -> tuple[float, float]:
         labels = fit(k)
-        return inertia(points, labels), apart.silhouette(labels) if 0 < labels.max() < len(labels) - 1 else float("nan")
+        return inertia(points, labels), apart.silhouette(labels) if 0 < labels.max() < len(
+            labels
+        ) - 1 else float("nan")
+
     return in_threads(one, ks, jobs) if small else ((k, one(k)) for k in ks)
 
 # %% ../nbs/10_hierarchy.ipynb #32d57b01
 def elbow(
-    ks: Sequence[int],          # numbers of clusters, ascending
+    ks: Sequence[int],  # numbers of clusters, ascending
     inertias: Sequence[float],  # of the clusterings, falling
 ) -> int:
     "The k farthest below the chord of the scaled inertia curve (Kneedle, Satopää et al. 2011); the first of equals."
     ks, y = np.asarray(ks), np.asarray(inertias, dtype=float)
-    if len(ks) < 3 or y[0] <= y[-1]: return int(ks[0])
+    if len(ks) < 3 or y[0] <= y[-1]:
+        return int(ks[0])
     below = (1 - (ks - ks[0]) / (ks[-1] - ks[0])) - (y - y[-1]) / (y[0] - y[-1])
     return int(ks[below.argmax()])
 
@@ -211,13 +275,18 @@ LEVEL_NAMES = ("class", "parent", "super-parent")
 @dataclass(frozen=True, eq=False)
 class Hierarchy:
     "D: classes, parents and super-parents with their target embeddings."
-    keys: tuple[str, ...]                              # (n,) seen classes
-    names: tuple[str, ...]                             # (n,) what they are called
-    parent: np.ndarray                                 # (n,) parent of each class, 0 … n_parents-1
-    super_of: np.ndarray                               # (n_parents,) super-parent of each parent
-    targets: tuple[np.ndarray, np.ndarray, np.ndarray] # (n, d), (n_parents, d), (n_super_parents, d)
-    cluster_names: tuple[tuple[str, ...], tuple[str, ...]] # names of the parents and of the super-parents
-    about: dict                                        # encoder, weights, prototype
+
+    keys: tuple[str, ...]  # (n,) seen classes
+    names: tuple[str, ...]  # (n,) what they are called
+    parent: np.ndarray  # (n,) parent of each class, 0 … n_parents-1
+    super_of: np.ndarray  # (n_parents,) super-parent of each parent
+    targets: tuple[
+        np.ndarray, np.ndarray, np.ndarray
+    ]  # (n, d), (n_parents, d), (n_super_parents, d)
+    cluster_names: tuple[
+        tuple[str, ...], tuple[str, ...]
+    ]  # names of the parents and of the super-parents
+    about: dict  # encoder, weights, prototype
 
     def membership(self, level: int) -> np.ndarray:  # (n,)
         "Index of the target of each class at a level: itself, its parent, its super-parent."
@@ -242,23 +311,33 @@ class Hierarchy:
     def table(self) -> pd.DataFrame:
         "One row a class: wnid, name, parent, parent_name, super_parent, super_parent_name."
         top = self.membership(2)
-        return pd.DataFrame({"wnid": self.keys, "name": self.names, "parent": self.parent,
-                             "parent_name": [self.cluster_names[0][p] for p in self.parent],
-                             "super_parent": top, "super_parent_name": [self.cluster_names[1][p] for p in top]})
+        return pd.DataFrame(
+            {
+                "wnid": self.keys,
+                "name": self.names,
+                "parent": self.parent,
+                "parent_name": [self.cluster_names[0][p] for p in self.parent],
+                "super_parent": top,
+                "super_parent_name": [self.cluster_names[1][p] for p in top],
+            }
+        )
 
 # %% ../nbs/10_hierarchy.ipynb #d829cb0b
 def build_hierarchy(
-    study: Study,           # names of the classes, and the tree that names clusters
-    level0: np.ndarray,     # (n, d) targets of the classes, in the order of study.seen
-    parent: np.ndarray,     # (n,) parent of each class
-    super_of: np.ndarray,   # (n_parents,) super-parent of each parent
-    about: dict,            # what the targets were made with
+    study: Study,  # names of the classes, and the tree that names clusters
+    level0: np.ndarray,  # (n, d) targets of the classes, in the order of study.seen
+    parent: np.ndarray,  # (n,) parent of each class
+    super_of: np.ndarray,  # (n_parents,) super-parent of each parent
+    about: dict,  # what the targets were made with
 ) -> Hierarchy:
     "D from a clustering: a parent's target is the centroid of its classes, a super-parent's the centroid of its parents (§4.1, steps 2 and 3)."
     level1 = centroids(level0, parent)
     level2 = centroids(level1, super_of)
     names = tuple(study.name(k) for k in study.seen)
-    clusters = tuple(tuple(_names_of(study, m, c)) for m, c in ((parent, len(level1)), (super_of[parent], len(level2))))
+    clusters = tuple(
+        tuple(_names_of(study, m, c))
+        for m, c in ((parent, len(level1)), (super_of[parent], len(level2)))
+    )
     return Hierarchy(study.seen, names, parent, super_of, (level0, level1, level2), clusters, about)
 
 
@@ -272,7 +351,12 @@ def _names_of(study: Study, membership: np.ndarray, n: int) -> list[str]:
 # %% ../nbs/10_hierarchy.ipynb #4f903d9b
 def hierarchy_frame(h: Hierarchy) -> pd.DataFrame:
     "D in full, one row a class: the columns of `Hierarchy.table` and the target embedding at each level."
-    return h.table().assign(**{f"target_{level}": list(h.targets[level][h.membership(level)].astype(np.float64)) for level in LEVELS})
+    return h.table().assign(
+        **{
+            f"target_{level}": list(h.targets[level][h.membership(level)].astype(np.float64))
+            for level in LEVELS
+        }
+    )
 
 
 def save_hierarchy(h: Hierarchy, path: Path) -> None:
@@ -284,119 +368,196 @@ def save_hierarchy(h: Hierarchy, path: Path) -> None:
 
 def load_hierarchy(path: Path) -> Hierarchy:
     "Reads D and checks it. Raises ValueError naming what is wrong."
-    try: frame = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error: raise ValueError(f"{path} is no hierarchy: {error}") from error
+    try:
+        frame = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{path} is no hierarchy: {error}") from error
     table, about = frame.to_pandas(), (frame.schema.metadata or {}).get(b"chip")
-    lacking = {"wnid", "name", "parent", "super_parent", "target_0", "target_1", "target_2"} - set(table.columns)
-    if lacking or about is None: raise ValueError(f"{path} is no hierarchy: it lacks {', '.join(sorted(lacking)) or 'its metadata'}")
+    lacking = {"wnid", "name", "parent", "super_parent", "target_0", "target_1", "target_2"} - set(
+        table.columns
+    )
+    if lacking or about is None:
+        raise ValueError(
+            f"{path} is no hierarchy: it lacks {', '.join(sorted(lacking)) or 'its metadata'}"
+        )
     check_frame(table, path)
     parents = table.groupby("parent")["super_parent"].unique()
-    if (parents.str.len() > 1).any(): raise ValueError(f"{path}: parent {parents.index[parents.str.len() > 1][0]} lies in two super-parents")
+    if (parents.str.len() > 1).any():
+        raise ValueError(
+            f"{path}: parent {parents.index[parents.str.len() > 1][0]} lies in two super-parents"
+        )
     clusters = [_one_each(table, c, path) for c in ("parent", "super_parent")]
     names = tuple(tuple(table.groupby(c)[f"{c}_name"].first()) for c in ("parent", "super_parent"))
-    return Hierarchy(tuple(table["wnid"]), tuple(table["name"]), table["parent"].to_numpy(), parents.str[0].to_numpy(dtype=np.int64),
-                     (np.stack(table["target_0"].to_list()), *clusters), names, json.loads(about))
+    return Hierarchy(
+        tuple(table["wnid"]),
+        tuple(table["name"]),
+        table["parent"].to_numpy(),
+        parents.str[0].to_numpy(dtype=np.int64),
+        (np.stack(table["target_0"].to_list()), *clusters),
+        names,
+        json.loads(about),
+    )
 
 # %% ../nbs/10_hierarchy.ipynb #5690e0c6
 def check_frame(table: pd.DataFrame, path: Path) -> None:
     "Raises ValueError for a frame whose classes or embeddings cannot be those of a hierarchy, naming the class."
-    if table.empty or table["wnid"].duplicated().any(): raise ValueError(f"{path}: expected one row a class, " + (f"'{table['wnid'][table['wnid'].duplicated()].iloc[0]}' has two" if len(table) else "there is none"))
+    if table.empty or table["wnid"].duplicated().any():
+        raise ValueError(
+            f"{path}: expected one row a class, "
+            + (
+                f"'{table['wnid'][table['wnid'].duplicated()].iloc[0]}' has two"
+                if len(table)
+                else "there is none"
+            )
+        )
     for level in LEVELS:
         widths = table[f"target_{level}"].map(len)
-        if (odd := widths.ne(widths.iloc[0])).any(): raise ValueError(f"{path}: the target_{level} of '{table['wnid'][odd].iloc[0]}' has {widths[odd].iloc[0]} numbers, others {widths.iloc[0]}")
+        if (odd := widths.ne(widths.iloc[0])).any():
+            raise ValueError(
+                f"{path}: the target_{level} of '{table['wnid'][odd].iloc[0]}' has {widths[odd].iloc[0]} numbers, others {widths.iloc[0]}"
+            )
         bad = ~np.isfinite(np.stack(table[f"target_{level}"].to_list())).all(axis=1)
-        if bad.any(): raise ValueError(f"{path}: the target_{level} of '{table['wnid'][bad].iloc[0]}' is not finite")
+        if bad.any():
+            raise ValueError(
+                f"{path}: the target_{level} of '{table['wnid'][bad].iloc[0]}' is not finite"
+            )
 
 
 def _one_each(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
     "The targets of a level's clusters, numbered 0, 1, …; each must be the same in all of its rows, and finite."
     level, numbers = {"parent": 1, "super_parent": 2}[column], sorted(table[column].unique())
-    if numbers != list(range(len(numbers))): raise ValueError(f"{path}: column {column} must number the clusters 0, 1, … without a gap")
+    if numbers != list(range(len(numbers))):
+        raise ValueError(f"{path}: column {column} must number the clusters 0, 1, … without a gap")
     stacked = np.stack(table[f"target_{level}"].to_list())
     targets = stacked[[table[column].eq(c).to_numpy().argmax() for c in numbers]]
     wrong = np.flatnonzero(~(stacked == targets[table[column]]).all(axis=1))
-    if len(wrong): raise ValueError(f"{path}: the target_{level} of '{table['wnid'][wrong[0]]}' is not that of its {column}")
+    if len(wrong):
+        raise ValueError(
+            f"{path}: the target_{level} of '{table['wnid'][wrong[0]]}' is not that of its {column}"
+        )
     return targets
 
 # %% ../nbs/10_hierarchy.ipynb #b81504a1
 def hierarchy_text(
     h: Hierarchy,
     most_parents: int = 1000,  # parents shown of a super-parent
-    most_classes: int = 5,     # classes shown of a parent
+    most_classes: int = 5,  # classes shown of a parent
 ) -> str:
     "D as a tree in text, one line a super-parent or parent."
     lines = []
     for s in range(len(h.targets[2])):
         parents = h.children(2, s)
         n = len(h.members(2, s))
-        lines.append(f"{h.target_name(2, s)}: {n} class{'es' * (n > 1)} in {len(parents)} parent{'s' * (len(parents) > 1)}")
+        lines.append(
+            f"{h.target_name(2, s)}: {n} class{'es' * (n > 1)} in {len(parents)} parent{'s' * (len(parents) > 1)}"
+        )
         shown = parents[:most_parents]
         for p in shown:
             classes = [h.names[c].replace("_", " ") for c in h.children(1, p)]
             turn = "└── " if p == shown[-1] and len(shown) == len(parents) else "├── "
-            lines.append(turn + f"{h.target_name(1, p)}: {', '.join(classes[:most_classes])}" + (" …" if len(classes) > most_classes else ""))
-        if len(shown) < len(parents): lines.append(f"└── … {len(parents) - len(shown)} more")
+            lines.append(
+                turn
+                + f"{h.target_name(1, p)}: {', '.join(classes[:most_classes])}"
+                + (" …" if len(classes) > most_classes else "")
+            )
+        if len(shown) < len(parents):
+            lines.append(f"└── … {len(parents) - len(shown)} more")
     return "\n".join(lines)
 
 # %% ../nbs/10_hierarchy.ipynb #3285b17c
 def read_hierarchy(
-    path: str | Path,     # CSV: wnid, parent, super_parent
+    path: str | Path,  # CSV: wnid, parent, super_parent
     keys: Sequence[str],  # the classes that there are pictures of
-) -> tuple[np.ndarray, np.ndarray]:  # parent of each class (n,), super-parent of each parent (n_parents,)
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # parent of each class (n,), super-parent of each parent (n_parents,)
     "A given hierarchy, restricted to some classes and renumbered without gaps. Raises ValueError that names the class or column."
-    try: table = pd.read_csv(path, dtype={"wnid": str}, keep_default_na=False)  # a class may be called NA, or 007
-    except (ValueError, OSError) as error: raise ValueError(f"hierarchy file {path} cannot be read as CSV: {error}") from error
+    try:
+        table = pd.read_csv(
+            path, dtype={"wnid": str}, keep_default_na=False
+        )  # a class may be called NA, or 007
+    except (ValueError, OSError) as error:
+        raise ValueError(f"hierarchy file {path} cannot be read as CSV: {error}") from error
     lacking = [c for c in ("wnid", "parent", "super_parent") if c not in table]
-    if lacking: raise ValueError(f"hierarchy file {path} lacks the column {lacking[0]}: expected wnid, parent, super_parent")
+    if lacking:
+        raise ValueError(
+            f"hierarchy file {path} lacks the column {lacking[0]}: expected wnid, parent, super_parent"
+        )
     for column in ("wnid", "parent", "super_parent"):
-        if (blank := np.flatnonzero(table[column].astype(str).str.strip() == "")).size: raise ValueError(f"hierarchy file {path}: row {blank[0] + 1} ('{table['wnid'][blank[0]]}') has no {column}")
-    if len(twice := table.loc[table["wnid"].duplicated(), "wnid"]): raise ValueError(f"hierarchy file {path} lists '{twice.iloc[0]}' twice")
+        if (blank := np.flatnonzero(table[column].astype(str).str.strip() == "")).size:
+            raise ValueError(
+                f"hierarchy file {path}: row {blank[0] + 1} ('{table['wnid'][blank[0]]}') has no {column}"
+            )
+    if len(twice := table.loc[table["wnid"].duplicated(), "wnid"]):
+        raise ValueError(f"hierarchy file {path} lists '{twice.iloc[0]}' twice")
     missing = [k for k in keys if k not in set(table["wnid"])]
-    if missing: raise ValueError(f"hierarchy file {path} lacks {len(missing)} of the {len(keys)} classes, the first is '{missing[0]}'")
+    if missing:
+        raise ValueError(
+            f"hierarchy file {path} lacks {len(missing)} of the {len(keys)} classes, the first is '{missing[0]}'"
+        )
     table = table.set_index("wnid").loc[list(keys)]
     parents = table.groupby("parent")["super_parent"].unique()
-    if (parents.str.len() > 1).any(): raise ValueError(f"hierarchy file {path}: parent {parents.index[parents.str.len() > 1][0]} lies in two super-parents")
+    if (parents.str.len() > 1).any():
+        raise ValueError(
+            f"hierarchy file {path}: parent {parents.index[parents.str.len() > 1][0]} lies in two super-parents"
+        )
     number = {p: i for i, p in enumerate(parents.index)}
-    return table["parent"].map(number).to_numpy(), np.unique(parents.str[0].to_numpy(), return_inverse=True)[1]
+    return table["parent"].map(number).to_numpy(), np.unique(
+        parents.str[0].to_numpy(), return_inverse=True
+    )[1]
 
 # %% ../nbs/10_hierarchy.ipynb #9da9a320
 def cluster_level(
-    points: np.ndarray,    # (n, d) the level below: classes (or images) or parents
-    level: int,            # 1 or 2
-    settings: Settings,    # ranges, clusterer, restarts, a fixed k
-    progress: bool = True, # show a bar
+    points: np.ndarray,  # (n, d) the level below: classes (or images) or parents
+    level: int,  # 1 or 2
+    settings: Settings,  # ranges, clusterer, restarts, a fixed k
+    progress: bool = True,  # show a bar
     keep: Path | None = None,  # folder for what an interrupted sweep has finished
     names: Sequence[str] | None = None,  # (n,) what the points are called, for messages
 ) -> tuple[np.ndarray, pd.DataFrame]:  # cluster of each point (n,); the sweep
     "One round of Algorithm 1: sweep k, take the silhouette's maximum (or the k that is set), fit again with more restarts."
     low, high, k = (getattr(settings, f"k{level}{end}") for end in ("_min", "_max", ""))
     how = (settings.restarts, settings.seed, level, progress, settings.clusterer)
-    sweep = sweep_k(points, low, high, *how, keep=keep and keep / f"sweep_level{level}.parquet", names=names)
-    if sweep["silhouette"].isna().all(): raise ValueError(f"clusterer={settings.clusterer} finds no groups among the {len(points)} points of level {level} for any k from {low} to {high}: use another one")
+    sweep = sweep_k(
+        points, low, high, *how, keep=keep and keep / f"sweep_level{level}.parquet", names=names
+    )
+    if sweep["silhouette"].isna().all():
+        raise ValueError(
+            f"clusterer={settings.clusterer} finds no groups among the {len(points)} points of level {level} for any k from {low} to {high}: use another one"
+        )
     k = k or int(sweep.loc[sweep["silhouette"].idxmax(), "k"])
     check_points(points, k, k, f"k{level}", names)
     return cluster(points, k, settings.clusterer, settings.final_restarts, settings.seed), sweep
 
 
 def run_phase1(
-    study: Study,           # the pictures
-    encoder: Encoder,       # frozen
-    settings: Settings,     # everything else
+    study: Study,  # the pictures
+    encoder: Encoder,  # frozen
+    settings: Settings,  # everything else
     progress: bool = True,  # show bars
     keep: Path | None = None,  # folder for what an interrupted sweep has finished
 ) -> tuple[Hierarchy, pd.DataFrame]:  # D; the sweeps of both levels, empty for a given hierarchy
     "Algorithm 1 from pictures to D."
     level0 = level0_targets(study, encoder, settings)
-    about = {"encoder": settings.encoder, "size": encoder.spec.size, "weights": encoder.weights_id, "prototype": settings.prototype}
+    about = {
+        "encoder": settings.encoder,
+        "size": encoder.spec.size,
+        "weights": encoder.weights_id,
+        "prototype": settings.prototype,
+    }
     if settings.hierarchy:
         parent, super_of = read_hierarchy(settings.hierarchy, study.seen)
         return build_hierarchy(study, level0, parent, super_of, about), pd.DataFrame()
     points, of = points_to_cluster(study, level0, encoder, settings)
-    clusters, sweep1 = cluster_level(points, 1, settings, progress, keep, [study.seen[c] for c in of])
+    clusters, sweep1 = cluster_level(
+        points, 1, settings, progress, keep, [study.seen[c] for c in of]
+    )
     parent = majority(of, clusters)
     super_of, sweep2 = cluster_level(centroids(level0, parent), 2, settings, progress, keep)
     about |= {"pooling": settings.pooling, "clusterer": settings.clusterer}
-    return build_hierarchy(study, level0, parent, super_of, about), pd.concat([sweep1, sweep2], ignore_index=True)
+    return build_hierarchy(study, level0, parent, super_of, about), pd.concat(
+        [sweep1, sweep2], ignore_index=True
+    )
 
 # %% ../nbs/10_hierarchy.ipynb #e5d8e0cb
 def describe_levels(
@@ -408,24 +569,71 @@ def describe_levels(
     rows = []
     for level, points, labels in ((1, h.targets[0], h.parent), (2, h.targets[1], h.super_of)):
         k, sizes = labels.max() + 1, np.bincount(labels)
-        how = "file" if settings.hierarchy else "setting" if getattr(settings, f"k{level}") else "silhouette"
-        silhouette = mean_silhouette(points, labels, dtype="float64") if 1 < k < len(points) else float("nan")
+        how = (
+            "file"
+            if settings.hierarchy
+            else "setting"
+            if getattr(settings, f"k{level}")
+            else "silhouette"
+        )
+        silhouette = (
+            mean_silhouette(points, labels, dtype="float64")
+            if 1 < k < len(points)
+            else float("nan")
+        )
         own = sweep[sweep["level"] == level] if sweep is not None and len(sweep) else None
-        rows.append((level, len(points), k, how, silhouette, inertia(points, labels), sizes.min(), sizes.max(), "" if own is None else elbow(own["k"], own["inertia"])))
-    return pd.DataFrame(rows, columns=["level", "n_points", "k", "chosen_by", "silhouette", "inertia", "smallest", "largest", "elbow"])
+        rows.append(
+            (
+                level,
+                len(points),
+                k,
+                how,
+                silhouette,
+                inertia(points, labels),
+                sizes.min(),
+                sizes.max(),
+                "" if own is None else elbow(own["k"], own["inertia"]),
+            )
+        )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "level",
+            "n_points",
+            "k",
+            "chosen_by",
+            "silhouette",
+            "inertia",
+            "smallest",
+            "largest",
+            "elbow",
+        ],
+    )
 
 # %% ../nbs/10_hierarchy.ipynb #a36946c3
-def _mark(ax: Axes, k: int, text: str, colour: str, style: str, height: float, va: str, ks: pd.Series) -> None:
+def _mark(
+    ax: Axes, k: int, text: str, colour: str, style: str, height: float, va: str, ks: pd.Series
+) -> None:
     "A vertical line with its text on the side where there is room."
     left = k > (ks.min() + ks.max()) / 2
     ax.axvline(k, color=colour, ls=style, lw=1)
-    ax.annotate(text, (k, height), xycoords=("data", "axes fraction"), xytext=(-4 if left else 4, 0), textcoords="offset points", ha="right" if left else "left", va=va, color=colour, fontsize=8)
+    ax.annotate(
+        text,
+        (k, height),
+        xycoords=("data", "axes fraction"),
+        xytext=(-4 if left else 4, 0),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        va=va,
+        color=colour,
+        fontsize=8,
+    )
 
 
 def plot_sweep(
     sweep: pd.DataFrame,  # rows of one level: k, inertia, silhouette
-    chosen: int,          # the k that was taken
-    ax: Axes,             # where to draw
+    chosen: int,  # the k that was taken
+    ax: Axes,  # where to draw
     paper_k: int | None = None,  # the paper's choice, marked if given
     elbow_k: int | None = None,  # the elbow of the inertia curve, marked if given
 ) -> Axes:
@@ -435,12 +643,20 @@ def plot_sweep(
     ax.yaxis.label.set_color("tab:blue")
     ax.margins(y=0.14)
     _mark(ax, chosen, f"chosen: {chosen}", "tab:blue", "--", 0.97, "top", sweep["k"])
-    if paper_k and sweep["k"].min() <= paper_k <= sweep["k"].max(): _mark(ax, paper_k, f"paper: {paper_k}", "0.4", ":", 0.03, "bottom", sweep["k"])
+    if paper_k and sweep["k"].min() <= paper_k <= sweep["k"].max():
+        _mark(ax, paper_k, f"paper: {paper_k}", "0.4", ":", 0.03, "bottom", sweep["k"])
     right = ax.twinx()
     right.plot(sweep["k"], sweep["inertia"], color="tab:orange", lw=1.5)
     if elbow_k:
         at = sweep.loc[sweep["k"] == elbow_k, "inertia"].iloc[0]
         right.plot(elbow_k, at, "s", color="tab:orange", ms=6)
-        right.annotate(f"elbow: {elbow_k}", (elbow_k, at), xytext=(5, 5), textcoords="offset points", color="tab:orange", fontsize=8)
+        right.annotate(
+            f"elbow: {elbow_k}",
+            (elbow_k, at),
+            xytext=(5, 5),
+            textcoords="offset points",
+            color="tab:orange",
+            fontsize=8,
+        )
     right.set_ylabel("inertia", color="tab:orange")
     return ax

@@ -46,8 +46,9 @@ class UnreadableImage(ValueError):
 
     def __init__(
         self,
-        path: str | Path,          # the file; or, without a reason, a worker's traceback that quotes this exception
-        reason: str | None = None, # such as 'truncated: 12 bytes not processed'
+        path: str
+        | Path,  # the file; or, without a reason, a worker's traceback that quotes this exception
+        reason: str | None = None,  # such as 'truncated: 12 bytes not processed'
     ):
         found = self._said.findall(str(path)) if reason is None else []
         if found:
@@ -61,7 +62,7 @@ class UnreadableImage(ValueError):
 # %% ../nbs/00_images.ipynb #5764d081
 def os_reason(
     error: OSError,  # what open, stat or scandir raised
-) -> str:            # 'permission denied', 'broken link', or what the system calls it
+) -> str:  # 'permission denied', 'broken link', or what the system calls it
     "Why the operating system would not hand over a file, in a few words."
     if isinstance(error, PermissionError):
         return "permission denied"
@@ -72,21 +73,23 @@ def os_reason(
 
 def decoder_reason(
     error: Exception,  # what Pillow raised while opening or decoding
-) -> str:              # a countable word, then the decoder's own words
+) -> str:  # a countable word, then the decoder's own words
     "Why a file's bytes make no picture."
     said = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return f"too large: {said}"
-    if isinstance(error, EOFError) or re.search("truncated|unexpected end|end of file", said, re.IGNORECASE):
+    if isinstance(error, EOFError) or re.search(
+        "truncated|unexpected end|end of file", said, re.IGNORECASE
+    ):
         return f"truncated: {said}"
     return f"damaged: {said}"
 
 # %% ../nbs/00_images.ipynb #d9d53194
 def to_eight_bits(
     image: Image.Image,  # of mode I;16 (any byte order), I or F
-) -> Image.Image:        # mode L, same size
+) -> Image.Image:  # mode L, same size
     "Scale a deep grey image to 0 … 255 by its nominal range, or by its own range where it has left the nominal one."
     values = np.asarray(image).astype(np.float64)
     finite = values[np.isfinite(values)]
@@ -101,7 +104,7 @@ def to_eight_bits(
 
 def to_rgb(
     image: Image.Image,  # any mode that Pillow decodes
-) -> Image.Image:        # mode RGB, same size
+) -> Image.Image:  # mode RGB, same size
     "Eight-bit RGB of any picture: alpha over white, deep grey scaled, everything else converted by Pillow."
     if image.mode == "F" or image.mode.startswith("I"):
         image = to_eight_bits(image)
@@ -112,36 +115,50 @@ def to_rgb(
 
 # %% ../nbs/00_images.ipynb #a6ceb6b0
 _TURNS = {  # EXIF orientation -> what makes the picture upright (TIFF 6.0, tag 274)
-    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
 
 
 def orientation(
     image: Image.Image,  # as opened, before any conversion
-) -> int:                # 1 … 8; 1 is upright, and what a missing or broken note counts as
+) -> int:  # 1 … 8; 1 is upright, and what a missing or broken note counts as
     "The EXIF orientation of a picture."
     try:
         return int(image.getexif().get(0x0112, 1))
-    except Exception:  # a broken note raises whatever its parser stumbles over; the pixels are still good
+    except (
+        Exception
+    ):  # a broken note raises whatever its parser stumbles over; the pixels are still good
         return 1
 
 # %% ../nbs/00_images.ipynb #0c5169da
 def inside_tar(
     path: str | Path,
-) -> tuple[str, str] | None:  # the tar file, and the name inside it; None for a path that leads through none
+) -> (
+    tuple[str, str] | None
+):  # the tar file, and the name inside it; None for a path that leads through none
     "Where a path leads into a tar file."
     text, at = os.fspath(path), -1
     while (at := text.find(".tar/", at + 1)) >= 0:
-        if os.path.isfile(text[:at + 4]): return text[:at + 4], text[at + 5:]
+        if os.path.isfile(text[: at + 4]):
+            return text[: at + 4], text[at + 5 :]
     return None
 
 
 @lru_cache(maxsize=64)
 def _tar_index(tar: str, size: int, mtime_ns: int) -> dict[str, tuple[int, int]]:
     "Regular files in a tar file: name → where its bytes begin, and how many there are. Raises tarfile.TarError."
-    with tarfile.open(tar, "r:") as file: return {member.name.removeprefix("./"): (member.offset_data, member.size) for member in file if member.isreg()}
+    with tarfile.open(tar, "r:") as file:
+        return {
+            member.name.removeprefix("./"): (member.offset_data, member.size)
+            for member in file
+            if member.isreg()
+        }
 
 
 def tar_members(
@@ -149,19 +166,24 @@ def tar_members(
 ) -> dict[str, tuple[int, int]]:  # name → where its bytes begin, and how many there are
     "The files in an uncompressed tar file. Raises OSError for one that is damaged, or is none."
     state = os.stat(tar)
-    try: return _tar_index(os.fspath(tar), state.st_size, max(state.st_mtime_ns, state.st_ctime_ns))
-    except tarfile.TarError as error: raise OSError(errno.EIO, f"not a whole tar file: {error}", os.fspath(tar)) from error
+    try:
+        return _tar_index(os.fspath(tar), state.st_size, max(state.st_mtime_ns, state.st_ctime_ns))
+    except tarfile.TarError as error:
+        raise OSError(errno.EIO, f"not a whole tar file: {error}", os.fspath(tar)) from error
 
 # %% ../nbs/00_images.ipynb #af87f778
 def read_file(
     path: str | Path,  # DIR/a.tar/b is the file b inside the tar file DIR/a.tar
 ) -> bytes:
     "A file's content, wherever it lies. Raises OSError."
-    try: return Path(path).read_bytes()
+    try:
+        return Path(path).read_bytes()
     except (NotADirectoryError, FileNotFoundError):  # the second on Windows
-        if not (inside := inside_tar(path)): raise
+        if not (inside := inside_tar(path)):
+            raise
     tar, name = inside
-    if name not in (members := tar_members(tar)): raise FileNotFoundError(errno.ENOENT, "no such file in the tar file", os.fspath(path))
+    if name not in (members := tar_members(tar)):
+        raise FileNotFoundError(errno.ENOENT, "no such file in the tar file", os.fspath(path))
     offset, size = members[name]
     with open(tar, "rb") as file:
         file.seek(offset)
@@ -170,33 +192,59 @@ def read_file(
 
 def read_listed(
     path: str | Path,  # as for `read_file`
-    sha256: str,       # of the content that it was listed with, hexadecimal
+    sha256: str,  # of the content that it was listed with, hexadecimal
 ) -> bytes:
     "A file's content, if it is still the one that was listed. Raises UnreadableImage."
-    try: data = read_file(path)
-    except OSError as error: raise UnreadableImage(path, os_reason(error)) from error
-    if hashlib.sha256(data).hexdigest() != sha256: raise UnreadableImage(path, "changed since it was listed: start the run again to list it anew")
+    try:
+        data = read_file(path)
+    except OSError as error:
+        raise UnreadableImage(path, os_reason(error)) from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise UnreadableImage(
+            path, "changed since it was listed: start the run again to list it anew"
+        )
     return data
 
 
 def file_state(
     path: str | Path,  # as for `read_file`
-) -> tuple[int, int]:  # bytes, time of last change in nanoseconds (the tar file's, for a file inside one); the system's own, which cannot be set back, if that is later
+) -> tuple[
+    int, int
+]:  # bytes, time of last change in nanoseconds (the tar file's, for a file inside one); the system's own, which cannot be set back, if that is later
     "What tells whether a file is still the one it was. Raises OSError."
     inside = inside_tar(path)
     state = os.stat(inside[0] if inside else path)
-    return (tar_members(inside[0]).get(inside[1], (0, 0))[1] if inside else state.st_size), max(state.st_mtime_ns, state.st_ctime_ns)
+    return (tar_members(inside[0]).get(inside[1], (0, 0))[1] if inside else state.st_size), max(
+        state.st_mtime_ns, state.st_ctime_ns
+    )
 
 # %% ../nbs/00_images.ipynb #fac60db3
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")  # compared in lower case
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")  # tried on the content, whatever the suffix says
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".bmp",
+    ".gif",
+    ".webp",
+    ".tif",
+    ".tiff",
+)  # compared in lower case
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "BMP",
+    "GIF",
+    "WEBP",
+    "TIFF",
+)  # tried on the content, whatever the suffix says
 
 
 def decode_image(
-    data: bytes,                  # a file's content
-    path: str | Path,             # where it came from, for the message
-    at_least: int | None = None,  # JPEG only: a smaller version will do, if no side falls below this (pixels)
-) -> Image.Image:                 # mode RGB, upright, first frame of an animation
+    data: bytes,  # a file's content
+    path: str | Path,  # where it came from, for the message
+    at_least: int
+    | None = None,  # JPEG only: a smaller version will do, if no side falls below this (pixels)
+) -> Image.Image:  # mode RGB, upright, first frame of an animation
     "Decode a picture completely. Raises `UnreadableImage` naming the path, whatever the decoder trips over."
     if not data:
         raise UnreadableImage(path, "empty")
@@ -207,7 +255,9 @@ def decode_image(
             image.load()
             turn = _TURNS.get(orientation(image))
             image = to_rgb(image)
-    except Exception as error:  # decoders of broken data raise OSError, SyntaxError, struct.error, IndexError, ...
+    except (
+        Exception
+    ) as error:  # decoders of broken data raise OSError, SyntaxError, struct.error, IndexError, ...
         raise UnreadableImage(path, decoder_reason(error)) from error
     image = image if turn is None else image.transpose(turn)
     image.info.clear()  # the note has been obeyed: nobody shall turn the picture twice
@@ -215,9 +265,9 @@ def decode_image(
 
 
 def open_image(
-    path: str | Path,             # a picture's file
+    path: str | Path,  # a picture's file
     at_least: int | None = None,  # as in `decode_image`
-) -> Image.Image:                 # mode RGB, upright
+) -> Image.Image:  # mode RGB, upright
     "Read and decode one picture. Raises `UnreadableImage` for anything that keeps it from being one."
     try:
         data = read_file(path)
@@ -244,49 +294,81 @@ def _place(ax: Axes, image: Image.Image, left: float, top: float, colour: str | 
     image.thumbnail((384, 384))
     width, height = (0.94 * side / max(image.size) for side in image.size)
     left, low = left + 0.5 - width / 2, top - 0.03 - height
-    ax.imshow(np.asarray(image), extent=(left, left + width, low, low + height), interpolation="antialiased")
+    ax.imshow(
+        np.asarray(image),
+        extent=(left, left + width, low, low + height),
+        interpolation="antialiased",
+    )
     if colour:
-        ax.add_patch(Rectangle((left, low), width, height, fill=False, edgecolor=colour, linewidth=2))
+        ax.add_patch(
+            Rectangle((left, low), width, height, fill=False, edgecolor=colour, linewidth=2)
+        )
 
 # %% ../nbs/00_images.ipynb #7b453871
 def contact_sheet(
-    pictures: Sequence[Image.Image | str | Path | None],  # images or their paths; None leaves its cell empty
-    titles: Sequence[str] | None = None,                  # one a picture, written above it
-    n_columns: int = 8,                                   # cells a row
-    colours: Sequence[str | None] | None = None,          # one a picture: its frame and title, such as right or wrong
-    ax: Axes | None = None,                               # drawn into these axes, or into a new figure of fitting size
-    cell: float = 1.4,                                    # inches a cell, for a new figure
-    fontsize: float = 8,                                  # of the titles, in points
-    title_lines: int = 2,                                 # longer titles end in '…'
-) -> Axes:                                                # the axes, one unit a cell
+    pictures: Sequence[
+        Image.Image | str | Path | None
+    ],  # images or their paths; None leaves its cell empty
+    titles: Sequence[str] | None = None,  # one a picture, written above it
+    n_columns: int = 8,  # cells a row
+    colours: Sequence[str | None]
+    | None = None,  # one a picture: its frame and title, such as right or wrong
+    ax: Axes | None = None,  # drawn into these axes, or into a new figure of fitting size
+    cell: float = 1.4,  # inches a cell, for a new figure
+    fontsize: float = 8,  # of the titles, in points
+    title_lines: int = 2,  # longer titles end in '…'
+) -> Axes:  # the axes, one unit a cell
     "A grid of pictures, row by row. Raises UnreadableImage for a path that cannot be opened, ValueError for odd lengths."
     for name, given in (("titles", titles), ("colours", colours)):
         if given is not None and len(given) != len(pictures):
-            raise ValueError(f"{len(given)} {name} for {len(pictures)} pictures: give one a picture")
+            raise ValueError(
+                f"{len(given)} {name} for {len(pictures)} pictures: give one a picture"
+            )
     n_columns = max(min(n_columns, len(pictures)), 1)
     n_rows = max(-(-len(pictures) // n_columns), 1)
-    if ax is None and titles is not None:  # the width of a cell is known: give the titles no more lines than they need
-        title_lines = max((_wrap(title, cell, fontsize, title_lines).count("\n") + 1 for title in titles), default=1)
+    if (
+        ax is None and titles is not None
+    ):  # the width of a cell is known: give the titles no more lines than they need
+        title_lines = max(
+            (_wrap(title, cell, fontsize, title_lines).count("\n") + 1 for title in titles),
+            default=1,
+        )
     band = (1.35 * title_lines * fontsize + 2) / 72 if titles is not None else 0.0
     if ax is None:
         ax = plt.figure(figsize=(n_columns * cell, n_rows * (cell + band))).add_axes((0, 0, 1, 1))
     inches = _cell_inches(ax, n_columns, n_rows, band)
     row_height, descent = 1 + band / inches, 0.3 * fontsize / 72 / inches
     for i, picture in enumerate(pictures):
-        left, top, colour = i % n_columns, (n_rows - 1 - i // n_columns) * row_height + 1, colours[i] if colours else None
+        left, top, colour = (
+            i % n_columns,
+            (n_rows - 1 - i // n_columns) * row_height + 1,
+            colours[i] if colours else None,
+        )
         if picture is not None:
-            image = picture if isinstance(picture, Image.Image) else open_image(picture, at_least=384)
+            image = (
+                picture if isinstance(picture, Image.Image) else open_image(picture, at_least=384)
+            )
             _place(ax, to_rgb(image), left, top, colour)
         if titles is not None:
-            ax.text(left + 0.5, top + descent, _wrap(titles[i], inches, fontsize, title_lines), fontsize=fontsize,
-                    ha="center", va="baseline", color=colour or "black", linespacing=1.1)
+            ax.text(
+                left + 0.5,
+                top + descent,
+                _wrap(titles[i], inches, fontsize, title_lines),
+                fontsize=fontsize,
+                ha="center",
+                va="baseline",
+                color=colour or "black",
+                linespacing=1.1,
+            )
     ax.set(xlim=(0, n_columns), ylim=(0, n_rows * row_height), aspect="equal")
     ax.axis("off")
     return ax
 
 # %% ../nbs/00_images.ipynb #c4fc6592
 SPLITS = ("train", "val", "test", "unseen")
-LAYOUT = "expected DIR/train/<class>/<picture>, and optionally DIR/val, DIR/test, DIR/unseen likewise"
+LAYOUT = (
+    "expected DIR/train/<class>/<picture>, and optionally DIR/val, DIR/test, DIR/unseen likewise"
+)
 _NOISE = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"}
 
 
@@ -309,9 +391,11 @@ def _entries(folder: str | Path) -> list[os.DirEntry]:
 
 # %% ../nbs/00_images.ipynb #316abebe
 def walk_files(
-    folder: str | Path,                       # where to start
+    folder: str | Path,  # where to start
     above: frozenset[tuple[int, int]] = frozenset(),  # (device, inode) of the folders that led here
-) -> Iterator[tuple[str, str]]:               # full path, and why it cannot be used ('' where nothing speaks against it)
+) -> Iterator[
+    tuple[str, str]
+]:  # full path, and why it cannot be used ('' where nothing speaks against it)
     "Every file below a folder, links followed, folders that cannot be entered included with their reason."
     try:
         status = os.stat(folder)
@@ -335,11 +419,11 @@ def walk_files(
 class Candidate:
     "A file that may be a picture."
 
-    path: str      # relative to the root, with forward slashes
-    full: str      # how to open it
-    label: str     # its class folder's name
-    split: str     # one of SPLITS
-    size: int      # bytes
+    path: str  # relative to the root, with forward slashes
+    full: str  # how to open it
+    label: str  # its class folder's name
+    split: str  # one of SPLITS
+    size: int  # bytes
     mtime_ns: int  # last change, nanoseconds
 
 
@@ -360,7 +444,9 @@ def _candidate(full: str, relative: str, why: str) -> Candidate | str:
     except OSError as error:
         return os_reason(error)
     split, label = relative.split("/")[:2]
-    return Candidate(relative, full, label.removesuffix(".tar") if inside else label, split, size, changed)
+    return Candidate(
+        relative, full, label.removesuffix(".tar") if inside else label, split, size, changed
+    )
 
 # %% ../nbs/00_images.ipynb #378315bd
 def _relative(full: str, root: Path) -> str:
@@ -373,17 +459,25 @@ def _written(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode()
 
 
-def _is_tar(entry: os.DirEntry) -> bool: return entry.name.endswith(".tar") and entry.is_file()
+def _is_tar(entry: os.DirEntry) -> bool:
+    return entry.name.endswith(".tar") and entry.is_file()
 
 
-def _class_name(entry: os.DirEntry) -> str: return entry.name.removesuffix(".tar") if _is_tar(entry) else entry.name
+def _class_name(entry: os.DirEntry) -> str:
+    return entry.name.removesuffix(".tar") if _is_tar(entry) else entry.name
 
 # %% ../nbs/00_images.ipynb #79de0307
 def _in_tar(tar: str) -> Iterator[tuple[str, str]]:
     "Every file of a class that lies in a tar file."
-    try: names = tar_members(tar)
-    except OSError as error: yield tar, os_reason(error)
-    else: yield from ((f"{tar}/{name}", "hidden" if is_hidden(name.rpartition("/")[2]) else "") for name in names)
+    try:
+        names = tar_members(tar)
+    except OSError as error:
+        yield tar, os_reason(error)
+    else:
+        yield from (
+            (f"{tar}/{name}", "hidden" if is_hidden(name.rpartition("/")[2]) else "")
+            for name in names
+        )
 
 
 def _in_split(folder: Path, classes: set[str] | None) -> Iterator[tuple[str, str]]:
@@ -391,7 +485,11 @@ def _in_split(folder: Path, classes: set[str] | None) -> Iterator[tuple[str, str
     for entry in _entries(folder):
         if is_hidden(entry.name):
             yield entry.path, "hidden"
-        elif classes is not None and _class_name(entry) not in classes and (_is_folder(entry) or _is_tar(entry)):
+        elif (
+            classes is not None
+            and _class_name(entry) not in classes
+            and (_is_folder(entry) or _is_tar(entry))
+        ):
             yield entry.path, "a class that was not asked for"
         elif _is_folder(entry):
             yield from walk_files(entry.path)
@@ -416,7 +514,7 @@ def _beside_splits(root: Path) -> Iterator[tuple[str, str]]:
 
 # %% ../nbs/00_images.ipynb #f7118a6e
 def list_files(
-    root: str | Path,                 # DIR of the layout
+    root: str | Path,  # DIR of the layout
     classes: set[str] | None = None,  # take these seen classes only; None: all
 ) -> tuple[list[Candidate], list[tuple[str, str]]]:  # candidates; (path, reason) of everything else
     "Sort every file of an image folder into candidates and rejects, without opening any."
@@ -425,9 +523,13 @@ def list_files(
     for split in SPLITS:
         if (root / split).is_dir():
             found += _in_split(root / split, classes if split != "unseen" else None)
-    sorted_out = [(_relative(full, root), _candidate(full, _relative(full, root), why)) for full, why in found]
+    sorted_out = [
+        (_relative(full, root), _candidate(full, _relative(full, root), why)) for full, why in found
+    ]
     candidates = [what for _, what in sorted_out if isinstance(what, Candidate)]
-    return candidates, [(_written(path), what) for path, what in sorted_out if isinstance(what, str)]
+    return candidates, [
+        (_written(path), what) for path, what in sorted_out if isinstance(what, str)
+    ]
 
 # %% ../nbs/00_images.ipynb #7bbffa73
 def check_layout(
@@ -462,7 +564,9 @@ def usable_cores() -> int:
 
 def inspect_file(
     full: str | Path,  # the file to open
-) -> tuple[str, str]:  # SHA-256 of its content in hex ('' if it cannot be read), and the reason against it ('' if none)
+) -> tuple[
+    str, str
+]:  # SHA-256 of its content in hex ('' if it cannot be read), and the reason against it ('' if none)
     "Read a file once, to name its content and to see whether it is a whole picture."
     try:
         data = read_file(full)
@@ -477,25 +581,31 @@ def inspect_file(
 
 def inspect_files(
     candidates: Sequence[Candidate],  # what to open
-    workers: int | None = None,       # threads; None: one a usable core
-    progress: bool = True,            # a bar on stderr if that is a terminal and it takes over three seconds
+    workers: int | None = None,  # threads; None: one a usable core
+    progress: bool = True,  # a bar on stderr if that is a terminal and it takes over three seconds
 ) -> Iterator[tuple[Candidate, str, str]]:  # each candidate with its SHA-256 and reason, in order
     "Open files in parallel threads."
     Image.init()  # once, before there are threads: plugins register themselves on import
-    bar = tqdm(total=len(candidates), desc="checking images", unit=" images", delay=3, disable=not progress)
+    bar = tqdm(
+        total=len(candidates), desc="checking images", unit=" images", delay=3, disable=not progress
+    )
     with ThreadPoolExecutor(workers or usable_cores()) as pool, bar:
-        for start in range(0, len(candidates), 1024):  # in pieces, so that Ctrl-C need not wait for the rest
+        for start in range(
+            0, len(candidates), 1024
+        ):  # in pieces, so that Ctrl-C need not wait for the rest
             piece = candidates[start : start + 1024]
-            for candidate, (sha256, reason) in zip(piece, pool.map(inspect_file, [c.full for c in piece]), strict=True):
+            for candidate, (sha256, reason) in zip(
+                piece, pool.map(inspect_file, [c.full for c in piece]), strict=True
+            ):
                 bar.update()
                 yield candidate, sha256, reason
 
 # %% ../nbs/00_images.ipynb #7fd0c55b
 _CACHE_COLUMNS = ["full", "size", "mtime_ns", "sha256", "reader"]
 _READER = f"1, Pillow {PIL.__version__}"  # raise the number when decoding changes
-_SAVE_EVERY = 20_000                      # images between two writes of the cache
+_SAVE_EVERY = 20_000  # images between two writes of the cache
 
-Known = dict[tuple[str, int, int], str]   # (full path, size, mtime_ns) -> SHA-256
+Known = dict[tuple[str, int, int], str]  # (full path, size, mtime_ns) -> SHA-256
 
 
 def load_cache(
@@ -505,7 +615,10 @@ def load_cache(
     try:
         table = pd.read_parquet(cache, columns=_CACHE_COLUMNS)
         table = table[table["reader"] == _READER]
-        return {(str(f), int(s), int(m)): str(h) for f, s, m, h, _ in table.itertuples(index=False, name=None)}
+        return {
+            (str(f), int(s), int(m)): str(h)
+            for f, s, m, h, _ in table.itertuples(index=False, name=None)
+        }
     except Exception:  # whatever is wrong with a cache, the cure is the same: do without
         return {}
 
@@ -532,22 +645,30 @@ def _key(candidate: Candidate, root: Path) -> tuple[str, int, int]:
 
 def inspect_cached(
     candidates: Sequence[Candidate],  # what to open
-    root: Path,                       # their folder
-    cache: str | Path,                # parquet file, made if missing
-    workers: int | None = None,       # as in `inspect_files`
-    progress: bool = True,            # likewise
+    root: Path,  # their folder
+    cache: str | Path,  # parquet file, made if missing
+    workers: int | None = None,  # as in `inspect_files`
+    progress: bool = True,  # likewise
 ) -> Iterator[tuple[Candidate, str, str]]:  # as `inspect_files`, in another order
     "`inspect_files`, but files that are known to be good are not opened again."
     Path(cache).parent.mkdir(parents=True, exist_ok=True)
     known, here = load_cache(cache), f"{root.resolve().as_posix()}/"
     keys = {candidate: _key(candidate, root) for candidate in candidates}
-    old = {c: known[keys[c]] for c in candidates if keys[c] in known and os.access((inside_tar(c.full) or (c.full,))[0], os.R_OK)}
+    old = {
+        c: known[keys[c]]
+        for c in candidates
+        if keys[c] in known and os.access((inside_tar(c.full) or (c.full,))[0], os.R_OK)
+    }
     yield from ((candidate, sha256, "") for candidate, sha256 in old.items())
-    fresh = {key: value for key, value in known.items() if not key[0].startswith(here)}  # of other folders
+    fresh = {
+        key: value for key, value in known.items() if not key[0].startswith(here)
+    }  # of other folders
     fresh |= {keys[candidate]: sha256 for candidate, sha256 in old.items()}
     unknown = [candidate for candidate in candidates if candidate not in old]
     try:
-        for i, (candidate, sha256, reason) in enumerate(inspect_files(unknown, workers, progress), 1):
+        for i, (candidate, sha256, reason) in enumerate(
+            inspect_files(unknown, workers, progress), 1
+        ):
             if not reason:
                 fresh[keys[candidate]] = sha256
             if i % _SAVE_EVERY == 0:
@@ -565,15 +686,15 @@ def _by_value(digits: re.Match) -> str:
 
 
 def natural_key(
-    text: str,          # a path
-) -> tuple[str, str]:   # digits compare as numbers; the text itself settles ties such as 1 and 01
+    text: str,  # a path
+) -> tuple[str, str]:  # digits compare as numbers; the text itself settles ties such as 1 and 01
     "Sort key under which '2.jpg' comes before '10.jpg'."
     return re.sub("[0-9]+", _by_value, text), text
 
 
 def sort_table(
     table: pd.DataFrame,  # columns path, label, split at least
-) -> pd.DataFrame:        # the same rows, index 0 …
+) -> pd.DataFrame:  # the same rows, index 0 …
     "The rows in the study's order: split, class, natural order of the paths."
     columns = zip(table["split"], table["label"], table["path"], strict=True)
     keys = [(SPLITS.index(split), label, natural_key(path)) for split, label, path in columns]
@@ -582,10 +703,16 @@ def sort_table(
 # %% ../nbs/00_images.ipynb #8f630b94
 def find_duplicates(
     table: pd.DataFrame,  # an ImageFolder's table, or what `draw_splits` made of it
-) -> pd.DataFrame:        # the rows that have a copy, by content; column `leak`: the copies lie in different splits
+) -> (
+    pd.DataFrame
+):  # the rows that have a copy, by content; column `leak`: the copies lie in different splits
     "All pictures whose content occurs more than once."
     copies = table[table.duplicated("sha256", keep=False)]
-    splits = copies.groupby("sha256")["split"].transform("nunique") if len(copies) else pd.Series([], dtype=int)
+    splits = (
+        copies.groupby("sha256")["split"].transform("nunique")
+        if len(copies)
+        else pd.Series([], dtype=int)
+    )
     return copies.assign(leak=splits > 1).sort_values(["sha256", "path"]).reset_index(drop=True)
 
 # %% ../nbs/00_images.ipynb #e0c4cec9
@@ -598,21 +725,23 @@ def _counted(n: int, one: str, many: str) -> str:
 class ImageFolder:
     "An image folder as two tables: what is used, and what is not and why."
 
-    root: Path              # DIR; the tables' paths are relative to it
-    table: pd.DataFrame     # path, label, split, bytes, sha256: one row an image, in the order of `sort_table`
+    root: Path  # DIR; the tables' paths are relative to it
+    table: (
+        pd.DataFrame
+    )  # path, label, split, bytes, sha256: one row an image, in the order of `sort_table`
     rejected: pd.DataFrame  # path, reason: one row a file (or folder) that is left out
 
     def paths(
         self,
         rows: pd.DataFrame | None = None,  # some rows of the table; None: all
-    ) -> list[Path]:                       # where to open each
+    ) -> list[Path]:  # where to open each
         "Full paths of images."
         return [self.root / path for path in (self.table if rows is None else rows)["path"]]
 
     def classes(
         self,
         split: str = "train",  # one of SPLITS
-    ) -> list[str]:            # sorted
+    ) -> list[str]:  # sorted
         "The classes that have an image in a split."
         return sorted(set(self.table.loc[self.table["split"] == split, "label"]))
 
@@ -623,10 +752,21 @@ class ImageFolder:
         used = f"{_counted(len(self.table), 'image', 'images')} of {_counted(n_seen, 'class', 'classes')}"
         used += f" and {unseen} unseen {'class' if unseen == 1 else 'classes'}" if unseen else ""
         reasons = Counter(reason.split(":")[0] for reason in self.rejected["reason"])
-        left = ", ".join(f"{n:,} {reason}" for reason, n in sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
-        out = f"{_counted(len(self.rejected), 'file', 'files')} left out: {left}" if left else "no file left out"
+        left = ", ".join(
+            f"{n:,} {reason}"
+            for reason, n in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+        )
+        out = (
+            f"{_counted(len(self.rejected), 'file', 'files')} left out: {left}"
+            if left
+            else "no file left out"
+        )
         leaks = find_duplicates(self.table).query("leak")["sha256"].nunique()
-        return f"{used} used, {out}" + (f"; {_counted(leaks, 'picture lies', 'pictures lie')} in more than one split" if leaks else "")
+        return f"{used} used, {out}" + (
+            f"; {_counted(leaks, 'picture lies', 'pictures lie')} in more than one split"
+            if leaks
+            else ""
+        )
 
 # %% ../nbs/00_images.ipynb #65c23886
 def _named(labels: Iterable[str]) -> str:
@@ -643,18 +783,28 @@ def check_classes(
     "Raises ValueError where the classes of the splits contradict each other, or a training class has no usable image."
     train, root = set(folder.classes("train")), folder.root
     if bare := set(expected) - train:
-        first = folder.rejected[(folder.rejected["path"] + "/").str.startswith((f"train/{min(bare)}/", f"train/{min(bare)}.tar/"))]
+        first = folder.rejected[
+            (folder.rejected["path"] + "/").str.startswith(
+                (f"train/{min(bare)}/", f"train/{min(bare)}.tar/")
+            )
+        ]
         because = f" ({first['path'].iloc[0]}: {first['reason'].iloc[0]})" if len(first) else ""
         needed = f"0 usable images, at least 1 needed{because}; add images or remove the folder"
         raise ValueError(f"{_named(bare)} in '{root / 'train'}': {needed}")
     if not train:
         other = folder.rejected["reason"].eq("a class that was not asked for").sum()
-        instead = f" that was asked for, but {_counted(other, 'other class', 'other classes')}" if other else ""
+        instead = (
+            f" that was asked for, but {_counted(other, 'other class', 'other classes')}"
+            if other
+            else ""
+        )
         raise ValueError(f"'{root / 'train'}' holds no class folder{instead}: {LAYOUT}")
     for split in ("val", "test"):
         if strange := set(folder.classes(split)) - train:
             which = f"{_named(strange)} of '{root / split}'"
-            raise ValueError(f"{which}: not in '{root / 'train'}'; a class must be trained to be measured")
+            raise ValueError(
+                f"{which}: not in '{root / 'train'}'; a class must be trained to be measured"
+            )
     if both := set(folder.classes("unseen")) & train:
         where = f"both in '{root / 'unseen'}' and in '{root / 'train'}'"
         raise ValueError(f"{_named(both)}: {where}; an unseen class must not be trained on")
@@ -663,17 +813,31 @@ def check_classes(
 def _folder_names(folder: Path) -> list[str]:
     "The class folders of a split and its classes in tar files, empty ones included."
     entries = _entries(folder) if folder.is_dir() else []
-    return sorted({_class_name(entry) for entry in entries if (_is_folder(entry) or _is_tar(entry)) and not is_hidden(entry.name)})
+    return sorted(
+        {
+            _class_name(entry)
+            for entry in entries
+            if (_is_folder(entry) or _is_tar(entry)) and not is_hidden(entry.name)
+        }
+    )
 
 
 def _empty_folders(root: Path, mentioned: Iterable[str]) -> list[tuple[str, str]]:
     "Class folders outside of train in which there is nothing at all."
-    named = {tuple(path.replace(".tar/", "/").removesuffix(".tar").split("/")[:2]) for path in mentioned}
+    named = {
+        tuple(path.replace(".tar/", "/").removesuffix(".tar").split("/")[:2]) for path in mentioned
+    }
     folders = [(split, name) for split in SPLITS[1:] for name in _folder_names(root / split)]
-    return [("/".join(folder), "no file in this class folder") for folder in folders if folder not in named]
+    return [
+        ("/".join(folder), "no file in this class folder")
+        for folder in folders
+        if folder not in named
+    ]
 
 
-def _tables(used: list[tuple], rejected: list[tuple[str, str]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _tables(
+    used: list[tuple], rejected: list[tuple[str, str]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     "An ImageFolder's two tables, sorted."
     table = sort_table(pd.DataFrame(used, columns=["path", "label", "split", "bytes", "sha256"]))
     rejected = sorted(rejected, key=lambda row: natural_key(row[0]))
@@ -681,11 +845,14 @@ def _tables(used: list[tuple], rejected: list[tuple[str, str]]) -> tuple[pd.Data
 
 # %% ../nbs/00_images.ipynb #8e3d841e
 def scan_images(
-    root: str | Path,                 # DIR of the layout
-    workers: int | None = None,       # threads; None: one a usable core
-    cache: str | Path | None = None,  # parquet file that remembers good files; None: open every file
-    progress: bool = True,            # a bar, if it takes over three seconds
-    classes: Iterable[str] | None = None,  # take these seen classes only, such as 366 of ImageNet's 1,000; None: all
+    root: str | Path,  # DIR of the layout
+    workers: int | None = None,  # threads; None: one a usable core
+    cache: str
+    | Path
+    | None = None,  # parquet file that remembers good files; None: open every file
+    progress: bool = True,  # a bar, if it takes over three seconds
+    classes: Iterable[str]
+    | None = None,  # take these seen classes only, such as 366 of ImageNet's 1,000; None: all
 ) -> ImageFolder:
     """
     Turn an image folder into tables, every file used or listed with its reason. Every image is decoded once.
@@ -694,7 +861,9 @@ def scan_images(
     check_layout(root)
     root, wanted = Path(root), None if classes is None else set(classes)
     try:
-        expected = [name for name in _folder_names(root / "train") if wanted is None or name in wanted]
+        expected = [
+            name for name in _folder_names(root / "train") if wanted is None or name in wanted
+        ]
         candidates, rejected = list_files(root, wanted)
     except OSError as error:
         raise ValueError(f"'{error.filename}' cannot be listed ({os_reason(error)})") from error
@@ -702,7 +871,9 @@ def scan_images(
         inspected = [*inspect_files(candidates, workers, progress)]
     else:
         inspected = [*inspect_cached(candidates, root, cache, workers, progress)]
-    used = [(c.path, c.label, c.split, c.size, sha256) for c, sha256, reason in inspected if not reason]
+    used = [
+        (c.path, c.label, c.split, c.size, sha256) for c, sha256, reason in inspected if not reason
+    ]
     rejected += [(c.path, reason) for c, _, reason in inspected if reason]
     rejected += _empty_folders(root, [row[0] for row in used + rejected])
     folder = ImageFolder(root, *_tables(used, rejected))
@@ -712,17 +883,20 @@ def scan_images(
 # %% ../nbs/00_images.ipynb #7f37e32b
 def draw_order(
     paths: Iterable[str],  # relative paths, so that a moved folder draws the same
-    seed: int,             # any integer
-    purpose: str,          # different draws with the same seed are independent of each other
-) -> list[str]:            # the same paths in random order
+    seed: int,  # any integer
+    purpose: str,  # different draws with the same seed are independent of each other
+) -> list[str]:  # the same paths in random order
     "A shuffle that depends on the set of names alone: paths ranked by SHA-256 of purpose, seed and path."
-    return sorted(paths, key=lambda path: (hashlib.sha256(f"{purpose}\0{seed}\0{path}".encode()).digest(), path))
+    return sorted(
+        paths,
+        key=lambda path: (hashlib.sha256(f"{purpose}\0{seed}\0{path}".encode()).digest(), path),
+    )
 
 
 def share_out(
-    n_left: int,             # images that training does not need
+    n_left: int,  # images that training does not need
     wanted: dict[str, int],  # how many each split would like, the one served first in front
-) -> dict[str, int]:         # how many each gets
+) -> dict[str, int]:  # how many each gets
     "Serve the splits in turn, one image each, until all have what they want or nothing is left."
     shares = dict.fromkeys(wanted, 0)
     while n_left > 0 and shares != wanted:
@@ -732,7 +906,9 @@ def share_out(
     return shares
 
 # %% ../nbs/00_images.ipynb #80f402bd
-def _draw_class(rows: pd.DataFrame, seed: int, n_train: int, wanted: dict[str, int]) -> dict[str, str]:
+def _draw_class(
+    rows: pd.DataFrame, seed: int, n_train: int, wanted: dict[str, int]
+) -> dict[str, str]:
     "Which of a class's training images move, as path -> split."
     single = rows.loc[~rows.duplicated("sha256", keep=False), "path"]
     shares = share_out(min(len(rows) - n_train, len(single)), wanted)
@@ -742,11 +918,11 @@ def _draw_class(rows: pd.DataFrame, seed: int, n_train: int, wanted: dict[str, i
 
 def draw_splits(
     table: pd.DataFrame,  # an ImageFolder's table
-    seed: int,            # of the draw
-    n_train: int = 1,     # images a class that training keeps in any case
-    n_val: int = 5,       # images a class for validation, if the folder brings none
-    n_test: int = 5,      # images a class for testing, if the folder brings none
-) -> pd.DataFrame:        # the same rows, some with another split, sorted anew
+    seed: int,  # of the draw
+    n_train: int = 1,  # images a class that training keeps in any case
+    n_val: int = 5,  # images a class for validation, if the folder brings none
+    n_test: int = 5,  # images a class for testing, if the folder brings none
+) -> pd.DataFrame:  # the same rows, some with another split, sorted anew
     "Draw the missing one of val and test, or both, from train: disjoint, class by class. Raises ValueError for odd numbers."
     for name, n in (("n_train", n_train), ("n_val", n_val), ("n_test", n_test)):
         if n < 0:
@@ -762,9 +938,9 @@ def draw_splits(
 # %% ../nbs/00_images.ipynb #2eedb397
 def draw_shots(
     table: pd.DataFrame,  # after `draw_splits`
-    seed: int,            # of the draw
-    n_shot: int = 1,      # images a class; 0: all
-) -> pd.DataFrame:        # n_shot rows of split train for each class, in the table's order
+    seed: int,  # of the draw
+    n_shot: int = 1,  # images a class; 0: all
+) -> pd.DataFrame:  # n_shot rows of split train for each class, in the table's order
     "The training images of few-shot learning (CHIP, Algorithm 2). Raises ValueError naming a class that has too few."
     if n_shot < 0:
         raise ValueError(f"n_shot={n_shot}: expected 1 or more images a class, or 0 for all")
@@ -774,7 +950,9 @@ def draw_shots(
     for label, paths in train.groupby("label")["path"]:
         if len(paths) < n_shot:
             have = _counted(len(paths), "training image", "training images")
-            raise ValueError(f"n_shot={n_shot} but class {label!r} has {have}: lower n_shot or add images")
+            raise ValueError(
+                f"n_shot={n_shot} but class {label!r} has {have}: lower n_shot or add images"
+            )
         chosen.update(draw_order(paths, seed, "shots")[:n_shot])
     return sort_table(train[train["path"].isin(chosen)])
 
@@ -784,9 +962,12 @@ class ImageDataset(Dataset):
 
     def __init__(
         self,
-        paths: Iterable[str | Path],                          # files to open
-        transform: Callable[[Image.Image], torch.Tensor],     # upright RGB picture -> tensor (3, height, width)
-        keys: Sequence[str] | None = None,                    # SHA-256 of the content that each was listed with; None: whatever it is now
+        paths: Iterable[str | Path],  # files to open
+        transform: Callable[
+            [Image.Image], torch.Tensor
+        ],  # upright RGB picture -> tensor (3, height, width)
+        keys: Sequence[str]
+        | None = None,  # SHA-256 of the content that each was listed with; None: whatever it is now
     ):
         self.paths, self.transform, self.keys = [str(path) for path in paths], transform, keys
 
@@ -799,18 +980,22 @@ class ImageDataset(Dataset):
     ) -> tuple[torch.Tensor, int]:  # the picture's tensor, and the index again
         "Raises UnreadableImage naming the file, also where its content is not the one listed."
         path = self.paths[index]
-        picture = open_image(path) if self.keys is None else decode_image(read_listed(path, self.keys[index]), path)
+        picture = (
+            open_image(path)
+            if self.keys is None
+            else decode_image(read_listed(path, self.keys[index]), path)
+        )
         return self.transform(picture), index
 
 
 def image_loader(
-    paths: Iterable[str | Path],                       # files to open
+    paths: Iterable[str | Path],  # files to open
     transform: Callable[[Image.Image], torch.Tensor],  # as in ImageDataset
-    batch_size: int,                                   # the last batch may be smaller
-    workers: int = 0,                                  # processes that decode; 0: this one
-    seed: int | None = None,                           # shuffle by this seed, anew each epoch; None: keep the order
-    keys: Sequence[str] | None = None,                 # as in ImageDataset
-) -> DataLoader:                                       # batches of tensors (b, 3, h, w) and indices (b,)
+    batch_size: int,  # the last batch may be smaller
+    workers: int = 0,  # processes that decode; 0: this one
+    seed: int | None = None,  # shuffle by this seed, anew each epoch; None: keep the order
+    keys: Sequence[str] | None = None,  # as in ImageDataset
+) -> DataLoader:  # batches of tensors (b, 3, h, w) and indices (b,)
     "A loader whose order depends on nothing but its arguments, and that drops no image."
     return DataLoader(
         ImageDataset(paths, transform, keys),

@@ -16,9 +16,9 @@ from .metrics import cosine_similarity_matrix
 
 # %% ../nbs/17_inference.ipynb #6a8e0e7b
 def best_member(
-    scores: np.ndarray,      # (n, n_classes), the larger the better
+    scores: np.ndarray,  # (n, n_classes), the larger the better
     membership: np.ndarray,  # (n_classes,) cluster of each class, 0 … n_clusters-1, none empty
-) -> np.ndarray:             # (n, n_clusters) score of each cluster's best class
+) -> np.ndarray:  # (n, n_clusters) score of each cluster's best class
     "Level 0's answer, handed up."
     best = np.full((len(scores), membership.max() + 1), -np.inf)
     np.maximum.at(best.T, membership, scores.T)
@@ -29,11 +29,14 @@ TEMPERATURE = 0.03  # of the softmax over cosines; `66_placing` looks for the be
 
 
 def class_probabilities(
-    cosines: np.ndarray,                # (n, n_classes)
-    temperature: float = TEMPERATURE,   # above 0
-) -> np.ndarray:                        # (n, n_classes), each row sums to 1
+    cosines: np.ndarray,  # (n, n_classes)
+    temperature: float = TEMPERATURE,  # above 0
+) -> np.ndarray:  # (n, n_classes), each row sums to 1
     "Softmax of cosine over temperature. Raises ValueError for a temperature that is not above 0."
-    if not temperature > 0: raise ValueError(f"temperature={temperature}: expected a number above 0, such as {TEMPERATURE}")
+    if not temperature > 0:
+        raise ValueError(
+            f"temperature={temperature}: expected a number above 0, such as {TEMPERATURE}"
+        )
     z = (cosines - cosines.max(axis=1, keepdims=True)) / temperature
     weights = np.exp(z)
     return weights / weights.sum(axis=1, keepdims=True)
@@ -41,8 +44,8 @@ def class_probabilities(
 
 def summed(
     probabilities: np.ndarray,  # (n, n_classes)
-    membership: np.ndarray,     # (n_classes,) cluster of each class
-) -> np.ndarray:                # (n, n_clusters)
+    membership: np.ndarray,  # (n_classes,) cluster of each class
+) -> np.ndarray:  # (n, n_clusters)
     "Probability of each cluster: the sum over its classes."
     total = np.zeros((len(probabilities), membership.max() + 1))
     np.add.at(total.T, membership, probabilities.T)
@@ -57,8 +60,8 @@ def tree_heights(h: Hierarchy) -> np.ndarray:  # (n_classes, n_classes) 0, 1, 2 
 
 def expected_cost(
     probabilities: np.ndarray,  # (n, n_classes)
-    heights: np.ndarray,        # (n_classes, n_classes) cost of answering the column's class for the row's
-) -> np.ndarray:                # (n, n_classes) cost to expect of each answer
+    heights: np.ndarray,  # (n_classes, n_classes) cost of answering the column's class for the row's
+) -> np.ndarray:  # (n, n_classes) cost to expect of each answer
     "Conditional risk of each class as an answer (Karthik et al. 2021)."
     return probabilities @ heights
 
@@ -72,19 +75,22 @@ RULES = {
 
 
 def level_scores(
-    embeddings: Sequence[np.ndarray],   # for each level (n, d): what that level's encoder says
-    h: Hierarchy,                       # with the targets
-    rule: str = "targets",              # a key of RULES; all but the first look at level 0's embeddings alone
-    temperature: float = TEMPERATURE,   # of the rules 'sum' and 'cost'
-) -> list[np.ndarray]:                  # for each level (n, n_targets); the largest is the answer
+    embeddings: Sequence[np.ndarray],  # for each level (n, d): what that level's encoder says
+    h: Hierarchy,  # with the targets
+    rule: str = "targets",  # a key of RULES; all but the first look at level 0's embeddings alone
+    temperature: float = TEMPERATURE,  # of the rules 'sum' and 'cost'
+) -> list[np.ndarray]:  # for each level (n, n_targets); the largest is the answer
     "How well each target of each level fits. Raises ValueError for an unknown rule and for embeddings of another width or without direction."
-    if rule not in RULES: raise ValueError(f"rule='{rule}' is none of {', '.join(RULES)}")
-    if rule == "targets": return [cosine_similarity_matrix(embeddings[level], h.targets[level]) for level in LEVELS]
+    if rule not in RULES:
+        raise ValueError(f"rule='{rule}' is none of {', '.join(RULES)}")
+    if rule == "targets":
+        return [cosine_similarity_matrix(embeddings[level], h.targets[level]) for level in LEVELS]
     base = cosine_similarity_matrix(embeddings[0], h.targets[0])
     if rule == "sum":
         base = class_probabilities(base, temperature)
         return [summed(base, h.membership(level)) for level in LEVELS]
-    if rule == "cost": base = -expected_cost(class_probabilities(base, temperature), tree_heights(h))
+    if rule == "cost":
+        base = -expected_cost(class_probabilities(base, temperature), tree_heights(h))
     return [best_member(base, h.membership(level)) for level in LEVELS]
 
 
@@ -95,15 +101,19 @@ def answers(scores: Sequence[np.ndarray]) -> list[np.ndarray]:  # for each level
 
 def method_name(
     method: str,  # such as 'frozen'
-    rule: str,    # a key of RULES
-) -> str:         # such as 'frozen_sum'
+    rule: str,  # a key of RULES
+) -> str:  # such as 'frozen_sum'
     "What a method is called in the tables under a rule; the paper's rule adds nothing."
     return method if rule == "targets" else f"{method}_{rule}"
 
 # %% ../nbs/17_inference.ipynb #6680174f
 def with_direction(
     embeddings: np.ndarray,  # (n, d)
-) -> np.ndarray:             # (n, d), the same object where no row is zero
+) -> np.ndarray:  # (n, d), the same object where no row is zero
     "Embeddings in which rows of zeros, what a dead encoder says, have become one common direction (1, …, 1)."
     dead = ~np.any(embeddings, axis=1)
-    return np.where(dead[:, None], np.ones(1, embeddings.dtype), embeddings) if dead.any() else embeddings
+    return (
+        np.where(dead[:, None], np.ones(1, embeddings.dtype), embeddings)
+        if dead.any()
+        else embeddings
+    )

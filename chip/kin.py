@@ -20,8 +20,23 @@ from matplotlib.axes import Axes
 from PIL import Image
 from tqdm import tqdm
 
-from .embeddings import SHARD, EmbeddingCache, cache_for, encode, naming_lost_workers, pick_workers
-from .encoders import Encoder, EncoderSpec, check_weights, crop_for, encoder_spec, load_encoder, pick_device
+from chip.embeddings import (
+    SHARD,
+    EmbeddingCache,
+    cache_for,
+    encode,
+    naming_lost_workers,
+    pick_workers,
+)
+from chip.encoders import (
+    Encoder,
+    EncoderSpec,
+    check_weights,
+    crop_for,
+    encoder_spec,
+    load_encoder,
+    pick_device,
+)
 from .hierarchy import LEVELS, Hierarchy, class_means, classifier_prototypes, unit_rows
 from .images import image_loader
 from .inference import class_probabilities, summed
@@ -37,127 +52,200 @@ VIEWS = ("centre", "whole", "large")
 @dataclass(frozen=True)
 class KinSettings:
     "How pictures are looked at, compared and placed."
-    views: tuple[str, ...] = ("centre",)  # of each picture, see `view_crop`; all three cost six times as much and place no better
-    mirror: bool = False            # and each of them in the mirror too
-    centring: str = "two"           # pictures and prototypes from their own means ('two'), both from the prototypes' ('one'), or 'none'
-    metric: str = "kin"             # 'kin' (shrunken, whitened by siblings), 'principal' components, or 'plain' cosine
-    photographs: float = 0.5        # where a prototype is a classifier's row: the share that the mean of its training photographs has beside it
-    directions: int = 0             # kept of the metric, at most; 0: all that the classes span
-    shrinkage: float = 1.0          # λ, above 0: how much of the siblings' mean variance is added in every direction
-    temperature: float = 0.05       # T of the likelihood exp(cosine / T) of a new animal
-    alpha: float = 1.0              # seen classes that each node of the tree is given for free
+
+    views: tuple[str, ...] = (
+        "centre",
+    )  # of each picture, see `view_crop`; all three cost six times as much and place no better
+    mirror: bool = False  # and each of them in the mirror too
+    centring: str = "two"  # pictures and prototypes from their own means ('two'), both from the prototypes' ('one'), or 'none'
+    metric: str = (
+        "kin"  # 'kin' (shrunken, whitened by siblings), 'principal' components, or 'plain' cosine
+    )
+    photographs: float = 0.5  # where a prototype is a classifier's row: the share that the mean of its training photographs has beside it
+    directions: int = 0  # kept of the metric, at most; 0: all that the classes span
+    shrinkage: float = (
+        1.0  # λ, above 0: how much of the siblings' mean variance is added in every direction
+    )
+    temperature: float = 0.05  # T of the likelihood exp(cosine / T) of a new animal
+    alpha: float = 1.0  # seen classes that each node of the tree is given for free
     seen_temperature: float = 0.03  # of the softmax where the picture is of a seen class
 
     def __post_init__(self):
-        if not self.views or set(self.views) - set(VIEWS): raise ValueError(f"views={self.views}: expected some of {', '.join(VIEWS)}")
-        for name, choices in (("centring", ("two", "one", "none")), ("metric", ("kin", "principal", "plain"))):
-            if getattr(self, name) not in choices: raise ValueError(f"{name}='{getattr(self, name)}' is none of {', '.join(choices)}")
-        if not 0 <= self.photographs <= 1: raise ValueError(f"photographs={self.photographs}: expected a share between 0 and 1")
-        if self.directions < 0: raise ValueError(f"directions={self.directions}: expected at least 1, or 0 for all")
+        if not self.views or set(self.views) - set(VIEWS):
+            raise ValueError(f"views={self.views}: expected some of {', '.join(VIEWS)}")
+        for name, choices in (
+            ("centring", ("two", "one", "none")),
+            ("metric", ("kin", "principal", "plain")),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}='{getattr(self, name)}' is none of {', '.join(choices)}")
+        if not 0 <= self.photographs <= 1:
+            raise ValueError(f"photographs={self.photographs}: expected a share between 0 and 1")
+        if self.directions < 0:
+            raise ValueError(f"directions={self.directions}: expected at least 1, or 0 for all")
         for name in ("shrinkage", "temperature", "alpha", "seen_temperature"):
-            if not 0 < getattr(self, name) < np.inf: raise ValueError(f"{name}={getattr(self, name)}: expected a number above 0")
+            if not 0 < getattr(self, name) < np.inf:
+                raise ValueError(f"{name}={getattr(self, name)}: expected a number above 0")
 
 # %% ../nbs/18_kin.ipynb #18af200b
 def view_crop(
     spec: EncoderSpec,  # says the size
-    view: str,          # 'centre': as evaluated; 'whole': squeezed to the square; 'large': all of the short side, 9/7 as large
+    view: str,  # 'centre': as evaluated; 'whole': squeezed to the square; 'large': all of the short side, 9/7 as large
 ) -> Callable[[Image.Image], torch.Tensor]:  # RGB picture → (3, s, s) uint8
     "How one view is cut from a picture. Raises ValueError for an unknown view."
-    if view not in VIEWS: raise ValueError(f"view='{view}' is none of {', '.join(VIEWS)}")
-    if view == "centre": return crop_for(spec)
+    if view not in VIEWS:
+        raise ValueError(f"view='{view}' is none of {', '.join(VIEWS)}")
+    if view == "centre":
+        return crop_for(spec)
     if view == "large":
         side = 32 * max(1, round(spec.size * 9 / 7 / 32))
         return crop_for(replace(spec, size=side, resize=side))
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms import functional as TF
 
-    how = InterpolationMode.BICUBIC if spec.interpolation == "bicubic" else InterpolationMode.BILINEAR
-    return lambda picture: torch.from_numpy(np.array(TF.resize(picture, [spec.size, spec.size], how, antialias=True))).permute(2, 0, 1).contiguous()
+    how = (
+        InterpolationMode.BICUBIC if spec.interpolation == "bicubic" else InterpolationMode.BILINEAR
+    )
+    return lambda picture: (
+        torch.from_numpy(np.array(TF.resize(picture, [spec.size, spec.size], how, antialias=True)))
+        .permute(2, 0, 1)
+        .contiguous()
+    )
 
 # %% ../nbs/18_kin.ipynb #7901e3ea
 def looks(
     views: Sequence[str],  # some of VIEWS
-    mirror: bool,          # and their mirror images
+    mirror: bool,  # and their mirror images
 ) -> list[tuple[str, bool]]:  # (view, mirrored)
     "Everything that an encoder is shown of a picture."
-    return [(view, mirrored) for view in views for mirrored in ((False, True) if mirror else (False,))]
+    return [
+        (view, mirrored) for view in views for mirrored in ((False, True) if mirror else (False,))
+    ]
 
 
 def embed_views(
-    study: Study,           # where the pictures are
-    rows: pd.DataFrame,     # some of its pictures: path, sha256
-    encoder: Encoder,       # moved to its device
-    settings: Settings,     # batch size, device, precision, workers
+    study: Study,  # where the pictures are
+    rows: pd.DataFrame,  # some of its pictures: path, sha256
+    encoder: Encoder,  # moved to its device
+    settings: Settings,  # batch size, device, precision, workers
     views: Sequence[str] = ("centre",),  # see `view_crop`
-    mirror: bool = False,   # their mirror images too
+    mirror: bool = False,  # their mirror images too
     progress: bool = True,  # show a bar when it takes more than a few seconds
-) -> np.ndarray:            # (n_rows, width) float32
+) -> np.ndarray:  # (n_rows, width) float32
     "The mean over views of a picture's unit embeddings, from the cache where they are known."
     device, shown = pick_device(settings.device), looks(views, mirror)
-    if shown == [("centre", False)]: return unit_rows(frozen_embeddings(study, rows, encoder, settings))
+    if shown == [("centre", False)]:
+        return unit_rows(frozen_embeddings(study, rows, encoder, settings))
     encoder = encoder.to(device).eval()
     names = [view if not mirrored else f"{view}-mirror" for view, mirrored in shown]
     stores = [cache_for(encoder, device, settings.precision, view=name) for name in names]
     known = [store.get(set(rows["sha256"])) for store in stores]
     lacking = [not found.keys() >= set(rows["sha256"]) for found in known]
-    new = rows[[any(key not in found for found in known) for key in rows["sha256"]]].drop_duplicates("sha256")
+    new = rows[
+        [any(key not in found for found in known) for key in rows["sha256"]]
+    ].drop_duplicates("sha256")
     if len(new):
         todo = [(*shown[i], stores[i], known[i]) for i in range(len(shown)) if lacking[i]]
         _look(encoder, study, new, settings, todo, progress)
-    if not len(rows): return np.zeros((0, encoder.spec.width), np.float32)
-    return np.mean([unit_rows(np.stack([found[key] for key in rows["sha256"]])) for found in known], axis=0).astype(np.float32)
+    if not len(rows):
+        return np.zeros((0, encoder.spec.width), np.float32)
+    return np.mean(
+        [unit_rows(np.stack([found[key] for key in rows["sha256"]])) for found in known], axis=0
+    ).astype(np.float32)
 
 # %% ../nbs/18_kin.ipynb #3c896b0d
 def _look(
-    encoder: Encoder, study: Study, new: pd.DataFrame, settings: Settings,
-    todo: list[tuple[str, bool, EmbeddingCache, dict[str, np.ndarray]]],  # view, mirrored, where it is kept, what is known of it
+    encoder: Encoder,
+    study: Study,
+    new: pd.DataFrame,
+    settings: Settings,
+    todo: list[
+        tuple[str, bool, EmbeddingCache, dict[str, np.ndarray]]
+    ],  # view, mirrored, where it is kept, what is known of it
     progress: bool,
 ) -> None:
     "Decodes pictures once, encodes what is asked of them, and adds it to what is known; what is computed is kept even when it breaks off. Raises UnreadableImage, CacheError."
-    for _, _, store, _ in todo: store.prepare()  # before hours of work
+    for _, _, store, _ in todo:
+        store.prepare()  # before hours of work
     views = list(dict.fromkeys(view for view, *_ in todo))
     crops = [view_crop(encoder.spec, view) for view in views]
-    loader = image_loader(study.paths(new), lambda picture: tuple(crop(picture) for crop in crops), settings.batch_size or 64, pick_workers(settings.workers, encoder.mean.device), keys=list(new["sha256"]))
+    loader = image_loader(
+        study.paths(new),
+        lambda picture: tuple(crop(picture) for crop in crops),
+        settings.batch_size or 64,
+        pick_workers(settings.workers, encoder.mean.device),
+        keys=list(new["sha256"]),
+    )
     keys, waiting = list(new["sha256"]), []
 
     def write() -> None:
-        for _, _, store, found in todo: store.put(waiting, np.stack([found[k] for k in waiting]) if waiting else np.empty(0))
+        for _, _, store, found in todo:
+            store.put(waiting, np.stack([found[k] for k in waiting]) if waiting else np.empty(0))
         waiting.clear()
 
     try:
-        with naming_lost_workers(), tqdm(total=len(keys), desc=f"{len(todo)} looks with {encoder.spec.name}", unit="picture", disable=not progress, delay=3) as bar:
+        with (
+            naming_lost_workers(),
+            tqdm(
+                total=len(keys),
+                desc=f"{len(todo)} looks with {encoder.spec.name}",
+                unit="picture",
+                disable=not progress,
+                delay=3,
+            ) as bar,
+        ):
             for pictures, index in loader:
                 batch = [keys[i] for i in index.tolist()]
                 for view, mirrored, _, found in todo:
                     seen = pictures[views.index(view)]
-                    found.update(zip(batch, encode(encoder, seen.flip(3) if mirrored else seen, settings.batch_size, settings.precision), strict=True))
+                    found.update(
+                        zip(
+                            batch,
+                            encode(
+                                encoder,
+                                seen.flip(3) if mirrored else seen,
+                                settings.batch_size,
+                                settings.precision,
+                            ),
+                            strict=True,
+                        )
+                    )
                 waiting.extend(batch)
-                if len(waiting) >= SHARD: write()
+                if len(waiting) >= SHARD:
+                    write()
                 bar.update(len(batch))
-    finally: write()
+    finally:
+        write()
 
 # %% ../nbs/18_kin.ipynb #94b0d416
 def possible_views(
-    encoder: Encoder,      # in evaluation mode
+    encoder: Encoder,  # in evaluation mode
     views: Sequence[str],  # that are wanted
-) -> tuple[str, ...]:      # those that it can take
+) -> tuple[str, ...]:  # those that it can take
     "Leaves the large view out for an encoder of fixed size. Raises ValueError where nothing else was wanted."
-    if "large" not in views: return tuple(views)
+    if "large" not in views:
+        return tuple(views)
     blank = view_crop(encoder.spec, "large")(Image.new("RGB", (8, 8)))
-    try: encode(encoder, blank[None])
-    except (AssertionError, RuntimeError, ValueError): views = [view for view in views if view != "large"]
-    if not views: raise ValueError(f"{encoder.spec.name} takes pictures of {encoder.spec.size} pixels only: add 'centre' to views")
+    try:
+        encode(encoder, blank[None])
+    except (AssertionError, RuntimeError, ValueError):
+        views = [view for view in views if view != "large"]
+    if not views:
+        raise ValueError(
+            f"{encoder.spec.name} takes pictures of {encoder.spec.size} pixels only: add 'centre' to views"
+        )
     return tuple(views)
 
 # %% ../nbs/18_kin.ipynb #3ff143a6
 @dataclass(frozen=True, eq=False)
 class Nodes:
     "Where a new class may hang: sets of seen classes, the smaller first; of each, how many seen classes hang there."
-    keys: tuple[str, ...]   # (n_classes,) seen classes
+
+    keys: tuple[str, ...]  # (n_classes,) seen classes
     names: tuple[str, ...]  # (n_nodes,) what the nodes are called
-    leaves: np.ndarray      # (n_nodes, n_classes) bool, the seen classes below each node
-    own: np.ndarray         # (n_classes,) the node from which each class hangs
-    merged: np.ndarray      # (n_nodes,) how many nodes of the tree have these leaves, at least 1
+    leaves: np.ndarray  # (n_nodes, n_classes) bool, the seen classes below each node
+    own: np.ndarray  # (n_classes,) the node from which each class hangs
+    merged: np.ndarray  # (n_nodes,) how many nodes of the tree have these leaves, at least 1
 
     @property
     def hanging(self) -> np.ndarray:  # (n_nodes,)
@@ -172,50 +260,78 @@ class Nodes:
 
     def without(self, keep: np.ndarray) -> "Nodes":  # (n_classes,) bool
         "The nodes of some of the classes alone, as if the others had never been there."
-        return _nodes([k for k, yes in zip(self.keys, keep, strict=True) if yes], self.leaves[:, keep], self.names, self.merged)
+        return _nodes(
+            [k for k, yes in zip(self.keys, keep, strict=True) if yes],
+            self.leaves[:, keep],
+            self.names,
+            self.merged,
+        )
 
 
 def _nodes(
-    keys: Sequence[str],   # (n_classes,) seen classes
-    sets: np.ndarray,      # (n_sets, n_classes) bool, some sets of them
+    keys: Sequence[str],  # (n_classes,) seen classes
+    sets: np.ndarray,  # (n_sets, n_classes) bool, some sets of them
     names: Sequence[str],  # (n_sets,) what they are called; of equal sets the first gives the name
-    merged: np.ndarray,    # (n_sets,) how many nodes each stands for; of equal sets the sum counts
+    merged: np.ndarray,  # (n_sets,) how many nodes each stands for; of equal sets the sum counts
 ) -> Nodes:
     "Orders sets of classes by size, adds each single class, and finds the smallest larger set of each class."
-    sets, names, merged = np.vstack([sets, np.eye(len(keys), dtype=bool)]), [*names, *keys], np.r_[merged, np.zeros(len(keys), dtype=int)]
-    first, total = {row.tobytes(): i for i, row in reversed(list(enumerate(sets))) if row.any()}, Counter()
-    for row, count in zip(sets, merged): total[row.tobytes()] += int(count)
+    sets, names, merged = (
+        np.vstack([sets, np.eye(len(keys), dtype=bool)]),
+        [*names, *keys],
+        np.r_[merged, np.zeros(len(keys), dtype=int)],
+    )
+    first, total = (
+        {row.tobytes(): i for i, row in reversed(list(enumerate(sets))) if row.any()},
+        Counter(),
+    )
+    for row, count in zip(sets, merged):
+        total[row.tobytes()] += int(count)
     order = sorted(first.values(), key=lambda i: (sets[i].sum(), (~sets[i]).tobytes()))
     leaves = sets[order]
     several = leaves & (leaves.sum(axis=1) > 1)[:, None]
-    own = np.where(several.any(axis=0), several.argmax(axis=0), leaves.argmax(axis=0))  # a lone class hangs from itself
-    return Nodes(tuple(keys), tuple(names[i] for i in order), leaves, own, np.array([max(1, total[row.tobytes()]) for row in leaves]))
+    own = np.where(
+        several.any(axis=0), several.argmax(axis=0), leaves.argmax(axis=0)
+    )  # a lone class hangs from itself
+    return Nodes(
+        tuple(keys),
+        tuple(names[i] for i in order),
+        leaves,
+        own,
+        np.array([max(1, total[row.tobytes()]) for row in leaves]),
+    )
 
 # %% ../nbs/18_kin.ipynb #72a277e8
 def hypotheses(
     taxonomy: Taxonomy | None,  # the tree of the seen classes, as far as there is one
-    h: Hierarchy,               # D, for classes that stand in no tree
-) -> Nodes:                     # for the classes of D, in its order
+    h: Hierarchy,  # D, for classes that stand in no tree
+) -> Nodes:  # for the classes of D, in its order
     "The places where a new class may hang."
     keys, sets, names = h.keys, [], []
     known = np.array([taxonomy is not None and key in taxonomy.paths for key in keys])
     if known.any():
         above = [set(taxonomy.path(key)) if yes else set() for key, yes in zip(keys, known)]
-        for node in reversed(taxonomy.nodes):  # children before parents: of several above the same classes the lowest gives the name
+        for node in reversed(
+            taxonomy.nodes
+        ):  # children before parents: of several above the same classes the lowest gives the name
             sets.append([node in nodes for nodes in above])
             names.append(taxonomy.node_names[node])
     for level in (1, 2) if not known.all() else ():
         for target in np.unique(h.membership(level)[~known]):
             sets.append(h.membership(level) == target)
             names.append(h.target_name(level, target))
-    return _nodes(keys, np.array([*sets, np.ones(len(keys))], dtype=bool), [*names, "everything"], np.r_[np.ones(len(sets), dtype=int), 0])
+    return _nodes(
+        keys,
+        np.array([*sets, np.ones(len(keys))], dtype=bool),
+        [*names, "everything"],
+        np.r_[np.ones(len(sets), dtype=int), 0],
+    )
 
 # %% ../nbs/18_kin.ipynb #690c29f7
 def node_posterior(
     cosines: np.ndarray,  # (n, n_classes)
-    nodes: Nodes,         # the hypotheses
-    how: KinSettings,     # temperature, alpha
-) -> np.ndarray:          # (n, n_nodes), each row sums to 1
+    nodes: Nodes,  # the hypotheses
+    how: KinSettings,  # temperature, alpha
+) -> np.ndarray:  # (n, n_nodes), each row sums to 1
     "Where a new animal hangs, given how much it looks like each seen class."
     near = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / how.temperature)
     weight = near @ nodes.leaves.T.astype(float) / nodes.leaves.sum(axis=1) * nodes.prior(how.alpha)
@@ -223,10 +339,10 @@ def node_posterior(
 
 
 def holding(
-    nodes: Nodes,            # the hypotheses
+    nodes: Nodes,  # the hypotheses
     membership: np.ndarray,  # (n_classes,) cluster of each class
-    n_clusters: int = 0,     # how many there are; 0: as many as have members
-) -> np.ndarray:             # (n_nodes, n_clusters) 0 or 1
+    n_clusters: int = 0,  # how many there are; 0: as many as have members
+) -> np.ndarray:  # (n_nodes, n_clusters) 0 or 1
     "Which clusters hold at least one of each node's leaves."
     held = np.zeros((len(nodes.leaves), n_clusters or membership.max() + 1))
     node, leaf = np.nonzero(nodes.leaves)
@@ -235,29 +351,29 @@ def holding(
 
 
 def expected_kin(
-    posterior: np.ndarray,   # (n, n_nodes)
-    nodes: Nodes,            # the hypotheses
+    posterior: np.ndarray,  # (n, n_nodes)
+    nodes: Nodes,  # the hypotheses
     membership: np.ndarray,  # (n_classes,) cluster of each class
-) -> np.ndarray:             # (n, n_clusters) in (0, 1]
+) -> np.ndarray:  # (n, n_clusters) in (0, 1]
     "Probability that each cluster holds at least one of the kin."
     return posterior @ holding(nodes, membership)
 
 # %% ../nbs/18_kin.ipynb #31665920
 def principal_directions(
     points: np.ndarray,  # (n, d) with mean 0
-    k: int = 0,          # at most so many, 0: all; no more than the points span
-) -> np.ndarray:         # (d, k') orthonormal columns, the widest first
+    k: int = 0,  # at most so many, 0: all; no more than the points span
+) -> np.ndarray:  # (d, k') orthonormal columns, the widest first
     "Principal directions of points around the origin."
     _, widths, directions = np.linalg.svd(points, full_matrices=False)
-    return directions[widths > 1e-9 * max(widths[0], 1e-300)][:k or None].T
+    return directions[widths > 1e-9 * max(widths[0], 1e-300)][: k or None].T
 
 
 def kin_directions(
     points: np.ndarray,  # (n, d) prototypes, with mean 0
     groups: np.ndarray,  # (n,) the node from which each hangs
-    k: int,              # directions, at most; 0: all
-    shrinkage: float,    # λ
-) -> np.ndarray:         # (d, k')
+    k: int,  # directions, at most; 0: all
+    shrinkage: float,  # λ
+) -> np.ndarray:  # (d, k')
     "Directions in which families differ, scaled so that siblings differ equally in all of them."
     basis = principal_directions(points)
     inside = points @ basis
@@ -266,7 +382,8 @@ def kin_directions(
     apart = inside - means[number]
     scatter = apart.T @ apart / len(points)
     spread = np.trace(scatter) / points.shape[1]
-    if spread <= 1e-18: return basis[:, :k or None]  # no siblings to learn from
+    if spread <= 1e-18:
+        return basis[:, : k or None]  # no siblings to learn from
     size, axes = np.linalg.eigh(scatter + shrinkage * spread * np.eye(len(scatter)))
     whiten = axes / np.sqrt(size)
     return basis @ whiten @ principal_directions(inside @ whiten, k)
@@ -281,54 +398,71 @@ def _unit(x: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True, eq=False)
 class Metric:
     "Where the pictures and the prototypes of one encoder have their middles, and along which directions they are compared."
-    picture_mean: np.ndarray        # (d,)
-    prototype_mean: np.ndarray      # (d,)
-    directions: np.ndarray | None   # (d, k); None: all, as they are
+
+    picture_mean: np.ndarray  # (d,)
+    prototype_mean: np.ndarray  # (d,)
+    directions: np.ndarray | None  # (d, k); None: all, as they are
 
     def cosines(
         self,
-        pictures: np.ndarray,    # (n, d)
+        pictures: np.ndarray,  # (n, d)
         prototypes: np.ndarray,  # (m, d)
-    ) -> np.ndarray:             # (n, m)
+    ) -> np.ndarray:  # (n, m)
         "Cosine of each picture with each prototype, each from its own middle. Raises ValueError for rows without direction."
         x, p = unit_rows(pictures) - self.picture_mean, unit_rows(prototypes) - self.prototype_mean
-        if self.directions is not None: x, p = x @ self.directions, p @ self.directions
+        if self.directions is not None:
+            x, p = x @ self.directions, p @ self.directions
         return _unit(x) @ _unit(p).T
 
 
 def fit_metric(
-    prototypes: np.ndarray,    # (n_classes, d)
+    prototypes: np.ndarray,  # (n_classes, d)
     picture_mean: np.ndarray,  # (d,) mean unit embedding of the training pictures
-    groups: np.ndarray,        # (n_classes,) the node from which each class hangs
-    how: KinSettings,          # centring, metric, directions, shrinkage
+    groups: np.ndarray,  # (n_classes,) the node from which each class hangs
+    how: KinSettings,  # centring, metric, directions, shrinkage
 ) -> Metric:
     "The middles and directions that the seen classes give."
     own = unit_rows(prototypes)
     mean = own.mean(axis=0)
     directions = None
-    if how.metric == "kin": directions = kin_directions(own - mean, groups, how.directions, how.shrinkage)
-    if how.metric == "principal": directions = principal_directions(own - mean, how.directions)
-    if how.centring == "none": return Metric(np.zeros_like(mean), np.zeros_like(mean), directions)
-    return Metric(np.asarray(picture_mean, float) if how.centring == "two" else mean, mean, directions)
+    if how.metric == "kin":
+        directions = kin_directions(own - mean, groups, how.directions, how.shrinkage)
+    if how.metric == "principal":
+        directions = principal_directions(own - mean, how.directions)
+    if how.centring == "none":
+        return Metric(np.zeros_like(mean), np.zeros_like(mean), directions)
+    return Metric(
+        np.asarray(picture_mean, float) if how.centring == "two" else mean, mean, directions
+    )
 
 # %% ../nbs/18_kin.ipynb #128fed3d
 @dataclass(frozen=True, eq=False)
 class Placer:
     "Several encoders' metrics and prototypes, and the nodes where a new class may hang."
+
     prototypes: tuple[np.ndarray, ...]  # for each encoder (n_classes, d)
-    apart: tuple[Metric, ...]           # for each encoder, to tell classes apart: centred only
-    kin: tuple[Metric, ...]             # for each encoder, to find kin
-    nodes: Nodes                        # hypotheses
+    apart: tuple[Metric, ...]  # for each encoder, to tell classes apart: centred only
+    kin: tuple[Metric, ...]  # for each encoder, to find kin
+    nodes: Nodes  # hypotheses
     how: KinSettings
 
     def cosines(
         self,
         embeddings: Sequence[np.ndarray],  # for each encoder (n, d)
-        new: bool,                         # whether the animals are none of the classes
-    ) -> np.ndarray:                       # (n, n_classes), mean over encoders
+        new: bool,  # whether the animals are none of the classes
+    ) -> np.ndarray:  # (n, n_classes), mean over encoders
         "How much each picture looks like each class. Raises ValueError for another number of encoders."
-        if len(embeddings) != len(self.prototypes): raise ValueError(f"embeddings of {len(embeddings)} encoders: expected {len(self.prototypes)}")
-        return np.mean([m.cosines(e, p) for m, e, p in zip(self.kin if new else self.apart, embeddings, self.prototypes)], axis=0)
+        if len(embeddings) != len(self.prototypes):
+            raise ValueError(
+                f"embeddings of {len(embeddings)} encoders: expected {len(self.prototypes)}"
+            )
+        return np.mean(
+            [
+                m.cosines(e, p)
+                for m, e, p in zip(self.kin if new else self.apart, embeddings, self.prototypes)
+            ],
+            axis=0,
+        )
 
     def posterior(self, embeddings: Sequence[np.ndarray]) -> np.ndarray:  # (n, n_nodes)
         "Where new animals hang."
@@ -337,11 +471,14 @@ class Placer:
     def scores(
         self,
         embeddings: Sequence[np.ndarray],  # for each encoder (n, d)
-        h: Hierarchy,                      # any D over the same classes
-        new: bool,                         # whether the animals are none of the classes
-    ) -> list[np.ndarray]:                 # for each level (n, n_targets); the largest is the answer
+        h: Hierarchy,  # any D over the same classes
+        new: bool,  # whether the animals are none of the classes
+    ) -> list[np.ndarray]:  # for each level (n, n_targets); the largest is the answer
         "Probability that each target holds a kin (new), or is the picture's own (seen). Raises ValueError for other classes."
-        if h.keys != self.nodes.keys: raise ValueError(f"this hierarchy has {len(h.keys)} classes ('{h.keys[0]}' …), the placer was fitted on {len(self.nodes.keys)} ('{self.nodes.keys[0]}' …)")
+        if h.keys != self.nodes.keys:
+            raise ValueError(
+                f"this hierarchy has {len(h.keys)} classes ('{h.keys[0]}' …), the placer was fitted on {len(self.nodes.keys)} ('{self.nodes.keys[0]}' …)"
+            )
         if new:
             posterior = self.posterior(embeddings)
             return [expected_kin(posterior, self.nodes, h.membership(level)) for level in LEVELS]
@@ -350,35 +487,61 @@ class Placer:
 
 
 def fit_placer(
-    prototypes: Sequence[np.ndarray],     # for each encoder (n_classes, d)
-    picture_means: Sequence[np.ndarray],  # for each encoder (d,) mean unit embedding of the training pictures
-    nodes: Nodes,                         # from `hypotheses`, for the same classes
+    prototypes: Sequence[np.ndarray],  # for each encoder (n_classes, d)
+    picture_means: Sequence[
+        np.ndarray
+    ],  # for each encoder (d,) mean unit embedding of the training pictures
+    nodes: Nodes,  # from `hypotheses`, for the same classes
     how: KinSettings = KinSettings(),
 ) -> Placer:
     "Fits everything on the seen classes. Raises ValueError for numbers that do not fit."
-    if not len(prototypes) or len(prototypes) != len(picture_means): raise ValueError(f"prototypes of {len(prototypes)} and picture means of {len(picture_means)} encoders: expected one each")
+    if not len(prototypes) or len(prototypes) != len(picture_means):
+        raise ValueError(
+            f"prototypes of {len(prototypes)} and picture means of {len(picture_means)} encoders: expected one each"
+        )
     for p in prototypes:
-        if len(p) != len(nodes.keys): raise ValueError(f"{len(p)} prototypes and {len(nodes.keys)} classes: expected one each")
-    fits = [[fit_metric(p, m, nodes.own, replace(how, metric=metric)) for p, m in zip(prototypes, picture_means, strict=True)] for metric in ("plain", how.metric)]
+        if len(p) != len(nodes.keys):
+            raise ValueError(
+                f"{len(p)} prototypes and {len(nodes.keys)} classes: expected one each"
+            )
+    fits = [
+        [
+            fit_metric(p, m, nodes.own, replace(how, metric=metric))
+            for p, m in zip(prototypes, picture_means, strict=True)
+        ]
+        for metric in ("plain", how.metric)
+    ]
     return Placer(tuple(prototypes), *map(tuple, fits), nodes, how)
 
 # %% ../nbs/18_kin.ipynb #32cd955e
 def kin_encoders(
-    settings: Settings,   # encoder, weights, size, seed
-    names: str = "",      # several with + between them; empty: the setting `kin_encoders`, or the run's own
+    settings: Settings,  # encoder, weights, size, seed
+    names: str = "",  # several with + between them; empty: the setting `kin_encoders`, or the run's own
 ) -> list[Encoder]:
     "The encoders that are asked together. Raises as `load_encoder`, before any is loaded, for weights that are not there."
     chosen = (names or settings.kin_encoders or settings.encoder).split("+")
-    if len(set(chosen)) < len(chosen): raise ValueError(f"kin_encoders='{'+'.join(chosen)}' names an encoder twice")
-    own_file = settings.weights not in ("pretrained", "random")  # a file or a member of one architecture's weights
-    weights = [settings.weights if not own_file or name == settings.encoder else "pretrained" for name in chosen]
-    for name, which in zip(chosen, weights): check_weights(encoder_spec(name), which)
-    return [load_encoder(name, which, settings.size, settings.seed) for name, which in zip(chosen, weights)]
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"kin_encoders='{'+'.join(chosen)}' names an encoder twice")
+    own_file = settings.weights not in (
+        "pretrained",
+        "random",
+    )  # a file or a member of one architecture's weights
+    weights = [
+        settings.weights if not own_file or name == settings.encoder else "pretrained"
+        for name in chosen
+    ]
+    for name, which in zip(chosen, weights):
+        check_weights(encoder_spec(name), which)
+    return [
+        load_encoder(name, which, settings.size, settings.seed)
+        for name, which in zip(chosen, weights)
+    ]
 
 
 @dataclass(frozen=True, eq=False)
 class KinRun:
     "A fitted placer with the encoders and pictures of a run."
+
     study: Study
     settings: Settings
     h: Hierarchy
@@ -388,71 +551,105 @@ class KinRun:
     def embeddings(self, rows: pd.DataFrame) -> list[np.ndarray]:  # for each encoder (n, d)
         "What the encoders say of some pictures, over all views."
         how = self.placer.how
-        return [embed_views(self.study, rows, e, self.settings, possible_views(e, how.views), how.mirror) for e in self.encoders]
+        return [
+            embed_views(
+                self.study, rows, e, self.settings, possible_views(e, how.views), how.mirror
+            )
+            for e in self.encoders
+        ]
 
     def scores(
         self,
-        rows: pd.DataFrame,                   # pictures of the study
-        new: bool,                            # whether they show animals that are none of the classes
-        means_of: np.ndarray | None = None,   # (n,) class 0 … m-1 of each picture, to place their means; None: single pictures
-        h: Hierarchy | None = None,           # another D over the same classes; None: the run's
-    ) -> list[np.ndarray]:                    # for each level (n or m, n_targets); the largest is the answer
+        rows: pd.DataFrame,  # pictures of the study
+        new: bool,  # whether they show animals that are none of the classes
+        means_of: np.ndarray
+        | None = None,  # (n,) class 0 … m-1 of each picture, to place their means; None: single pictures
+        h: Hierarchy | None = None,  # another D over the same classes; None: the run's
+    ) -> list[np.ndarray]:  # for each level (n or m, n_targets); the largest is the answer
         "How well each target fits each picture, or each class's mean (§4.3, step 1)."
         said = self.embeddings(rows)
-        if means_of is not None: said = [class_means(e, means_of, int(np.max(means_of)) + 1) for e in said]
+        if means_of is not None:
+            said = [class_means(e, means_of, int(np.max(means_of)) + 1) for e in said]
         return self.placer.scores(said, h or self.h, new)
 
 # %% ../nbs/18_kin.ipynb #80f784f2
-def seen_prototypes(study: Study, encoder: Encoder, settings: Settings) -> tuple[np.ndarray, np.ndarray]:  # (n_classes, d); (d,)
+def seen_prototypes(
+    study: Study, encoder: Encoder, settings: Settings
+) -> tuple[np.ndarray, np.ndarray]:  # (n_classes, d); (d,)
     "An encoder's prototypes of the seen classes, as the setting `prototype` says, and the mean unit embedding of the training pictures."
     rows = study.rows("train")
     pictures = frozen_embeddings(study, rows, encoder, settings)
-    if settings.prototype == "classifier": return classifier_prototypes(encoder, study.seen), unit_rows(pictures).mean(axis=0)
-    return class_means(pictures, study.class_index(rows), len(study.seen), study.seen), unit_rows(pictures).mean(axis=0)
+    if settings.prototype == "classifier":
+        return classifier_prototypes(encoder, study.seen), unit_rows(pictures).mean(axis=0)
+    return class_means(pictures, study.class_index(rows), len(study.seen), study.seen), unit_rows(
+        pictures
+    ).mean(axis=0)
 
 
 def with_photographs(
-    rows: np.ndarray,         # (n_classes, d) a classifier's rows
+    rows: np.ndarray,  # (n_classes, d) a classifier's rows
     photographs: np.ndarray,  # (n_classes, d) means of the classes' photographs
-    share: float,             # of the photographs, 0 … 1
-) -> np.ndarray:              # (n_classes, d)
+    share: float,  # of the photographs, 0 … 1
+) -> np.ndarray:  # (n_classes, d)
     "Prototypes between two kinds, each taken at unit length."
     return (1 - share) * unit_rows(rows) + share * unit_rows(photographs)
 
 
-def kin_prototypes(study: Study, encoder: Encoder, settings: Settings, how: KinSettings) -> tuple[np.ndarray, np.ndarray]:  # (n_classes, d); (d,)
+def kin_prototypes(
+    study: Study, encoder: Encoder, settings: Settings, how: KinSettings
+) -> tuple[np.ndarray, np.ndarray]:  # (n_classes, d); (d,)
     "As `seen_prototypes`, with a share of the photographs beside a classifier's rows."
     prototypes, mean = seen_prototypes(study, encoder, settings)
-    if settings.prototype != "classifier" or not how.photographs: return prototypes, mean
-    return with_photographs(prototypes, seen_prototypes(study, encoder, replace(settings, prototype="images"))[0], how.photographs), mean
+    if settings.prototype != "classifier" or not how.photographs:
+        return prototypes, mean
+    return with_photographs(
+        prototypes,
+        seen_prototypes(study, encoder, replace(settings, prototype="images"))[0],
+        how.photographs,
+    ), mean
 
 # %% ../nbs/18_kin.ipynb #18f00002
 def kin_for_run(
-    study: Study,        # pictures and tree
+    study: Study,  # pictures and tree
     settings: Settings,  # encoders, prototype, batch size, device, …
-    h: Hierarchy,        # of Phase 1
+    h: Hierarchy,  # of Phase 1
     encoders: str = "",  # several with + between them; empty: the setting `kin_encoders`, or the run's own
     how: KinSettings = KinSettings(),
 ) -> KinRun:
     "Fits a placer on the seen classes of a run. Raises as `load_encoder` and `classifier_prototypes`."
     asked = kin_encoders(settings, encoders)
     prototypes, means = zip(*(kin_prototypes(study, e, settings, how) for e in asked), strict=True)
-    return KinRun(study, settings, h, tuple(asked), fit_placer(prototypes, means, hypotheses(study.taxonomy, h), how))
+    return KinRun(
+        study,
+        settings,
+        h,
+        tuple(asked),
+        fit_placer(prototypes, means, hypotheses(study.taxonomy, h), how),
+    )
 
 # %% ../nbs/18_kin.ipynb #afd73feb
 def plot_posterior(
-    posterior: np.ndarray,         # (n_nodes,) of one animal
-    nodes: Nodes,                  # the hypotheses
-    kin: Sequence[str],            # its true kin, marked
-    ax: Axes,                      # where to draw
-    most: int = 6,                 # nodes shown
+    posterior: np.ndarray,  # (n_nodes,) of one animal
+    nodes: Nodes,  # the hypotheses
+    kin: Sequence[str],  # its true kin, marked
+    ax: Axes,  # where to draw
+    most: int = 6,  # nodes shown
 ) -> Axes:
     "The likeliest nodes of one animal; dark where their leaves hold all of its kin and nothing else."
     best = posterior.argsort()[::-1][:most]
     below = [{k for k, yes in zip(nodes.keys, nodes.leaves[i]) if yes} for i in best]
-    colours = ["tab:blue" if b == set(kin) else "tab:cyan" if b & set(kin) else "0.75" for b in below]
+    colours = [
+        "tab:blue" if b == set(kin) else "tab:cyan" if b & set(kin) else "0.75" for b in below
+    ]
     ax.barh(range(len(best)), posterior[best], color=colours)
-    for y, i in enumerate(best): ax.text(posterior[i] + 0.01, y, f"{nodes.names[i].replace('_', ' ')} ({nodes.leaves[i].sum()})", va="center", fontsize=8)
+    for y, i in enumerate(best):
+        ax.text(
+            posterior[i] + 0.01,
+            y,
+            f"{nodes.names[i].replace('_', ' ')} ({nodes.leaves[i].sum()})",
+            va="center",
+            fontsize=8,
+        )
     ax.set(yticks=[], xlim=(0, 1.25), xticks=[0, 0.5, 1], xlabel="probability that it hangs here")
     ax.invert_yaxis()
     ax.spines[["top", "right", "left"]].set_visible(False)

@@ -17,12 +17,20 @@ from .unseen import rows_under_rules, summarise_placements, unseen_pictures
 
 # %% ../nbs/65_level0.ipynb #fbdc32d7
 def place_frozen(
-    run: Run,            # its folder takes the scan
+    run: Run,  # its folder takes the scan
     settings: Settings,  # which pictures, encoder, prototype and hierarchy
-) -> pd.DataFrame:       # method, level, right, total, low, high, chance, photo_rate
+) -> pd.DataFrame:  # method, level, right, total, low, high, chance, photo_rate
     "Placement of the unseen classes by the frozen encoder, at each level's own targets and through the base level."
     study, network = open_study(run, settings, progress=False), study_encoder(settings)
     tree = run_phase1(study, network, settings, progress=False)[0]
     embeddings = [frozen_embeddings(study, study.rows("unseen"), network, settings)] * 3
-    rows = rows_under_rules("frozen", settings.seed, embeddings, unseen_pictures(study), tree, settings.temperature, ["targets", "base"])[0]
+    rows = rows_under_rules(
+        "frozen",
+        settings.seed,
+        embeddings,
+        unseen_pictures(study),
+        tree,
+        settings.temperature,
+        ["targets", "base"],
+    )[0]
     return summarise_placements(pd.DataFrame(rows)).drop(columns="seeds")

@@ -15,17 +15,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import stats
 
-from .metrics import accuracy_ceiling, contrastive_accuracy, contrastive_loss, cosine_distance, majority_chance, seen_measures
+from chip.metrics import (
+    accuracy_ceiling,
+    contrastive_accuracy,
+    contrastive_loss,
+    cosine_distance,
+    majority_chance,
+    seen_measures,
+)
 
 # %% ../nbs/46_limits.ipynb #7dec2a09
 def elementwise_accuracy(
     embeddings: np.ndarray,  # (n, d) taken as they are, not scaled
-    targets: np.ndarray,     # (n, d) each row's own target
-    margin: float,           # m, in [0, 2]
-) -> float:                  # at most 1 - margin / 2
+    targets: np.ndarray,  # (n, d) each row's own target
+    margin: float,  # m, in [0, 2]
+) -> float:  # at most 1 - margin / 2
     "One minus the paper's loss with a distance for each number, |a - t|, in place of the cosine distance. Raises ValueError for unlike shapes."
     if np.shape(embeddings) != np.shape(targets):
-        raise ValueError(f"embeddings have shape {np.shape(embeddings)} and targets {np.shape(targets)}: they are compared in pairs, so they must agree")
+        raise ValueError(
+            f"embeddings have shape {np.shape(embeddings)} and targets {np.shape(targets)}: they are compared in pairs, so they must agree"
+        )
     return 1 - contrastive_loss(np.abs(np.asarray(embeddings, dtype=np.float64) - targets), margin)
 
 # %% ../nbs/46_limits.ipynb #4d3b9e47
@@ -37,26 +46,30 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 def best_constant(
     own: np.ndarray,  # (n, d) each picture's own target
-) -> np.ndarray:      # (d,) of unit length
+) -> np.ndarray:  # (d,) of unit length
     "The one answer with the highest mean cosine to all: the direction of the mean of the unit targets."
     return unit(unit(own).mean(axis=0))
 
 # %% ../nbs/46_limits.ipynb #f8146243
 FAMILIES = {
-    "constant to frozen": "#0072B2", "frozen to exact": "#009E73", "frozen, drifting together": "#D55E00",
-    "frozen, losing itself": "#CC79A7", "exact, turned away": "#332288",
+    "constant to frozen": "#0072B2",
+    "frozen to exact": "#009E73",
+    "frozen, drifting together": "#D55E00",
+    "frozen, losing itself": "#CC79A7",
+    "exact, turned away": "#332288",
 }
 
 
 def blend(
-    family: str,               # one of FAMILIES
-    share: float,              # the dial, 0 … 1
-    frozen: np.ndarray,        # (n, d) the frozen encoder's embeddings
-    own: np.ndarray,           # (n, d) each picture's own target
-    noise: np.ndarray,         # (n, d) random directions
-) -> np.ndarray:               # (n, d + 1) embeddings of this model; the last axis is one that no target uses
+    family: str,  # one of FAMILIES
+    share: float,  # the dial, 0 … 1
+    frozen: np.ndarray,  # (n, d) the frozen encoder's embeddings
+    own: np.ndarray,  # (n, d) each picture's own target
+    noise: np.ndarray,  # (n, d) random directions
+) -> np.ndarray:  # (n, d + 1) embeddings of this model; the last axis is one that no target uses
     "Embeddings of a model whose merit is known. Raises ValueError for an unknown family or a share outside [0, 1]."
-    if not 0 <= share <= 1: raise ValueError(f"share={share}: expected 0 to 1")
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share}: expected 0 to 1")
     frozen, exact, constant = unit(frozen), unit(own), best_constant(own)
     mixtures = {
         "constant to frozen": lambda: (1 - share) * constant + share * frozen,
@@ -65,79 +78,141 @@ def blend(
         "frozen, losing itself": lambda: (1 - share) * frozen + share * unit(noise),
         "exact, turned away": lambda: exact * np.cos(share * np.pi / 2.2),
     }
-    if family not in mixtures: raise ValueError(f"family={family!r}: expected one of {', '.join(mixtures)}")
+    if family not in mixtures:
+        raise ValueError(f"family={family!r}: expected one of {', '.join(mixtures)}")
     aside = np.sin(share * np.pi / 2.2) if family == "exact, turned away" else 0.0
     return np.column_stack([mixtures[family](), np.full(len(own), aside)])
 
 # %% ../nbs/46_limits.ipynb #5068fd8e
 def spectrum(
-    frozen: np.ndarray,   # (n, d) embeddings of some pictures
+    frozen: np.ndarray,  # (n, d) embeddings of some pictures
     targets: np.ndarray,  # (m, d) of a level
-    target: np.ndarray,   # (n,) index of each picture's own target
-    margin: float,        # of the loss
-    seed: int = 0,        # of the noise
-    steps: int = 11,      # models in a family
-) -> pd.DataFrame:        # family, share, n_images, n_targets, top1, chance, cosine, contrastive_accuracy, mean_pairwise_cosine
+    target: np.ndarray,  # (n,) index of each picture's own target
+    margin: float,  # of the loss
+    seed: int = 0,  # of the noise
+    steps: int = 11,  # models in a family
+) -> pd.DataFrame:  # family, share, n_images, n_targets, top1, chance, cosine, contrastive_accuracy, mean_pairwise_cosine
     "Models from collapsed to perfect, each measured both ways. Raises ValueError as `seen_measures`."
     wide, own = np.column_stack([targets, np.zeros(len(targets))]), np.asarray(targets)[target]
     noise, rows = np.random.default_rng(seed).normal(size=own.shape), []
     for family in FAMILIES:
         for share in np.linspace(0, 1, steps):
-            measured = seen_measures(blend(family, float(share), frozen, own, noise), wide, target, margin)
+            measured = seen_measures(
+                blend(family, float(share), frozen, own, noise), wide, target, margin
+            )
             rows.append({"family": family, "share": float(share), **measured})
-    columns = ["n_images", "n_targets", "top1", "chance", "cosine", "contrastive_accuracy", "mean_pairwise_cosine"]
+    columns = [
+        "n_images",
+        "n_targets",
+        "top1",
+        "chance",
+        "cosine",
+        "contrastive_accuracy",
+        "mean_pairwise_cosine",
+    ]
     return pd.DataFrame(rows)[["family", "share", *columns]]
 
 
 def point_of(table: pd.DataFrame, family: str, share: float) -> pd.Series:
     "One model of a spectrum."
     found = table[(table["family"] == family) & np.isclose(table["share"], share)]
-    if found.empty: raise KeyError(f"there is no model '{family}' at {share}")
+    if found.empty:
+        raise KeyError(f"there is no model '{family}' at {share}")
     return found.iloc[0]
 
 # %% ../nbs/46_limits.ipynb #caa48022
 def plot_spectrum(
-    table: pd.DataFrame,   # from `spectrum`
-    margin: float,         # marks the ceiling
-    ax: Axes,              # where to draw
-    others: Sequence[tuple[str, float, float, str]] = (),  # models of a run: name, contrastive accuracy, top-1, colour
+    table: pd.DataFrame,  # from `spectrum`
+    margin: float,  # marks the ceiling
+    ax: Axes,  # where to draw
+    others: Sequence[
+        tuple[str, float, float, str]
+    ] = (),  # models of a run: name, contrastive accuracy, top-1, colour
 ) -> Axes:
     "True top-1 accuracy over contrastive accuracy; the ceiling, chance, and what a constant answer scores are marked."
     ceiling, chance = accuracy_ceiling(margin), float(table["chance"].iloc[0])
     constant = float(point_of(table, "constant to frozen", 0)["contrastive_accuracy"])
-    left = min(float(table["contrastive_accuracy"].min()), *(x for _, x, _, _ in others), 1.0) - 0.02
+    left = (
+        min(float(table["contrastive_accuracy"].min()), *(x for _, x, _, _ in others), 1.0) - 0.02
+    )
     ax.axvspan(ceiling, 1, color="0.92", zorder=0)
     ax.axvline(ceiling, color="black", lw=1)
     ax.axhline(chance, color="0.5", lw=1, ls=":")
     ax.axvline(constant, color=FAMILIES["constant to frozen"], lw=1, ls="--")
     for family, rows in table.groupby("family", sort=False):
-        ax.plot(rows["contrastive_accuracy"], rows["top1"], "o-", ms=3.5, lw=1.2, color=FAMILIES[family], label=family)
+        ax.plot(
+            rows["contrastive_accuracy"],
+            rows["top1"],
+            "o-",
+            ms=3.5,
+            lw=1.2,
+            color=FAMILIES[family],
+            label=family,
+        )
     for name, x, y, colour in others:
         ax.plot([x], [y], "D", ms=8, color=colour, mec="black", label=name, zorder=5)
-    ax.set(xlim=(left, 1.005), ylim=(-0.03, 1.05), xlabel="contrastive accuracy", ylabel="top-1 accuracy")
-    ax.annotate(f"ceiling {ceiling:g}", (ceiling, 1.0), xytext=(-3, 6), textcoords="offset points", ha="right", fontsize=8)
-    ax.annotate("one answer for all", (constant, 0.5), xytext=(-3, 0), textcoords="offset points", ha="right", va="center", rotation=90, fontsize=8, color=FAMILIES["constant to frozen"])
-    ax.annotate("chance", (1.005, chance), xytext=(-2, 2), textcoords="offset points", ha="right", fontsize=8, color="0.4")
+    ax.set(
+        xlim=(left, 1.005),
+        ylim=(-0.03, 1.05),
+        xlabel="contrastive accuracy",
+        ylabel="top-1 accuracy",
+    )
+    ax.annotate(
+        f"ceiling {ceiling:g}",
+        (ceiling, 1.0),
+        xytext=(-3, 6),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+    )
+    ax.annotate(
+        "one answer for all",
+        (constant, 0.5),
+        xytext=(-3, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        rotation=90,
+        fontsize=8,
+        color=FAMILIES["constant to frozen"],
+    )
+    ax.annotate(
+        "chance",
+        (1.005, chance),
+        xytext=(-2, 2),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+        color="0.4",
+    )
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
 # %% ../nbs/46_limits.ipynb #6ccc7c52
 class Agreement(NamedTuple):
     "How often two measures agree on which of two models is better."
-    share: float   # of the pairs that top-1 tells apart, ties of the other measure counted half
-    pairs: int     # that top-1 tells apart
-    kendall: float # Kendall's tau-b of the two orders
+
+    share: float  # of the pairs that top-1 tells apart, ties of the other measure counted half
+    pairs: int  # that top-1 tells apart
+    kendall: float  # Kendall's tau-b of the two orders
 
 
 def agreement(
-    top1: np.ndarray,      # (n,) models by top-1
+    top1: np.ndarray,  # (n,) models by top-1
     accuracy: np.ndarray,  # (n,) the same models by contrastive accuracy
-    least: float = 0.05,   # pairs closer than this in top-1 count as equal
+    least: float = 0.05,  # pairs closer than this in top-1 count as equal
 ) -> Agreement:
     "Agreement of two measures over all pairs of models. Raises ValueError where no two models differ."
-    better = np.sign(np.subtract.outer(top1, top1) * (np.abs(np.subtract.outer(top1, top1)) >= least))
+    better = np.sign(
+        np.subtract.outer(top1, top1) * (np.abs(np.subtract.outer(top1, top1)) >= least)
+    )
     upper = np.triu(np.ones((len(top1), len(top1)), dtype=bool), 1) & (better != 0)
-    if not upper.any(): raise ValueError(f"no two of {len(top1)} models differ by {least} in top-1: nothing to agree on")
+    if not upper.any():
+        raise ValueError(
+            f"no two of {len(top1)} models differ by {least} in top-1: nothing to agree on"
+        )
     other = np.sign(np.round(np.subtract.outer(accuracy, accuracy), 12))
     agree = (better[upper] == other[upper]) + 0.5 * (other[upper] == 0)
-    return Agreement(float(agree.mean()), int(upper.sum()), float(stats.kendalltau(top1, accuracy).statistic))
+    return Agreement(
+        float(agree.mean()), int(upper.sum()), float(stats.kendalltau(top1, accuracy).statistic)
+    )

@@ -20,17 +20,18 @@ from .metrics import loss_floor
 
 # %% ../nbs/15_losses.ipynb #b828a216
 def _lifted(
-    *tensors: torch.Tensor,      # of any floating type
-) -> tuple[torch.Tensor, ...]:   # float32, or float64 where one of them is
+    *tensors: torch.Tensor,  # of any floating type
+) -> tuple[torch.Tensor, ...]:  # float32, or float64 where one of them is
     "Tensors in one type that is at least single precision."
     dtype = torch.float32
-    for tensor in tensors: dtype = torch.promote_types(dtype, tensor.dtype)
+    for tensor in tensors:
+        dtype = torch.promote_types(dtype, tensor.dtype)
     return tuple(tensor.to(dtype) for tensor in tensors)
 
 
 def unit_rows(
     x: torch.Tensor,  # (n, d) float32 or float64
-) -> torch.Tensor:    # (n, d) rows of length 1; NaN for a row that is zero or not finite
+) -> torch.Tensor:  # (n, d) rows of length 1; NaN for a row that is zero or not finite
     "Directions of rows of any length, differentiable."
     x = x / x.detach().abs().amax(dim=1, keepdim=True)
     return x / torch.linalg.vector_norm(x, dim=1, keepdim=True)
@@ -38,17 +39,17 @@ def unit_rows(
 # %% ../nbs/15_losses.ipynb #bbba75a5
 def attract_within(
     distance: torch.Tensor,  # any shape, distances from embeddings to their own targets
-    margin: float,           # m
-) -> torch.Tensor:           # scalar, never below margin / 2
+    margin: float,  # m
+) -> torch.Tensor:  # scalar, never below margin / 2
     "The last line of Algorithm 2 for any distance: mean(concat(d, relu(m - d)))."
     return torch.cat([distance.flatten(), F.relu(margin - distance).flatten()]).mean()
 
 
 def paper_loss(
     embeddings: torch.Tensor,  # (b, d)
-    targets: torch.Tensor,     # (b, d) each image's own target
-    margin: float,             # m, from 0 to 2
-) -> torch.Tensor:             # scalar, never below margin / 2
+    targets: torch.Tensor,  # (b, d) each image's own target
+    margin: float,  # m, from 0 to 2
+) -> torch.Tensor:  # scalar, never below margin / 2
     "The contrastive loss as the paper writes it (CHIP Algorithm 2). NaN for a row that is zero or not finite."
     with torch.autocast(embeddings.device.type, enabled=False):
         u, t = map(unit_rows, _lifted(embeddings, targets))
@@ -57,9 +58,9 @@ def paper_loss(
 # %% ../nbs/15_losses.ipynb #89a25364
 def released_loss(
     embeddings: torch.Tensor,  # (b, d)
-    targets: torch.Tensor,     # (b, d) each image's own target
-    margin: float,             # m, from 0 to 2
-) -> torch.Tensor:             # scalar, never below margin / 2
+    targets: torch.Tensor,  # (b, d) each image's own target
+    margin: float,  # m, from 0 to 2
+) -> torch.Tensor:  # scalar, never below margin / 2
     "The loss as the authors' published code computes it: Algorithm 2 with |x - t| of each number as a distance."
     with torch.autocast(embeddings.device.type, enabled=False):
         x, t = _lifted(embeddings, targets)
@@ -68,10 +69,10 @@ def released_loss(
 # %% ../nbs/15_losses.ipynb #e1670c85
 def softmax_contrast(
     cosines: torch.Tensor,  # (b, n) of each image with every target of the level, n at least 2
-    own: torch.Tensor,      # (b,) index of each image's own target
-    margin: float,          # m, by how much the own cosine has to lead
-    temperature: float,     # T
-) -> torch.Tensor:          # (b,) a loss an image
+    own: torch.Tensor,  # (b,) index of each image's own target
+    margin: float,  # m, by how much the own cosine has to lead
+    temperature: float,  # T
+) -> torch.Tensor:  # (b,) a loss an image
     "Cross-entropy of a softmax over cosines (NormFace 2017, InfoNCE 2018) with an additive cosine margin (CosFace 2018)."
     lead = (cosines - cosines.gather(1, own[:, None]) + margin) / temperature
     rivals = lead.scatter(1, own[:, None], -math.inf)
@@ -80,11 +81,11 @@ def softmax_contrast(
 
 def true_contrast(
     embeddings: torch.Tensor,  # (b, d)
-    targets: torch.Tensor,     # (n, d) all targets of the level, n at least 2
-    own: torch.Tensor,         # (b,) index of each image's own target
-    margin: float,             # m, from 0 to 2
-    temperature: float,        # T, above 0
-) -> torch.Tensor:             # scalar, above 0
+    targets: torch.Tensor,  # (n, d) all targets of the level, n at least 2
+    own: torch.Tensor,  # (b,) index of each image's own target
+    margin: float,  # m, from 0 to 2
+    temperature: float,  # T, above 0
+) -> torch.Tensor:  # scalar, above 0
     "`softmax_contrast` of embeddings with all targets, in the mean. NaN where a row is zero or not finite."
     with torch.autocast(embeddings.device.type, enabled=False):
         u, t = map(unit_rows, _lifted(embeddings, targets))
@@ -92,10 +93,10 @@ def true_contrast(
 
 # %% ../nbs/15_losses.ipynb #ba5af593
 def contrast_at_lead(
-    lead: float,         # g, by how much the own cosine exceeds each rival's, from -2 to 2
-    margin: float,       # m
+    lead: float,  # g, by how much the own cosine exceeds each rival's, from -2 to 2
+    margin: float,  # m
     temperature: float,  # T
-    n_targets: int,      # n, of the level
+    n_targets: int,  # n, of the level
 ) -> float:
     "Contrastive loss of an image with the same lead over all rivals: log(1 + (n - 1) exp((m - g) / T))."
     rivals = math.log(n_targets - 1) + (margin - lead) / temperature
@@ -103,30 +104,48 @@ def contrast_at_lead(
 
 # %% ../nbs/15_losses.ipynb #85d19be1
 def check_settings(
-    margin: float,       # m, from 0 to 2
+    margin: float,  # m, from 0 to 2
     temperature: float,  # T, above 0 and at most 10
 ) -> None:
     "Raises ValueError for a margin or a temperature out of range."
     loss_floor(margin)
     if not 0 < temperature <= 10:
-        raise ValueError(f"temperature={temperature} is outside (0, 10]: cosines differ by at most 2, so that a higher one leaves nothing to learn; try 0.1")
+        raise ValueError(
+            f"temperature={temperature} is outside (0, 10]: cosines differ by at most 2, so that a higher one leaves nothing to learn; try 0.1"
+        )
 
 
 def check_batch(
     embeddings: torch.Tensor,  # (b, d)
-    targets: torch.Tensor,     # (n, d)
-    own: torch.Tensor,         # (b,) 0 … n-1
+    targets: torch.Tensor,  # (n, d)
+    own: torch.Tensor,  # (b,) 0 … n-1
 ) -> None:
     "Raises ValueError naming shapes, types or rows that do not fit."
-    if embeddings.ndim != 2 or targets.ndim != 2 or 0 in (*embeddings.shape, *targets.shape) or embeddings.shape[1] != targets.shape[1]:
-        raise ValueError(f"embeddings {tuple(embeddings.shape)} and targets {tuple(targets.shape)}: expected (images, d) and (targets, d), the same d, at least one of each")
+    if (
+        embeddings.ndim != 2
+        or targets.ndim != 2
+        or 0 in (*embeddings.shape, *targets.shape)
+        or embeddings.shape[1] != targets.shape[1]
+    ):
+        raise ValueError(
+            f"embeddings {tuple(embeddings.shape)} and targets {tuple(targets.shape)}: expected (images, d) and (targets, d), the same d, at least one of each"
+        )
     if not embeddings.is_floating_point() or not targets.is_floating_point():
-        raise ValueError(f"embeddings are {embeddings.dtype} and targets {targets.dtype}: expected floating-point numbers")
+        raise ValueError(
+            f"embeddings are {embeddings.dtype} and targets {targets.dtype}: expected floating-point numbers"
+        )
     if own.shape != embeddings.shape[:1] or own.dtype != torch.int64:
-        raise ValueError(f"own is {own.dtype} of shape {tuple(own.shape)}: expected a torch.int64 index for each of the {len(embeddings)} images")
+        raise ValueError(
+            f"own is {own.dtype} of shape {tuple(own.shape)}: expected a torch.int64 index for each of the {len(embeddings)} images"
+        )
     if not 0 <= own.min() <= own.max() < len(targets):
-        raise ValueError(f"own holds {own.min().item()} … {own.max().item()}: expected 0 … {len(targets) - 1}, one of the {len(targets)} targets")
-    if len(bad := _without_direction(targets)): raise ValueError(f"row {bad[0]} of targets is all zeros or not finite: it is no place to pull an image to")
+        raise ValueError(
+            f"own holds {own.min().item()} … {own.max().item()}: expected 0 … {len(targets) - 1}, one of the {len(targets)} targets"
+        )
+    if len(bad := _without_direction(targets)):
+        raise ValueError(
+            f"row {bad[0]} of targets is all zeros or not finite: it is no place to pull an image to"
+        )
 
 
 def _without_direction(rows: torch.Tensor) -> list[int]:
@@ -138,99 +157,150 @@ def _without_direction(rows: torch.Tensor) -> list[int]:
 @dataclass(frozen=True)
 class Loss:
     "What training minimises. Called with a batch, all targets of the level, whose target is whose, margin and temperature."
-    name: str           # its key in LOSSES
-    uses_others: bool   # whether it looks at any target but the own one
-    colour: str         # in every figure
+
+    name: str  # its key in LOSSES
+    uses_others: bool  # whether it looks at any target but the own one
+    colour: str  # in every figure
     compute: Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float, float], torch.Tensor]
 
     def __call__(
         self,
         embeddings: torch.Tensor,  # (b, d) of any floating type
-        targets: torch.Tensor,     # (n, d) all targets of the level
-        own: torch.Tensor,         # (b,) int64, index of each image's own target
-        margin: float,             # m, from 0 to 2
-        temperature: float,        # T, above 0 and at most 10; only a loss that uses others reads it
-    ) -> torch.Tensor:             # scalar, float32 or float64; not finite where the embeddings are bad
+        targets: torch.Tensor,  # (n, d) all targets of the level
+        own: torch.Tensor,  # (b,) int64, index of each image's own target
+        margin: float,  # m, from 0 to 2
+        temperature: float,  # T, above 0 and at most 10; only a loss that uses others reads it
+    ) -> torch.Tensor:  # scalar, float32 or float64; not finite where the embeddings are bad
         "The loss of a batch. Raises ValueError for settings out of range and for tensors that do not fit."
         check_settings(margin, temperature)
         check_batch(embeddings, targets, own)
-        if self.uses_others and len(targets) < 2: raise ValueError("1 target: a contrast needs at least two targets, as with one alone the loss is always 0; use 'paper'")
+        if self.uses_others and len(targets) < 2:
+            raise ValueError(
+                "1 target: a contrast needs at least two targets, as with one alone the loss is always 0; use 'paper'"
+            )
         return self.compute(embeddings, targets, own, margin, temperature)
 
     def floor(
         self,
-        margin: float,                      # m, from 0 to 2
-        temperature: float | None = None,   # T; None: the lowest over all temperatures
-        n_targets: int = 2,                 # of the level
-    ) -> float:                             # m / 2, or what `contrast_at_lead` is at a lead of 2
+        margin: float,  # m, from 0 to 2
+        temperature: float | None = None,  # T; None: the lowest over all temperatures
+        n_targets: int = 2,  # of the level
+    ) -> float:  # m / 2, or what `contrast_at_lead` is at a lead of 2
         "A value the loss never falls below, whatever the embeddings. Raises ValueError for settings out of range."
         check_settings(margin, 1 if temperature is None else temperature)
-        if not self.uses_others: return loss_floor(margin)
-        if n_targets < 2: raise ValueError(f"n_targets={n_targets}: a contrast needs at least two targets")
+        if not self.uses_others:
+            return loss_floor(margin)
+        if n_targets < 2:
+            raise ValueError(f"n_targets={n_targets}: a contrast needs at least two targets")
         return 0.0 if temperature is None else contrast_at_lead(2, margin, temperature, n_targets)
 
 # %% ../nbs/15_losses.ipynb #68de7206
-def _paper(embeddings: torch.Tensor, targets: torch.Tensor, own: torch.Tensor, margin: float, temperature: float) -> torch.Tensor:
+def _paper(
+    embeddings: torch.Tensor,
+    targets: torch.Tensor,
+    own: torch.Tensor,
+    margin: float,
+    temperature: float,
+) -> torch.Tensor:
     "`paper_loss` with the arguments of every loss."
     return paper_loss(embeddings, targets[own], margin)
 
 
-def _released(embeddings: torch.Tensor, targets: torch.Tensor, own: torch.Tensor, margin: float, temperature: float) -> torch.Tensor:
+def _released(
+    embeddings: torch.Tensor,
+    targets: torch.Tensor,
+    own: torch.Tensor,
+    margin: float,
+    temperature: float,
+) -> torch.Tensor:
     "`released_loss` with the arguments of every loss."
     return released_loss(embeddings, targets[own], margin)
 
 
-LOSSES = {loss.name: loss for loss in (
-    Loss("paper", False, "#D55E00", _paper),
-    Loss("released", False, "#CC79A7", _released),
-    Loss("contrastive", True, "#009E73", true_contrast),
-)}
+LOSSES = {
+    loss.name: loss
+    for loss in (
+        Loss("paper", False, "#D55E00", _paper),
+        Loss("released", False, "#CC79A7", _released),
+        Loss("contrastive", True, "#009E73", true_contrast),
+    )
+}
 
 # %% ../nbs/15_losses.ipynb #d5553ec8
 def slope_and_value(
     loss: Callable[[torch.Tensor], torch.Tensor],  # of one distance, a scalar, to a scalar
-    distances: torch.Tensor,                       # (k,)
-) -> tuple[np.ndarray, np.ndarray]:                # (k,) its derivative at each, (k,) the loss itself
+    distances: torch.Tensor,  # (k,)
+) -> tuple[np.ndarray, np.ndarray]:  # (k,) its derivative at each, (k,) the loss itself
     "A loss along a line of distances, differentiated automatically."
     slope, value = torch.func.vmap(torch.func.grad_and_value(loss))(distances)
     return slope.numpy(), value.numpy()
 
 
 def contrast_of_distance(
-    rivals: float,       # cosine distance to each rival
-    margin: float,       # m
+    rivals: float,  # cosine distance to each rival
+    margin: float,  # m
     temperature: float,  # T
-    n_targets: int,      # of the level, the own one included
+    n_targets: int,  # of the level, the own one included
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     "The contrastive loss of one image as a function of its distance to the own target, all rivals at one other distance."
+
     def loss(own: torch.Tensor) -> torch.Tensor:
         cosines = torch.cat([1 - own[None], own.new_full((n_targets - 1,), 1 - rivals)])
-        return softmax_contrast(cosines[None], torch.zeros(1, dtype=torch.int64), margin, temperature)[0]
+        return softmax_contrast(
+            cosines[None], torch.zeros(1, dtype=torch.int64), margin, temperature
+        )[0]
+
     return loss
 
 # %% ../nbs/15_losses.ipynb #d0fedec7
 def plot_losses(
-    axes: np.ndarray,             # (2, 3) of matplotlib's Axes: losses above, slopes below
-    margin: float = 0.1,          # m
-    temperature: float = 0.1,     # T
+    axes: np.ndarray,  # (2, 3) of matplotlib's Axes: losses above, slopes below
+    margin: float = 0.1,  # m
+    temperature: float = 0.1,  # T
     rivals: tuple[float, ...] = (0.5, 1.0, 1.5),  # cosine distances of the rivals, one curve each
-    n_targets: int = 88,          # of the level
-) -> np.ndarray:                  # the same axes
+    n_targets: int = 88,  # of the level
+) -> np.ndarray:  # the same axes
     "Loss and its slope against the distance to the own target, for all three losses."
-    grid, attract = torch.linspace(0, 2, 1002, dtype=torch.float64), lambda d: attract_within(d, margin)
-    curves = {"paper": {"": attract}, "released": {"": attract},
-              "contrastive": {f"rivals at {r:g}": contrast_of_distance(r, margin, temperature, n_targets) for r in rivals}}
-    where = {"paper": "cosine distance to the own target", "released": "difference of one number, |x − t|", "contrastive": "cosine distance to the own target"}
+    grid, attract = (
+        torch.linspace(0, 2, 1002, dtype=torch.float64),
+        lambda d: attract_within(d, margin),
+    )
+    curves = {
+        "paper": {"": attract},
+        "released": {"": attract},
+        "contrastive": {
+            f"rivals at {r:g}": contrast_of_distance(r, margin, temperature, n_targets)
+            for r in rivals
+        },
+    }
+    where = {
+        "paper": "cosine distance to the own target",
+        "released": "difference of one number, |x − t|",
+        "contrastive": "cosine distance to the own target",
+    }
     for (name, drawn), (above, below) in zip(curves.items(), axes.T, strict=True):
         for (label, loss), style in zip(drawn.items(), ("-", "--", ":", "-.") * len(drawn)):
             for ax, y in zip((below, above), slope_and_value(loss, grid), strict=True):
                 ax.plot(grid, y, style, color=LOSSES[name].colour, lw=2, label=label, clip_on=False)
-        above.axhline(LOSSES[name].floor(margin, temperature, n_targets), color="0.6", lw=0.8, zorder=0)
-        if name != "contrastive": above.annotate("floor m/2", (2, margin / 2), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8, color="0.4")
-        else: above.legend(frameon=False, fontsize=8)
+        above.axhline(
+            LOSSES[name].floor(margin, temperature, n_targets), color="0.6", lw=0.8, zorder=0
+        )
+        if name != "contrastive":
+            above.annotate(
+                "floor m/2",
+                (2, margin / 2),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="right",
+                fontsize=8,
+                color="0.4",
+            )
+        else:
+            above.legend(frameon=False, fontsize=8)
         above.set(title=name, ylim=(0, None))
         below.set(xlabel=where[name], ylim=(0, None))
     axes[0, 0].set_ylabel("loss")
     axes[1, 0].set_ylabel("slope: the pull")
-    for ax in axes.flat: ax.spines[["top", "right"]].set_visible(False)
+    for ax in axes.flat:
+        ax.spines[["top", "right"]].set_visible(False)
     return axes

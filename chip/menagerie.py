@@ -43,35 +43,57 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from tqdm import tqdm
 
 # %% ../nbs/02_menagerie.ipynb #19d06d89
-DRAWING_VERSION = 2  # of the code that draws: raise it whenever a picture would come out differently
+DRAWING_VERSION = (
+    2  # of the code that draws: raise it whenever a picture would come out differently
+)
 
 
 @dataclass(frozen=True)
 class MenagerieSettings:
     "Which animal kingdom. Raises ValueError where the tree could not be grown."
-    n_body_plans: int = 8     # 1 … 8, the most numerous first
-    n_families: int = 88      # families with seen species; at least one a body plan
-    n_species: int = 366      # seen species; at least one a family
-    n_unseen: int = 20        # species kept back: of seen families, of new families, of new orders
-    size: int = 128           # px, width and height of a picture
-    divergence: float = 1.0   # how far a child's traits stray from its parent's; 0 makes all of a body plan alike
+
+    n_body_plans: int = 8  # 1 … 8, the most numerous first
+    n_families: int = 88  # families with seen species; at least one a body plan
+    n_species: int = 366  # seen species; at least one a family
+    n_unseen: int = 20  # species kept back: of seen families, of new families, of new orders
+    size: int = 128  # px, width and height of a picture
+    divergence: float = (
+        1.0  # how far a child's traits stray from its parent's; 0 makes all of a body plan alike
+    )
     seed: int = 0
 
     def __post_init__(self):
-        for name, low, high in (("n_body_plans", 1, len(PLAN_SHARES)), ("n_families", self.n_body_plans, 2000),
-                                ("n_species", self.n_families, 20000), ("n_unseen", 0, 1000),
-                                ("size", 16, 2048), ("divergence", 0, 5), ("seed", 0, 2**63 - 1)):
+        for name, low, high in (
+            ("n_body_plans", 1, len(PLAN_SHARES)),
+            ("n_families", self.n_body_plans, 2000),
+            ("n_species", self.n_families, 20000),
+            ("n_unseen", 0, 1000),
+            ("size", 16, 2048),
+            ("divergence", 0, 5),
+            ("seed", 0, 2**63 - 1),
+        ):
             if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name}={getattr(self, name)!r} is out of range: expected {low} to {high}")
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is out of range: expected {low} to {high}"
+                )
 
 # %% ../nbs/02_menagerie.ipynb #5ed667a5
-PLAN_SHARES = {"beast": 22, "bird": 18, "fish": 13, "insect": 12, "saurian": 8, "arachnid": 6, "serpent": 5, "jelly": 4}
+PLAN_SHARES = {
+    "beast": 22,
+    "bird": 18,
+    "fish": 13,
+    "insect": 12,
+    "saurian": 8,
+    "arachnid": 6,
+    "serpent": 5,
+    "jelly": 4,
+}
 
 
 def share_out(
-    total: int,          # things to hand out
-    weights: np.ndarray, # (n,) positive
-) -> np.ndarray:         # (n,) whole numbers of at least 1 that add up to `total`
+    total: int,  # things to hand out
+    weights: np.ndarray,  # (n,) positive
+) -> np.ndarray:  # (n,) whole numbers of at least 1 that add up to `total`
     "Largest-remainder shares of `total` after everybody got one. Raises ValueError when there are too few to go round."
     weights = np.asarray(weights, dtype=float)
     if total < len(weights):
@@ -83,20 +105,115 @@ def share_out(
     return shares + 1
 
 # %% ../nbs/02_menagerie.ipynb #7a212bc2
-ONSETS = "b br c cl d dr f fl g gl gr h j k kl l m n p pl pr qu r s sk sl sn st t tr v w z".split()
-MIDDLES = "b d f g l ll m n nd p r rr s t v z lb ld lm nt rd rl rm rn mb".split()
-VOWELS = "a e i o u a e i o".split()
-ENDINGS = ("a ak al an ara ax eck ek el ella en erra ette ik il in ina ish ix o ok olo on ora "
-           "osk ow u uk ula un urn us usk").split()
+ONSETS = [
+    "b",
+    "br",
+    "c",
+    "cl",
+    "d",
+    "dr",
+    "f",
+    "fl",
+    "g",
+    "gl",
+    "gr",
+    "h",
+    "j",
+    "k",
+    "kl",
+    "l",
+    "m",
+    "n",
+    "p",
+    "pl",
+    "pr",
+    "qu",
+    "r",
+    "s",
+    "sk",
+    "sl",
+    "sn",
+    "st",
+    "t",
+    "tr",
+    "v",
+    "w",
+    "z",
+]
+MIDDLES = [
+    "b",
+    "d",
+    "f",
+    "g",
+    "l",
+    "ll",
+    "m",
+    "n",
+    "nd",
+    "p",
+    "r",
+    "rr",
+    "s",
+    "t",
+    "v",
+    "z",
+    "lb",
+    "ld",
+    "lm",
+    "nt",
+    "rd",
+    "rl",
+    "rm",
+    "rn",
+    "mb",
+]
+VOWELS = ["a", "e", "i", "o", "u", "a", "e", "i", "o"]
+ENDINGS = [
+    "a",
+    "ak",
+    "al",
+    "an",
+    "ara",
+    "ax",
+    "eck",
+    "ek",
+    "el",
+    "ella",
+    "en",
+    "erra",
+    "ette",
+    "ik",
+    "il",
+    "in",
+    "ina",
+    "ish",
+    "ix",
+    "o",
+    "ok",
+    "olo",
+    "on",
+    "ora",
+    "osk",
+    "ow",
+    "u",
+    "uk",
+    "ula",
+    "un",
+    "urn",
+    "us",
+    "usk",
+]
 
 
 def new_stem(
     rng: np.random.Generator,
-    taken: set[str],      # stems so far; the new one is added
+    taken: set[str],  # stems so far; the new one is added
 ) -> str:
     "An invented stem such as 'velor': onset, vowel, middle, vowel, consonant; unlike every other in its first four letters."
     while True:
-        stem = "".join(rng.choice(part) for part in (ONSETS, VOWELS, MIDDLES, VOWELS, list("bdklmnprstv")))
+        stem = "".join(
+            rng.choice(part) for part in (ONSETS, VOWELS, MIDDLES, VOWELS, list("bdklmnprstv"))
+        )
         if stem[:4] not in {other[:4] for other in taken}:
             taken.add(stem)
             return stem
@@ -110,73 +227,185 @@ def species_names(
     "`n` different names on one stem, such as 'velorak' and 'velorette'."
     endings = ENDINGS
     while len(endings) < n:
-        endings = list(dict.fromkeys([*endings, *(a + b for a in endings for b in ("dor", "la", "ri", "sel", "to"))]))
+        endings = list(
+            dict.fromkeys(
+                [*endings, *(a + b for a in endings for b in ("dor", "la", "ri", "sel", "to"))]
+            )
+        )
     return [stem + endings[i] for i in rng.choice(len(endings), size=n, replace=False)]
 
 # %% ../nbs/02_menagerie.ipynb #6dfe6eaf
 PATTERNS = ("plain", "mantle", "bands", "stripes", "patches", "spots", "rings", "speckles")
 COAT = {  # trait: range of a measure, or kinds of a threshold trait; the same for every body plan
-    "coat_hue": (0, 1), "coat_shade": (0, 1), "mark_hue": (0, 1), "mark_shade": (0, 1), "accent_hue": (0, 1),
-    "accent_shade": (0, 1), "pattern": PATTERNS, "pattern_size": (0, 1), "pattern_cover": (0.25, 1), "belly": (0, 0.8),
+    "coat_hue": (0, 1),
+    "coat_shade": (0, 1),
+    "mark_hue": (0, 1),
+    "mark_shade": (0, 1),
+    "accent_hue": (0, 1),
+    "accent_shade": (0, 1),
+    "pattern": PATTERNS,
+    "pattern_size": (0, 1),
+    "pattern_cover": (0.25, 1),
+    "belly": (0, 0.8),
     "eye": (0.75, 1.5),
 }
 
 # %% ../nbs/02_menagerie.ipynb #cfcfd03a
 FORMS = {  # body plan: trait: range of a measure, or kinds of a threshold trait
-    "beast": {"leg": (0.16, 0.85), "length": (0.42, 0.85), "depth": (0.22, 0.42), "neck": (0.0, 0.6), "head": (0.17, 0.29),
-              "snout": (0.2, 1.3), "ear": ("tiny", "round", "pointed", "floppy", "long"), "ear_size": (0.7, 1.5),
-              "horn": ("none", "none", "nose", "curved", "spiral", "antlers"), "horn_size": (0.7, 1.6),
-              "tail": ("stub", "thin", "tufted", "bushy"), "tail_length": (0.35, 1.1), "mane": ("none", "none", "crest", "ruff"),
-              "hump": (-0.12, 0.3)},
-    "bird": {"leg": (0.12, 0.75), "length": (0.38, 0.7), "depth": (0.24, 0.42), "neck": (0.0, 0.75), "head": (0.15, 0.26),
-             "beak": (0.15, 0.8), "beak_kind": ("straight", "hooked", "drooping", "spoon"), "beak_depth": (0.3, 0.95),
-             "crest": ("none", "none", "tuft", "fan", "plume"), "posture": (-0.2, 0.85),
-             "tail": ("square", "fan", "forked", "trailing"), "tail_length": (0.3, 1.0),
-             "mask": ("none", "cap", "cheek", "bib"), "wing": (0.55, 1.0)},
-    "fish": {"length": (0.55, 1.0), "depth": (0.22, 0.7), "snout": (0.0, 0.3), "tail": ("round", "forked", "sickle", "fringed"),
-             "tail_size": (0.25, 0.6), "dorsal": ("sail", "shark", "spines", "double"), "dorsal_size": (0.15, 0.6),
-             "anal": (0.05, 0.4), "pectoral": (0.15, 0.5), "face": ("none", "none", "barbels", "lure", "sword"), "lip": (0.0, 1.0),
-             "gill": (0.0, 1.0), "hunch": (-0.15, 0.25), "fin_tone": ("accent", "accent", "mark", "coat")},
-    "insect": {"wings": ("shield", "shield", "dragon", "bee", "moth", "moth"), "wing_length": (0.5, 1.1), "wing_width": (0.25, 0.65),
-               "hind": (0.4, 1.0), "thorax": (0.12, 0.24), "abdomen": (0.3, 0.8), "waist": (0.1, 0.3), "head": (0.1, 0.2),
-               "antenna": ("thread", "club", "feather", "horned"), "antenna_length": (0.2, 0.75), "leg": (0.25, 0.7),
-               "jaw": (0.0, 0.3), "rings": (0, 1), "wing_tail": (-0.6, 0.5)},
+    "beast": {
+        "leg": (0.16, 0.85),
+        "length": (0.42, 0.85),
+        "depth": (0.22, 0.42),
+        "neck": (0.0, 0.6),
+        "head": (0.17, 0.29),
+        "snout": (0.2, 1.3),
+        "ear": ("tiny", "round", "pointed", "floppy", "long"),
+        "ear_size": (0.7, 1.5),
+        "horn": ("none", "none", "nose", "curved", "spiral", "antlers"),
+        "horn_size": (0.7, 1.6),
+        "tail": ("stub", "thin", "tufted", "bushy"),
+        "tail_length": (0.35, 1.1),
+        "mane": ("none", "none", "crest", "ruff"),
+        "hump": (-0.12, 0.3),
+    },
+    "bird": {
+        "leg": (0.12, 0.75),
+        "length": (0.38, 0.7),
+        "depth": (0.24, 0.42),
+        "neck": (0.0, 0.75),
+        "head": (0.15, 0.26),
+        "beak": (0.15, 0.8),
+        "beak_kind": ("straight", "hooked", "drooping", "spoon"),
+        "beak_depth": (0.3, 0.95),
+        "crest": ("none", "none", "tuft", "fan", "plume"),
+        "posture": (-0.2, 0.85),
+        "tail": ("square", "fan", "forked", "trailing"),
+        "tail_length": (0.3, 1.0),
+        "mask": ("none", "cap", "cheek", "bib"),
+        "wing": (0.55, 1.0),
+    },
+    "fish": {
+        "length": (0.55, 1.0),
+        "depth": (0.22, 0.7),
+        "snout": (0.0, 0.3),
+        "tail": ("round", "forked", "sickle", "fringed"),
+        "tail_size": (0.25, 0.6),
+        "dorsal": ("sail", "shark", "spines", "double"),
+        "dorsal_size": (0.15, 0.6),
+        "anal": (0.05, 0.4),
+        "pectoral": (0.15, 0.5),
+        "face": ("none", "none", "barbels", "lure", "sword"),
+        "lip": (0.0, 1.0),
+        "gill": (0.0, 1.0),
+        "hunch": (-0.15, 0.25),
+        "fin_tone": ("accent", "accent", "mark", "coat"),
+    },
+    "insect": {
+        "wings": ("shield", "shield", "dragon", "bee", "moth", "moth"),
+        "wing_length": (0.5, 1.1),
+        "wing_width": (0.25, 0.65),
+        "hind": (0.4, 1.0),
+        "thorax": (0.12, 0.24),
+        "abdomen": (0.3, 0.8),
+        "waist": (0.1, 0.3),
+        "head": (0.1, 0.2),
+        "antenna": ("thread", "club", "feather", "horned"),
+        "antenna_length": (0.2, 0.75),
+        "leg": (0.25, 0.7),
+        "jaw": (0.0, 0.3),
+        "rings": (0, 1),
+        "wing_tail": (-0.6, 0.5),
+    },
 }
 
 # %% ../nbs/02_menagerie.ipynb #12b7153a
 FORMS |= {
-    "saurian": {"back": ("bare", "dome", "plates", "spines", "sail"), "back_size": (0.6, 1.4), "leg": (0.15, 0.5),
-                "length": (0.45, 0.85), "depth": (0.16, 0.36), "neck": (0.1, 0.55), "head": (0.15, 0.3), "snout": (0.1, 1.0),
-                "tail": ("taper", "curl", "stub", "club"), "tail_length": (0.35, 1.3), "throat": ("none", "none", "fan", "pouch"),
-                "haunch": (0.12, 0.4), "toe": (0.06, 0.2), "frill": ("none", "none", "horns", "frill")},
-    "arachnid": {"leg": (0.6, 1.25), "leg_width": (0.025, 0.085), "bend": (0.1, 0.6), "body": (0.2, 0.4), "squat": (0.6, 1.5),
-                 "abdomen": (0.0, 0.48), "claw": ("none", "none", "pincer", "heavy"), "claw_size": (0.6, 1.4),
-                 "tail": ("none", "none", "sting", "fan"), "tail_length": (0.5, 1.1), "stalk": (0.0, 0.3),
-                 "spikes": ("none", "none", "rim", "fur"), "joint": (0, 1), "legs": ("6", "8", "8", "10")},
-    "serpent": {"girth": (0.07, 0.2), "waves": (1.0, 2.6), "height": (0.3, 0.75), "taper": (0.15, 0.8), "head": (0.9, 1.8),
-                "snout": (0.3, 1.1), "hood": ("none", "none", "hood", "collar"), "hood_size": (0.7, 1.4),
-                "tail": ("plain", "rattle", "fin", "fork"), "tail_size": (0.6, 1.5), "ridge": ("none", "none", "spines", "fin"),
-                "ridge_size": (0.5, 1.3), "horn": ("none", "none", "brow", "feelers"), "swell": (-0.3, 0.4)},
-    "jelly": {"dome": (0.35, 0.75), "width": (0.35, 0.65), "arms": (4, 10), "arm_length": (0.4, 1.25), "arm_width": (0.03, 0.13),
-              "curl": (0.0, 0.5), "kind": ("bell", "bell", "octopus", "squid"), "skirt": (0.0, 0.2), "ruffle": (0.0, 1.0),
-              "crown": ("none", "none", "knobs", "fin", "spots"), "crown_size": (0.6, 1.4), "mouth": (0.0, 0.7),
-              "suckers": (0, 1), "point": (0.0, 0.5)},
+    "saurian": {
+        "back": ("bare", "dome", "plates", "spines", "sail"),
+        "back_size": (0.6, 1.4),
+        "leg": (0.15, 0.5),
+        "length": (0.45, 0.85),
+        "depth": (0.16, 0.36),
+        "neck": (0.1, 0.55),
+        "head": (0.15, 0.3),
+        "snout": (0.1, 1.0),
+        "tail": ("taper", "curl", "stub", "club"),
+        "tail_length": (0.35, 1.3),
+        "throat": ("none", "none", "fan", "pouch"),
+        "haunch": (0.12, 0.4),
+        "toe": (0.06, 0.2),
+        "frill": ("none", "none", "horns", "frill"),
+    },
+    "arachnid": {
+        "leg": (0.6, 1.25),
+        "leg_width": (0.025, 0.085),
+        "bend": (0.1, 0.6),
+        "body": (0.2, 0.4),
+        "squat": (0.6, 1.5),
+        "abdomen": (0.0, 0.48),
+        "claw": ("none", "none", "pincer", "heavy"),
+        "claw_size": (0.6, 1.4),
+        "tail": ("none", "none", "sting", "fan"),
+        "tail_length": (0.5, 1.1),
+        "stalk": (0.0, 0.3),
+        "spikes": ("none", "none", "rim", "fur"),
+        "joint": (0, 1),
+        "legs": ("6", "8", "8", "10"),
+    },
+    "serpent": {
+        "girth": (0.07, 0.2),
+        "waves": (1.0, 2.6),
+        "height": (0.3, 0.75),
+        "taper": (0.15, 0.8),
+        "head": (0.9, 1.8),
+        "snout": (0.3, 1.1),
+        "hood": ("none", "none", "hood", "collar"),
+        "hood_size": (0.7, 1.4),
+        "tail": ("plain", "rattle", "fin", "fork"),
+        "tail_size": (0.6, 1.5),
+        "ridge": ("none", "none", "spines", "fin"),
+        "ridge_size": (0.5, 1.3),
+        "horn": ("none", "none", "brow", "feelers"),
+        "swell": (-0.3, 0.4),
+    },
+    "jelly": {
+        "dome": (0.35, 0.75),
+        "width": (0.35, 0.65),
+        "arms": (4, 10),
+        "arm_length": (0.4, 1.25),
+        "arm_width": (0.03, 0.13),
+        "curl": (0.0, 0.5),
+        "kind": ("bell", "bell", "octopus", "squid"),
+        "skirt": (0.0, 0.2),
+        "ruffle": (0.0, 1.0),
+        "crown": ("none", "none", "knobs", "fin", "spots"),
+        "crown_size": (0.6, 1.4),
+        "mouth": (0.0, 0.7),
+        "suckers": (0, 1),
+        "point": (0.0, 0.5),
+    },
 }
 
 # %% ../nbs/02_menagerie.ipynb #234946d0
-STEPS = {"body_plan": 0.4, "order": 0.6, "family": 0.58, "species": 0.38}  # standard deviation of a mutation, by level
+STEPS = {
+    "body_plan": 0.4,
+    "order": 0.6,
+    "family": 0.58,
+    "species": 0.38,
+}  # standard deviation of a mutation, by level
 
 # %% ../nbs/02_menagerie.ipynb #f5cacb99
 @dataclass(frozen=True)
 class Species:
     "A leaf of the tree: who it descends from and what it inherited."
-    key: str                  # also the folder's name
+
+    key: str  # also the folder's name
     name: str
-    seen: bool                # False for the species that are kept back
+    seen: bool  # False for the species that are kept back
     body_plan: str
     order: str
     family: str
-    traits: tuple[float, ...] # (25,) coat then form, on the open scale
+    traits: tuple[float, ...]  # (25,) coat then form, on the open scale
 
     def trait_names(self) -> list[str]:
         "What the numbers in `traits` are for this body plan."
@@ -184,11 +413,11 @@ class Species:
 
 
 def mutate(
-    traits: np.ndarray,       # (n_traits,) of the parent
-    level: str,               # of the child, a key of STEPS
+    traits: np.ndarray,  # (n_traits,) of the parent
+    level: str,  # of the child, a key of STEPS
     settings: MenagerieSettings,
-    name: str,                # of the child: with the seed it decides the step
-) -> np.ndarray:              # (n_traits,) of the child
+    name: str,  # of the child: with the seed it decides the step
+) -> np.ndarray:  # (n_traits,) of the child
     "One Gaussian step of `divergence` times the level's size."
     step = seeded(settings.seed, "traits", name).normal(size=len(traits))
     return traits + settings.divergence * STEPS[level] * step
@@ -203,7 +432,9 @@ def seeded(*what: int | str) -> np.random.Generator:
 def plan_families(
     settings: MenagerieSettings,
     rng: np.random.Generator,
-) -> list[tuple[str, int, int, int]]:  # (body plan, order's number, seen species, unseen species), a row a family
+) -> list[
+    tuple[str, int, int, int]
+]:  # (body plan, order's number, seen species, unseen species), a row a family
     "The shape of the tree, before anything has a name."
     plans = list(PLAN_SHARES)[: settings.n_body_plans]
     per_plan = share_out(settings.n_families, [PLAN_SHARES[plan] for plan in plans])
@@ -214,7 +445,9 @@ def plan_families(
     seen = share_out(settings.n_species, rng.lognormal(0, 0.6, size=len(orders)))
     n_new = round(0.4 * settings.n_unseen)
     kept = np.zeros(len(orders), dtype=int)
-    for i in range(settings.n_unseen - n_new):  # spread over families, those with several species first
+    for i in range(
+        settings.n_unseen - n_new
+    ):  # spread over families, those with several species first
         kept[np.lexsort((rng.random(len(kept)), np.maximum(-seen, -3), kept))[0]] += 1
     families = [(plan, number, s, k) for (plan, number), s, k in zip(orders, seen, kept)]
     for i in range(n_new):
@@ -238,7 +471,11 @@ def grow_kingdom(settings: MenagerieSettings) -> tuple[Species, ...]:
     for plan, number, n_seen, n_unseen in plan_families(settings, rng):
         stem = new_stem(rng, stems)
         order = order_names.setdefault((plan, number), f"{stem}iformes")
-        node(plan, "body_plan", None), node(order, "order", plan), node(f"{stem}idae", "family", order)
+        (
+            node(plan, "body_plan", None),
+            node(order, "order", plan),
+            node(f"{stem}idae", "family", order),
+        )
         for i, name in enumerate(species_names(stem, n_seen + n_unseen, rng)):
             traits = tuple(node(name, "species", f"{stem}idae").tolist())
             leaves.append(Species(name, name, i < n_seen, plan, order, f"{stem}idae", traits))
@@ -250,8 +487,18 @@ def grow_tree(settings: MenagerieSettings = MenagerieSettings()) -> pd.DataFrame
     rows = []
     for leaf in grow_kingdom(settings):
         chain = " > ".join(["animal", leaf.body_plan, leaf.order, leaf.family, leaf.name])
-        rows.append(dict(key=leaf.key, name=leaf.name, seen=leaf.seen, body_plan=leaf.body_plan, order=leaf.order,
-                         family=leaf.family, hypernyms=chain, hypernym_wnids=chain))
+        rows.append(
+            dict(
+                key=leaf.key,
+                name=leaf.name,
+                seen=leaf.seen,
+                body_plan=leaf.body_plan,
+                order=leaf.order,
+                family=leaf.family,
+                hypernyms=chain,
+                hypernym_wnids=chain,
+            )
+        )
     return pd.DataFrame(rows)
 
 # %% ../nbs/02_menagerie.ipynb #9f9fd08f
@@ -265,7 +512,9 @@ def express(
     "The traits of one individual of a species."
     individual = (INDIVIDUAL * rng.normal(size=len(species.traits))).tolist()
     expressed = {}
-    for (name, scale), inherited, own in zip((COAT | FORMS[species.body_plan]).items(), species.traits, individual):
+    for (name, scale), inherited, own in zip(
+        (COAT | FORMS[species.body_plan]).items(), species.traits, individual
+    ):
         if isinstance(scale[0], str):
             expressed[name] = scale[min(int(within(inherited) * len(scale)), len(scale) - 1)]
         else:
@@ -282,18 +531,19 @@ def within(trait: float) -> float:  # 0 … 1
 @dataclass(frozen=True)
 class Scene:
     "Where, how and in what light an animal is seen. Nothing here knows which animal."
-    habitat: int        # row of HABITATS
-    flip: bool          # looks to the left
-    angle: float        # degrees
-    fill: float         # the animal's longer side as a share of the picture's
-    squeeze: float      # foreshortening of the length
-    x: float            # -1 … 1, where in the room that is left
+
+    habitat: int  # row of HABITATS
+    flip: bool  # looks to the left
+    angle: float  # degrees
+    fill: float  # the animal's longer side as a share of the picture's
+    squeeze: float  # foreshortening of the length
+    x: float  # -1 … 1, where in the room that is left
     y: float
-    light: float        # direction that light comes from, radians
-    relief: float       # how strongly it models the body
+    light: float  # direction that light comes from, radians
+    relief: float  # how strongly it models the body
     brightness: float
-    warmth: float       # > 0: evening, < 0: a cloudy morning
-    stride: float       # the rest is posture, each about -1 … 1
+    warmth: float  # > 0: evening, < 0: a cloudy morning
+    stride: float  # the rest is posture, each about -1 … 1
     nod: float
     sway: float
     beat: float
@@ -302,18 +552,46 @@ class Scene:
 
 def draw_scene(rng: np.random.Generator) -> Scene:
     "A scene at random."
-    low = dict(angle=-15, fill=0.72, squeeze=0.84, x=-1, y=-1, light=-2.6, relief=0.5, brightness=0.78, warmth=-1)
-    high = dict(angle=15, fill=0.97, squeeze=1.0, x=1, y=1, light=-0.5, relief=1.0, brightness=1.12, warmth=1)
+    low = dict(
+        angle=-15,
+        fill=0.72,
+        squeeze=0.84,
+        x=-1,
+        y=-1,
+        light=-2.6,
+        relief=0.5,
+        brightness=0.78,
+        warmth=-1,
+    )
+    high = dict(
+        angle=15,
+        fill=0.97,
+        squeeze=1.0,
+        x=1,
+        y=1,
+        light=-0.5,
+        relief=1.0,
+        brightness=1.12,
+        warmth=1,
+    )
     values = {name: float(rng.uniform(low[name], high[name])) for name in low}
-    posture = dict(zip(("stride", "nod", "sway", "beat", "bend"), rng.uniform(-1, 1, size=5).tolist()))
-    return Scene(habitat=int(rng.integers(len(HABITATS))), flip=bool(rng.random() < 0.5), **values, **posture)
+    posture = dict(
+        zip(("stride", "nod", "sway", "beat", "bend"), rng.uniform(-1, 1, size=5).tolist())
+    )
+    return Scene(
+        habitat=int(rng.integers(len(HABITATS))), flip=bool(rng.random() < 0.5), **values, **posture
+    )
 
 # %% ../nbs/02_menagerie.ipynb #3cbba4fa
 HABITATS = (  # sky above, sky below, ground far, ground near, and what grows there
-    ("#a9d3ea", "#e8f3ee", "#a8c98b", "#6f9a55", "#557f42"), ("#f3d9b8", "#fbeeda", "#e3c28c", "#c99d62", "#a9824f"),
-    ("#3f7fa6", "#83c3cf", "#5a9a9c", "#37707f", "#2c8072"), ("#c9d6e3", "#f2f5f8", "#e6ecf1", "#c3d0db", "#9fb3a8"),
-    ("#5b7a5a", "#a9bd8b", "#66804f", "#3f5a38", "#2f4a30"), ("#f2b69a", "#f8dfc0", "#b8907f", "#876a68", "#6d5560"),
-    ("#3c4a72", "#8d8fb5", "#5d6488", "#40466a", "#343a5c"), ("#d8cfe8", "#f4ecf3", "#b9c7a0", "#93a878", "#7d9470"),
+    ("#a9d3ea", "#e8f3ee", "#a8c98b", "#6f9a55", "#557f42"),
+    ("#f3d9b8", "#fbeeda", "#e3c28c", "#c99d62", "#a9824f"),
+    ("#3f7fa6", "#83c3cf", "#5a9a9c", "#37707f", "#2c8072"),
+    ("#c9d6e3", "#f2f5f8", "#e6ecf1", "#c3d0db", "#9fb3a8"),
+    ("#5b7a5a", "#a9bd8b", "#66804f", "#3f5a38", "#2f4a30"),
+    ("#f2b69a", "#f8dfc0", "#b8907f", "#876a68", "#6d5560"),
+    ("#3c4a72", "#8d8fb5", "#5d6488", "#40466a", "#343a5c"),
+    ("#d8cfe8", "#f4ecf3", "#b9c7a0", "#93a878", "#7d9470"),
 )
 
 
@@ -325,7 +603,7 @@ def rgb(colour: str) -> np.ndarray:  # (3,) 0 … 255
 def draw_background(
     scene: Scene,
     rng: np.random.Generator,
-    size: int,            # px
+    size: int,  # px
 ) -> Image.Image:
     "A stage out of focus: sky, two hills, plants, and specks of light."
     *land, plant = (rgb(colour) + rng.normal(0, 10) for colour in HABITATS[scene.habitat])
@@ -344,16 +622,22 @@ def draw_background(
     return image.filter(ImageFilter.BoxBlur(rng.uniform(0.3, 1.8) * size / 128))
 
 # %% ../nbs/02_menagerie.ipynb #da205adf
-def grow_plants(draw: ImageDraw.ImageDraw, rng: np.random.Generator, colour: np.ndarray, level: float, size: int) -> None:
+def grow_plants(
+    draw: ImageDraw.ImageDraw, rng: np.random.Generator, colour: np.ndarray, level: float, size: int
+) -> None:
     "A few blades or bushes along a horizon at height `level` (share of the picture)."
-    for x, tall, lean in np.c_[rng.uniform(0, 1, 7), rng.uniform(0.05, 0.22, 7), rng.normal(0, 0.04, 7)]:
+    for x, tall, lean in np.c_[
+        rng.uniform(0, 1, 7), rng.uniform(0.05, 0.22, 7), rng.normal(0, 0.04, 7)
+    ]:
         foot = level + rng.uniform(0.02, 0.15)
         tint = ink(colour + rng.normal(0, 14))
         if tall > 0.15:
             corners = [x - 0.015, foot, x + lean, foot - tall, x + 0.015, foot]
             draw.polygon([c * size for c in corners], fill=tint)
         else:
-            draw.ellipse([c * size for c in (x - tall, foot - tall, x + tall, foot + tall / 2)], fill=tint)
+            draw.ellipse(
+                [c * size for c in (x - tall, foot - tall, x + tall, foot + tall / 2)], fill=tint
+            )
 
 
 def ink(colour: np.ndarray) -> tuple[int, int, int]:
@@ -379,20 +663,23 @@ CAP = np.linspace(0, np.pi, 7)
 
 def catmull_rom(
     points: np.ndarray,  # (k, 2) corners of a closed outline
-    n: int = 6,          # points per corner
-) -> np.ndarray:         # (k * n, 2)
+    n: int = 6,  # points per corner
+) -> np.ndarray:  # (k * n, 2)
     "A smooth closed curve through all corners (Catmull and Rom, 1974)."
     p = np.asarray(points, dtype=float)
     around = np.stack([np.roll(p, shift, axis=0) for shift in (1, 0, -1, -2)], axis=1)
     t = np.arange(n) / n
-    basis = 0.5 * np.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3], axis=1)
+    basis = 0.5 * np.stack(
+        [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3],
+        axis=1,
+    )
     return (basis @ around).reshape(-1, 2)
 
 
 def bezier(
-    path: np.ndarray,    # (2 … 4, 2) control points
+    path: np.ndarray,  # (2 … 4, 2) control points
     n: int = 10,
-) -> np.ndarray:         # (n, 2)
+) -> np.ndarray:  # (n, 2)
     "Points along a Bézier curve, by de Casteljau's construction."
     t = np.linspace(0, 1, n)[:, None]
     layers = [np.broadcast_to(p, (n, 2)) for p in np.asarray(path, dtype=float)]
@@ -402,7 +689,7 @@ def bezier(
 
 # %% ../nbs/02_menagerie.ipynb #5ccf9a55
 def tube(
-    curve: np.ndarray,   # (n, 2) its middle
+    curve: np.ndarray,  # (n, 2) its middle
     widths: np.ndarray,  # half-widths, spread evenly along the curve
 ) -> np.ndarray:
     "The outline of a limb: both sides of a curve, with round ends."
@@ -418,11 +705,12 @@ def tube(
 @dataclass
 class Part:
     "A filled outline."
-    points: np.ndarray    # (n, 2)
-    colour: str           # name in the animal's colours
-    height: int           # 0 … 255, towards the viewer
-    skin: bool            # the coat's pattern shows here
-    line: bool            # drawn with an ink line
+
+    points: np.ndarray  # (n, 2)
+    colour: str  # name in the animal's colours
+    height: int  # 0 … 255, towards the viewer
+    skin: bool  # the coat's pattern shows here
+    line: bool  # drawn with an ink line
 
 # %% ../nbs/02_menagerie.ipynb #3720cee8
 class Sketch:
@@ -430,8 +718,10 @@ class Sketch:
 
     def __init__(self):
         self.parts: list[Part] = []
-        self.symmetric = False                # seen from above: the pattern is mirrored about y = 0
-        self.skin_map: Callable | None = None # (u, v) in the unit square -> (x, y), where the skin is not a rectangle
+        self.symmetric = False  # seen from above: the pattern is mirrored about y = 0
+        self.skin_map: Callable | None = (
+            None  # (u, v) in the unit square -> (x, y), where the skin is not a rectangle
+        )
         self.skin_size: tuple[float, float] | None = None
 
     def add(self, points, colour, height=130, skin=False, line=True, both=False):
@@ -459,7 +749,15 @@ class Sketch:
         for side in (1, -1) if both else (1,):
             self.oval(x, side * y, r, r, "white", height=200)
             self.oval(x + 0.15 * r, side * y, 0.62 * r, 0.7 * r, "black", height=200, line=False)
-            self.oval(x + 0.35 * r, side * y - 0.3 * r, 0.22 * r, 0.22 * r, "white", height=200, line=False)
+            self.oval(
+                x + 0.35 * r,
+                side * y - 0.3 * r,
+                0.22 * r,
+                0.22 * r,
+                "white",
+                height=200,
+                line=False,
+            )
 
 # %% ../nbs/02_menagerie.ipynb #70fa459f
 def ear(s: Sketch, t: SimpleNamespace, x: float, y: float, colour: str) -> None:
@@ -473,27 +771,57 @@ def ear(s: Sketch, t: SimpleNamespace, x: float, y: float, colour: str) -> None:
     elif t.ear == "pointed":
         s.add([[x - 0.6 * r, y + 0.2 * r], [x - 0.3 * r, y - 1.5 * r], [x + 0.6 * r, y]], colour)
     elif t.ear == "floppy":
-        s.blob([[x, y - 0.2 * r], [x - 1.0 * r, y + 0.3 * r], [x - 0.9 * r, y + 1.8 * r], [x - 0.2 * r, y + 1.3 * r]], colour)
+        s.blob(
+            [
+                [x, y - 0.2 * r],
+                [x - 1.0 * r, y + 0.3 * r],
+                [x - 0.9 * r, y + 1.8 * r],
+                [x - 0.2 * r, y + 1.3 * r],
+            ],
+            colour,
+        )
     else:
-        s.tube([[x, y], [x - 0.3 * r, y - 1.5 * r], [x - 0.7 * r, y - 2.6 * r]], [0.25 * r, 0.5 * r, 0.15 * r], colour)
+        s.tube(
+            [[x, y], [x - 0.3 * r, y - 1.5 * r], [x - 0.7 * r, y - 2.6 * r]],
+            [0.25 * r, 0.5 * r, 0.15 * r],
+            colour,
+        )
 
 # %% ../nbs/02_menagerie.ipynb #a8b753cf
 def horn(s: Sketch, t: SimpleNamespace, x: float, y: float, nose: tuple[float, float]) -> None:
     "One horn with its root at (x, y), or on the nose."
     r = t.head * t.horn_size
     if t.horn == "nose":
-        s.add([[nose[0] - 0.35 * r, nose[1]], [nose[0] + 0.25 * r, nose[1] - 1.1 * r],
-               [nose[0] + 0.1 * r, nose[1] + 0.1 * r]], "horn")
+        s.add(
+            [
+                [nose[0] - 0.35 * r, nose[1]],
+                [nose[0] + 0.25 * r, nose[1] - 1.1 * r],
+                [nose[0] + 0.1 * r, nose[1] + 0.1 * r],
+            ],
+            "horn",
+        )
     elif t.horn == "curved":
-        s.tube([[x, y], [x + 0.3 * r, y - 1.3 * r], [x - 1.1 * r, y - 1.4 * r]], [0.16 * r, 0.11 * r, 0.02], "horn")
+        s.tube(
+            [[x, y], [x + 0.3 * r, y - 1.3 * r], [x - 1.1 * r, y - 1.4 * r]],
+            [0.16 * r, 0.11 * r, 0.02],
+            "horn",
+        )
     elif t.horn == "spiral":
-        s.tube([[x, y], [x + 0.1 * r, y - 1.0 * r], [x + 0.2 * r, y - 2.0 * r]], [0.15 * r, 0.1 * r, 0.015], "horn")
+        s.tube(
+            [[x, y], [x + 0.1 * r, y - 1.0 * r], [x + 0.2 * r, y - 2.0 * r]],
+            [0.15 * r, 0.1 * r, 0.015],
+            "horn",
+        )
     elif t.horn == "antlers":
         tip = np.array([x - 0.5 * r, y - 1.7 * r])
         s.tube([[x, y], [x - 0.7 * r, y - 0.7 * r], tip], [0.09 * r, 0.05 * r], "horn")
         for share, reach in ((0.35, 0.7), (0.7, 0.6)):
             root = bezier([[x, y], [x - 0.7 * r, y - 0.7 * r], tip], 11)[int(10 * share)]
-            s.tube([root, root + [0.3 * r, -0.1 * r], root + [0.4 * r, -reach * r]], [0.07 * r, 0.03 * r], "horn")
+            s.tube(
+                [root, root + [0.3 * r, -0.1 * r], root + [0.4 * r, -reach * r]],
+                [0.07 * r, 0.03 * r],
+                "horn",
+            )
 
 # %% ../nbs/02_menagerie.ipynb #09e6754e
 def beast_head(s: Sketch, t: SimpleNamespace, x: float, y: float, nod: float) -> None:
@@ -506,7 +834,12 @@ def beast_head(s: Sketch, t: SimpleNamespace, x: float, y: float, nod: float) ->
     s.oval(x, y, 1.05 * h, 0.95 * h, "coat", skin=True, height=170)
     s.tube([[x + 0.3 * h, y + 0.2 * h], nose], [0.62 * h, 0.36 * h], "belly", height=180)
     s.oval(nose[0] + 0.25 * h, nose[1] - 0.15 * h, 0.2 * h, 0.16 * h, "black", height=190)
-    s.tube([[nose[0] + 0.2 * h, nose[1] + 0.2 * h], [nose[0] - 0.2 * h, nose[1] + 0.25 * h]], [0.03 * h], "line", line=False)
+    s.tube(
+        [[nose[0] + 0.2 * h, nose[1] + 0.2 * h], [nose[0] - 0.2 * h, nose[1] + 0.25 * h]],
+        [0.03 * h],
+        "line",
+        line=False,
+    )
     ear(s, t, x - 0.4 * h, y - 0.65 * h, "coat")
     horn(s, t, x - 0.05 * h, y - 0.8 * h, nose)
     s.eye(x + 0.35 * h, y - 0.2 * h, 0.2 * h * t.eye)
@@ -536,26 +869,58 @@ def beast(t: SimpleNamespace, pose: Scene) -> Sketch:
     for at, phase, colour in legs[:2]:
         beast_leg(s, at * l, foot, phase * pose.stride, t.leg, width, colour, at < 0)
     head = (l + 0.12 + 0.45 * t.neck, -0.45 * d - 1.0 * t.neck - 0.02 + 0.1 * pose.nod)
-    s.blob([[-l, -0.1 * d], [-0.75 * l, -0.85 * d], [0, -d * 0.95 - t.hump * 0.6], [0.6 * l, -0.95 * d], [l * 1.02, -0.2 * d],
-            [0.7 * l, 0.75 * d], [0, 0.95 * d], [-0.7 * l, 0.8 * d]], "coat", skin=True, height=140)
+    s.blob(
+        [
+            [-l, -0.1 * d],
+            [-0.75 * l, -0.85 * d],
+            [0, -d * 0.95 - t.hump * 0.6],
+            [0.6 * l, -0.95 * d],
+            [l * 1.02, -0.2 * d],
+            [0.7 * l, 0.75 * d],
+            [0, 0.95 * d],
+            [-0.7 * l, 0.8 * d],
+        ],
+        "coat",
+        skin=True,
+        height=140,
+    )
     for at, phase, colour in legs[2:]:
         beast_leg(s, at * l, foot, phase * pose.stride, t.leg, width, colour, at < 0)
     neck = [[0.72 * l, -0.3 * d], [l + 0.15 * t.neck, -0.4 * d - 0.4 * t.neck], head]
     if t.mane == "crest":
-        s.tube([[p[0] - 0.5 * t.head, p[1] - 0.35 * t.head] for p in neck], [0.1, 0.13, 0.12], "mark", height=150)
+        s.tube(
+            [[p[0] - 0.5 * t.head, p[1] - 0.35 * t.head] for p in neck],
+            [0.1, 0.13, 0.12],
+            "mark",
+            height=150,
+        )
     s.tube(neck, [0.72 * d, 0.7 * t.head], "coat", skin=True, line=t.neck > 0.2, height=150)
     if t.mane == "ruff":
-        s.oval(head[0] - 0.3 * t.head, head[1] + 0.2 * t.head, 1.5 * t.head, 1.6 * t.head, "mark", height=150)
+        s.oval(
+            head[0] - 0.3 * t.head,
+            head[1] + 0.2 * t.head,
+            1.5 * t.head,
+            1.6 * t.head,
+            "mark",
+            height=150,
+        )
     beast_head(s, t, *head, pose.nod)
     return s
 
 
-def beast_leg(s: Sketch, x: float, foot: float, swing: float, leg: float, w: float, colour: str, hind: bool) -> None:
+def beast_leg(
+    s: Sketch, x: float, foot: float, swing: float, leg: float, w: float, colour: str, hind: bool
+) -> None:
     "A leg from the body down to a foot at y = `foot`."
     toe = x + 0.3 * swing * leg
     knee = [x + (-0.12 if hind else 0.08) * leg + 0.1 * swing * leg, foot - 0.5 * leg]
-    s.tube([[x, foot - leg - 0.5 * w], knee, [toe, foot]], [w * 1.25, w * 0.75, w * 0.6], colour, skin=colour == "coat",
-           height=150)
+    s.tube(
+        [[x, foot - leg - 0.5 * w], knee, [toe, foot]],
+        [w * 1.25, w * 0.75, w * 0.6],
+        colour,
+        skin=colour == "coat",
+        height=150,
+    )
     s.oval(toe + 0.35 * w, foot, 0.95 * w, 0.5 * w, "accent_dark", height=155)
 
 # %% ../nbs/02_menagerie.ipynb #a1f82707
@@ -563,20 +928,38 @@ def bird_head(s: Sketch, t: SimpleNamespace, x: float, y: float) -> None:
     "Crest, beak, mask and eye about (x, y)."
     h, b = t.head, t.beak * 0.75
     r = 1.1 * h
-    crests = {"tuft": [(-0.7, -1.5)], "fan": [(-1.6, -0.9), (-1.1, -1.5), (-0.4, -1.8), (0.3, -1.7)],
-              "plume": [(-2.0, -1.3), (-1.6, -1.9)]}
+    crests = {
+        "tuft": [(-0.7, -1.5)],
+        "fan": [(-1.6, -0.9), (-1.1, -1.5), (-0.4, -1.8), (0.3, -1.7)],
+        "plume": [(-2.0, -1.3), (-1.6, -1.9)],
+    }
     for dx, dy in crests.get(t.crest, []):
-        s.tube([[x, y - 0.6 * h], [x + 0.3 * dx * r, y + 0.9 * dy * r], [x + dx * r, y + dy * r]],
-               [0.2 * h, 0.2 * h, 0.03], "accent")
-    d, drop = h * t.beak_depth, {"straight": 0.1, "hooked": 0.5, "drooping": 0.7, "spoon": 0.1}[t.beak_kind]
+        s.tube(
+            [[x, y - 0.6 * h], [x + 0.3 * dx * r, y + 0.9 * dy * r], [x + dx * r, y + dy * r]],
+            [0.2 * h, 0.2 * h, 0.03],
+            "accent",
+        )
+    d, drop = (
+        h * t.beak_depth,
+        {"straight": 0.1, "hooked": 0.5, "drooping": 0.7, "spoon": 0.1}[t.beak_kind],
+    )
     tip = [x + 0.7 * h + b, y + 0.1 * h + drop * b * (0.6 if t.beak_kind == "hooked" else 0.75)]
     if t.beak_kind == "spoon":
         s.oval(tip[0], tip[1], 0.18 * b + 0.03, 0.55 * d, "accent", height=150)
-    s.tube([[x + 0.55 * h, y + 0.1 * h], [x + 0.7 * h + 0.65 * b, y + 0.02 * h], tip], [0.6 * d, 0.4 * d, 0.03], "accent",
-           height=150)
+    s.tube(
+        [[x + 0.55 * h, y + 0.1 * h], [x + 0.7 * h + 0.65 * b, y + 0.02 * h], tip],
+        [0.6 * d, 0.4 * d, 0.03],
+        "accent",
+        height=150,
+    )
     s.oval(x, y, h, 0.95 * h, "coat", skin=True, height=170)
     if t.mask == "cap":
-        s.add(np.stack([x + h * np.cos(CAP), y - 0.05 * h - 0.92 * h * np.sin(CAP)], axis=1), "mark", height=172, line=False)
+        s.add(
+            np.stack([x + h * np.cos(CAP), y - 0.05 * h - 0.92 * h * np.sin(CAP)], axis=1),
+            "mark",
+            height=172,
+            line=False,
+        )
     elif t.mask == "cheek":
         s.oval(x + 0.05 * h, y + 0.3 * h, 0.5 * h, 0.45 * h, "mark", height=172, line=False)
     s.eye(x + 0.35 * h, y - 0.15 * h, 0.27 * h * t.eye)
@@ -587,7 +970,11 @@ def bird_legs(s: Sketch, t: SimpleNamespace, stride: float) -> None:
     d = t.depth
     for dx, phase, colour in ((0.05, 1, "accent_dark"), (-0.1, -1, "accent")):
         toe, ground = dx + 0.3 * phase * stride * t.leg, 0.9 * d + t.leg
-        s.tube([[dx, 0.4 * d], [dx - 0.06, 0.6 * d + 0.6 * t.leg], [toe, ground]], [0.045, 0.03], colour)
+        s.tube(
+            [[dx, 0.4 * d], [dx - 0.06, 0.6 * d + 0.6 * t.leg], [toe, ground]],
+            [0.045, 0.03],
+            colour,
+        )
         for reach in (0.16, 0.08, -0.08):
             s.tube([[toe, ground], [toe + reach, ground + 0.03]], [0.025], colour)
 
@@ -599,11 +986,24 @@ def bird_wing(s: Sketch, t: SimpleNamespace, beat: float) -> None:
     root = np.array([0.45 * l, -0.4 * d])
     for drop in (0.55, 0.3, 0.05):
         tip = root + [-w * (1.1 - 0.35 * drop), w * lift + d * (0.5 + drop)]
-        s.tube([root + [-0.15, 0.3 * d], root + [-0.5 * w, 0.3 * d + 0.3 * drop * d], tip], [0.25 * d, 0.3 * d, 0.03],
-               "wing", height=175)
-    s.blob([root + [0.08, 0.1 * d], root + [-0.35 * w, -0.1 * d], root + [-0.75 * w, 0.45 * w * lift + 0.45 * d],
+        s.tube(
+            [root + [-0.15, 0.3 * d], root + [-0.5 * w, 0.3 * d + 0.3 * drop * d], tip],
+            [0.25 * d, 0.3 * d, 0.03],
+            "wing",
+            height=175,
+        )
+    s.blob(
+        [
+            root + [0.08, 0.1 * d],
+            root + [-0.35 * w, -0.1 * d],
+            root + [-0.75 * w, 0.45 * w * lift + 0.45 * d],
             root + [-0.25 * w, 0.75 * d],
-            root + [0.05, 0.6 * d]], "wing", skin=t.wing > 0.8, height=185)
+            root + [0.05, 0.6 * d],
+        ],
+        "wing",
+        skin=t.wing > 0.8,
+        height=185,
+    )
 
 # %% ../nbs/02_menagerie.ipynb #b15d264a
 def bird(t: SimpleNamespace, pose: Scene) -> Sketch:
@@ -612,14 +1012,32 @@ def bird(t: SimpleNamespace, pose: Scene) -> Sketch:
     bird_legs(s, t, pose.stride)
     legs = len(s.parts)
     n, y = t.tail_length, 0.12 + 0.15 * pose.sway
-    spread = {"square": (0.0, 0.08), "fan": (-0.35, -0.12, 0.12, 0.35), "forked": (-0.22, 0.22),
-              "trailing": (-0.05, 0.5)}[t.tail]
+    spread = {
+        "square": (0.0, 0.08),
+        "fan": (-0.35, -0.12, 0.12, 0.35),
+        "forked": (-0.22, 0.22),
+        "trailing": (-0.05, 0.5),
+    }[t.tail]
     for i, dy in enumerate(spread):
-        s.tube([[-0.6 * l, 0], [-l - 0.3 * n, 0.3 * y], [-l - 0.8 * n, (y + dy) * n]], [0.5 * d, 0.1 + 0.1 * d, 0.05],
-               ("mark", "coat")[i % 2])
-    s.blob([[-l, 0.12 * d], [-0.5 * l, -0.7 * d], [0.25 * l, -d], [0.85 * l, -0.6 * d], [l * 0.95, 0.2 * d],
-            [0.45 * l, d], [-0.35 * l, 0.8 * d]],
-           "coat", skin=True, height=140)
+        s.tube(
+            [[-0.6 * l, 0], [-l - 0.3 * n, 0.3 * y], [-l - 0.8 * n, (y + dy) * n]],
+            [0.5 * d, 0.1 + 0.1 * d, 0.05],
+            ("mark", "coat")[i % 2],
+        )
+    s.blob(
+        [
+            [-l, 0.12 * d],
+            [-0.5 * l, -0.7 * d],
+            [0.25 * l, -d],
+            [0.85 * l, -0.6 * d],
+            [l * 0.95, 0.2 * d],
+            [0.45 * l, d],
+            [-0.35 * l, 0.8 * d],
+        ],
+        "coat",
+        skin=True,
+        height=140,
+    )
     if t.mask == "bib":
         s.oval(0.68 * l, 0.15 * d, 0.3 * l, 0.6 * d, "mark", angle=0.3, line=False, height=140)
     bird_wing(s, t, pose.beat)
@@ -627,9 +1045,23 @@ def bird(t: SimpleNamespace, pose: Scene) -> Sketch:
     for part in s.parts[legs:]:
         part.points = part.points @ np.array([[c, -sn], [sn, c]])
     shoulder = np.array([0.7 * l * c - 0.3 * d * sn, -0.7 * l * sn - 0.3 * d * c])
-    head = shoulder + [0.12 + 0.4 * t.neck, -0.25 * d - 0.9 * t.neck - 0.3 * t.head + 0.1 * pose.nod]
-    path = [shoulder + [-0.2 * l, 0.3 * d], shoulder + [0.25 * l + 0.1 * t.neck, -0.2 * t.neck], head]
-    s.tube(path, [0.6 * d, 0.35 * d + 0.3 * t.head, 0.72 * t.head], "coat", skin=True, line=t.neck > 0.25, height=150)
+    head = shoulder + [
+        0.12 + 0.4 * t.neck,
+        -0.25 * d - 0.9 * t.neck - 0.3 * t.head + 0.1 * pose.nod,
+    ]
+    path = [
+        shoulder + [-0.2 * l, 0.3 * d],
+        shoulder + [0.25 * l + 0.1 * t.neck, -0.2 * t.neck],
+        head,
+    ]
+    s.tube(
+        path,
+        [0.6 * d, 0.35 * d + 0.3 * t.head, 0.72 * t.head],
+        "coat",
+        skin=True,
+        line=t.neck > 0.25,
+        height=150,
+    )
     bird_head(s, t, *head)
     return s
 
@@ -637,19 +1069,44 @@ def bird(t: SimpleNamespace, pose: Scene) -> Sketch:
 def fish_fins(s: Sketch, t: SimpleNamespace, tone: str) -> None:
     "Tail, back and belly fins, behind the body."
     l, d, f = t.length, t.depth, t.tail_size
-    tails = {"round": [(-0.7, -0.6), (-1.0, 0), (-0.7, 0.6)], "forked": [(-1.1, -0.9), (-0.5, 0), (-1.1, 0.9)],
-             "sickle": [(-0.8, -1.3), (-0.35, -0.3), (-0.35, 0.3), (-0.8, 1.3)],
-             "fringed": [(-1.2, -0.8), (-0.9, -0.4), (-1.4, -0.1), (-0.9, 0.3), (-1.2, 0.8)]}
-    s.add([[-0.85 * l, -0.08], *[[-0.95 * l + x * f, y * f] for x, y in tails[t.tail]], [-0.85 * l, 0.08]], tone)
+    tails = {
+        "round": [(-0.7, -0.6), (-1.0, 0), (-0.7, 0.6)],
+        "forked": [(-1.1, -0.9), (-0.5, 0), (-1.1, 0.9)],
+        "sickle": [(-0.8, -1.3), (-0.35, -0.3), (-0.35, 0.3), (-0.8, 1.3)],
+        "fringed": [(-1.2, -0.8), (-0.9, -0.4), (-1.4, -0.1), (-0.9, 0.3), (-1.2, 0.8)],
+    }
+    s.add(
+        [
+            [-0.85 * l, -0.08],
+            *[[-0.95 * l + x * f, y * f] for x, y in tails[t.tail]],
+            [-0.85 * l, 0.08],
+        ],
+        tone,
+    )
     top, h = -0.75 * d - t.hunch * 0.5, t.dorsal_size
     if t.dorsal == "sail":
-        s.blob([[0.45 * l, top], [0.3 * l, top - h], [-0.4 * l, top - 0.7 * h], [-0.6 * l, top + 0.4 * d]], tone)
+        s.blob(
+            [
+                [0.45 * l, top],
+                [0.3 * l, top - h],
+                [-0.4 * l, top - 0.7 * h],
+                [-0.6 * l, top + 0.4 * d],
+            ],
+            tone,
+        )
     elif t.dorsal == "shark":
         s.add([[0.25 * l, top + 0.1], [-0.15 * l, top - 1.1 * h], [-0.2 * l, top + 0.15]], tone)
     elif t.dorsal == "spines":
         for i in range(7):
             x = (0.45 - 0.15 * i) * l
-            s.add([[x + 0.06, top + 0.2 * d], [x - 0.05, top - h * (0.7 - 0.04 * i)], [x - 0.09, top + 0.25 * d]], tone)
+            s.add(
+                [
+                    [x + 0.06, top + 0.2 * d],
+                    [x - 0.05, top - h * (0.7 - 0.04 * i)],
+                    [x - 0.09, top + 0.25 * d],
+                ],
+                tone,
+            )
     else:
         s.add([[0.4 * l, top + 0.12], [0.2 * l, top - 0.8 * h], [0.02 * l, top + 0.1]], tone)
         s.add([[-0.15 * l, top + 0.12], [-0.4 * l, top - 0.6 * h], [-0.5 * l, top + 0.25]], tone)
@@ -663,28 +1120,61 @@ def fish(t: SimpleNamespace, pose: Scene) -> Sketch:
     mouth = l + t.snout
     if t.face == "sword":
         s.tube([[l, 0.02], [mouth + 0.36, 0.0]], [0.06, 0.01], "shade")
-    s.blob([[-l, 0.0], [-0.6 * l, -0.45 * d], [0.0, -d - t.hunch * 0.5], [0.6 * l, -0.75 * d - t.hunch], [mouth, 0.0],
+    s.blob(
+        [
+            [-l, 0.0],
+            [-0.6 * l, -0.45 * d],
+            [0.0, -d - t.hunch * 0.5],
+            [0.6 * l, -0.75 * d - t.hunch],
+            [mouth, 0.0],
             [0.6 * l, 0.75 * d],
-            [0, d], [-0.6 * l, 0.45 * d]], "coat", skin=True, height=150)
+            [0, d],
+            [-0.6 * l, 0.45 * d],
+        ],
+        "coat",
+        skin=True,
+        height=150,
+    )
     if t.face == "barbels":
         for reach in (0.35, 0.2):
-            s.tube([[mouth - 0.05, 0.08], [mouth + 0.1, 0.3], [mouth - reach + 0.2, 0.25 + reach]], [0.025, 0.012],
-                   "accent_dark")
+            s.tube(
+                [[mouth - 0.05, 0.08], [mouth + 0.1, 0.3], [mouth - reach + 0.2, 0.25 + reach]],
+                [0.025, 0.012],
+                "accent_dark",
+            )
     elif t.face == "lure":
-        s.tube([[0.5 * l, -0.7 * d], [0.8 * l, -d - 0.6], [mouth + 0.1, -d - 0.1]], [0.025], "accent_dark")
+        s.tube(
+            [[0.5 * l, -0.7 * d], [0.8 * l, -d - 0.6], [mouth + 0.1, -d - 0.1]],
+            [0.025],
+            "accent_dark",
+        )
         s.oval(mouth + 0.1, -d - 0.08, 0.09, 0.09, "accent")
     gill = 0.45 * l
-    s.tube([[gill, -0.45 * d], [gill - 0.14, 0], [gill, 0.45 * d]], [0.01 + 0.02 * t.gill],
-           "mark" if t.gill > 0.5 else "line", line=False)
+    s.tube(
+        [[gill, -0.45 * d], [gill - 0.14, 0], [gill, 0.45 * d]],
+        [0.01 + 0.02 * t.gill],
+        "mark" if t.gill > 0.5 else "line",
+        line=False,
+    )
     p, beat = t.pectoral, 0.5 * pose.beat
-    s.blob([[0.35 * l, 0.1 * d], [0.3 * l - 0.8 * p, 0.1 * d + p * (0.3 - beat)],
+    s.blob(
+        [
+            [0.35 * l, 0.1 * d],
+            [0.3 * l - 0.8 * p, 0.1 * d + p * (0.3 - beat)],
             [0.3 * l - 0.9 * p, 0.1 * d + p * (0.9 - beat)],
-            [0.3 * l, 0.35 * d]], tone, height=190)
+            [0.3 * l, 0.35 * d],
+        ],
+        tone,
+        height=190,
+    )
     r = 0.03 + 0.06 * t.lip
     s.oval(mouth - 0.04, 0.03, r, 0.6 * r, "accent_dark", height=170)
     s.eye(0.66 * l, -0.22 * d, (0.05 + 0.08 * d) * t.eye * 1.25)
     for part in s.parts:
-        part.points = part.points + np.c_[np.zeros(len(part.points)), 0.16 * pose.bend * part.points[:, 0] ** 2]
+        part.points = (
+            part.points
+            + np.c_[np.zeros(len(part.points)), 0.16 * pose.bend * part.points[:, 0] ** 2]
+        )
     return s
 
 # %% ../nbs/02_menagerie.ipynb #222e8de0
@@ -693,20 +1183,50 @@ def insect_wings(s: Sketch, t: SimpleNamespace, pose: Scene) -> None:
     n, w, open_ = t.wing_length, t.wing_width, 0.12 * pose.beat
     if t.wings == "shield":
         length, half = 0.45 + 0.5 * n, 0.22 + 0.5 * w
-        s.blob([[0.12, 0], [0.08, 0.8 * half], [-0.5 * length, half], [-length, 0.35 * half], [-length - 0.05, 0.0]],
-               "coat", skin=True, height=190, both=True)
+        s.blob(
+            [
+                [0.12, 0],
+                [0.08, 0.8 * half],
+                [-0.5 * length, half],
+                [-length, 0.35 * half],
+                [-length - 0.05, 0.0],
+            ],
+            "coat",
+            skin=True,
+            height=190,
+            both=True,
+        )
         return
-    shapes = {"dragon": [(-0.05, 1.0, 0.28), (-0.5, 0.95, 0.3)], "bee": [(-0.55, 0.75, 0.5), (-0.6, 0.5, 0.35)],
-              "moth": [(0.3, 1.0, 1.1), (-0.6, 0.75, 1.1)]}[t.wings]
+    shapes = {
+        "dragon": [(-0.05, 1.0, 0.28), (-0.5, 0.95, 0.3)],
+        "bee": [(-0.55, 0.75, 0.5), (-0.6, 0.5, 0.35)],
+        "moth": [(0.3, 1.0, 1.1), (-0.6, 0.75, 1.1)],
+    }[t.wings]
     for i, (lean, reach, broad) in reversed(list(enumerate(shapes))):
         length, half = n * reach * (t.hind if i else 1), w * broad
         x0 = 0.06 - 0.16 * i
         tip = np.array([x0 + (lean + open_) * length, length])
         back = np.array([-half, 0.0])
-        tail = [tip + 0.9 * back + [-0.5 * max(t.wing_tail, 0), 0.0]] if i and t.wings == "moth" else []
-        s.blob([[x0 + 0.05, 0.04], tip * 0.6 + [0.25 * half + 0.02, 0], tip, tip + 0.6 * back + [0, -0.05], *tail,
-                tip * 0.5 + 1.1 * back, [x0 - 0.1, 0.04]],
-               "coat" if t.wings == "moth" else "glass", skin=t.wings == "moth", height=100 + 20 * i, both=True)
+        tail = (
+            [tip + 0.9 * back + [-0.5 * max(t.wing_tail, 0), 0.0]]
+            if i and t.wings == "moth"
+            else []
+        )
+        s.blob(
+            [
+                [x0 + 0.05, 0.04],
+                tip * 0.6 + [0.25 * half + 0.02, 0],
+                tip,
+                tip + 0.6 * back + [0, -0.05],
+                *tail,
+                tip * 0.5 + 1.1 * back,
+                [x0 - 0.1, 0.04],
+            ],
+            "coat" if t.wings == "moth" else "glass",
+            skin=t.wings == "moth",
+            height=100 + 20 * i,
+            both=True,
+        )
 
 # %% ../nbs/02_menagerie.ipynb #43e88f32
 def insect(t: SimpleNamespace, pose: Scene) -> Sketch:
@@ -716,27 +1236,52 @@ def insect(t: SimpleNamespace, pose: Scene) -> Sketch:
     for i, at in enumerate((0.12, 0.0, -0.12)):
         for side in (1, -1):
             lean = (0.55, -0.1, -0.6)[i] + 0.15 * side * pose.stride * (-1) ** i
-            knee, toe = [at + lean * 0.5 * t.leg, side * (0.1 + 0.55 * t.leg)], [at + lean * 1.3 * t.leg, side * (0.12 + t.leg)]
+            knee, toe = (
+                [at + lean * 0.5 * t.leg, side * (0.1 + 0.55 * t.leg)],
+                [at + lean * 1.3 * t.leg, side * (0.12 + t.leg)],
+            )
             s.tube([[at, 0], knee, toe], [0.045, 0.03, 0.02], "accent_dark")
     if t.wings != "shield":
         insect_wings(s, t, pose)
     back = -0.1 - t.abdomen
     body = dict(skin=t.wings in ("bee", "dragon"), height=170)
     slim = 0.6 if t.wings == "moth" else 1.0
-    s.oval(0.5 * slim * back - 0.05, 0.03 * pose.bend, 0.62 * slim * abs(back), slim * (0.75 * t.waist + 0.04),
-           "accent" if t.wings == "moth" else "coat", angle=0.08 * pose.bend, **body)
+    s.oval(
+        0.5 * slim * back - 0.05,
+        0.03 * pose.bend,
+        0.62 * slim * abs(back),
+        slim * (0.75 * t.waist + 0.04),
+        "accent" if t.wings == "moth" else "coat",
+        angle=0.08 * pose.bend,
+        **body,
+    )
     x = 0.08 + t.thorax
     for side in (1, -1):
-        a, tip = t.antenna_length, [x + 0.1 + 0.75 * t.antenna_length,
-                                    side * (0.1 + 0.55 * t.antenna_length) + 0.08 * pose.sway]
+        a, tip = (
+            t.antenna_length,
+            [
+                x + 0.1 + 0.75 * t.antenna_length,
+                side * (0.1 + 0.55 * t.antenna_length) + 0.08 * pose.sway,
+            ],
+        )
         wide = {"thread": 0.012, "club": 0.014, "feather": 0.035, "horned": 0.045}[t.antenna]
-        s.tube([[x, side * 0.04], [x + 0.6 * a, side * 0.1], tip], [wide, wide * 0.7 if t.antenna == "horned" else wide],
-               "accent_dark")
+        s.tube(
+            [[x, side * 0.04], [x + 0.6 * a, side * 0.1], tip],
+            [wide, wide * 0.7 if t.antenna == "horned" else wide],
+            "accent_dark",
+        )
         if t.antenna == "club":
             s.oval(*tip, 0.05, 0.04, "accent")
         if t.jaw > 0.08:
-            s.tube([[x + t.head, side * 0.5 * t.head], [x + t.head + t.jaw, side * t.head],
-                    [x + t.head + t.jaw, side * 0.02]], [0.05, 0.02], "accent_dark")
+            s.tube(
+                [
+                    [x + t.head, side * 0.5 * t.head],
+                    [x + t.head + t.jaw, side * t.head],
+                    [x + t.head + t.jaw, side * 0.02],
+                ],
+                [0.05, 0.02],
+                "accent_dark",
+            )
     s.oval(0.0, 0, t.thorax, 0.9 * t.thorax + 0.03, "accent", height=160)
     if t.wings == "shield":
         insect_wings(s, t, pose)
@@ -752,10 +1297,21 @@ def arachnid_legs(s: Sketch, t: SimpleNamespace, pose: Scene, rx: float, ry: flo
         for side in (1, -1):
             turn = lean + 0.12 * side * pose.stride * (-1) ** i
             root = np.array([0.55 * rx * lean, side * 0.6 * ry])
-            knee = root + 0.6 * t.leg * np.array([np.sin(turn * 0.9),
-                                                  side * np.cos(turn * 0.9)]) + [t.bend * 0.3 * np.sign(lean), 0]
-            toe = root + t.leg * np.array([np.sin(turn * 1.15), side * np.cos(turn * 1.15)]) - [t.bend * 0.2 * np.sign(lean), 0]
-            s.add(tube(np.array([root, knee, toe]), [1.2 * t.leg_width, t.leg_width, 0.012]), "coat", height=110)
+            knee = (
+                root
+                + 0.6 * t.leg * np.array([np.sin(turn * 0.9), side * np.cos(turn * 0.9)])
+                + [t.bend * 0.3 * np.sign(lean), 0]
+            )
+            toe = (
+                root
+                + t.leg * np.array([np.sin(turn * 1.15), side * np.cos(turn * 1.15)])
+                - [t.bend * 0.2 * np.sign(lean), 0]
+            )
+            s.add(
+                tube(np.array([root, knee, toe]), [1.2 * t.leg_width, t.leg_width, 0.012]),
+                "coat",
+                height=110,
+            )
             if t.joint > 0.5:
                 s.oval(*knee, 1.3 * t.leg_width, 1.3 * t.leg_width, "mark", height=115)
 
@@ -767,26 +1323,59 @@ def arachnid(t: SimpleNamespace, pose: Scene) -> Sketch:
     rx, ry = t.body * 0.9, t.body * 0.9 * t.squat
     if t.tail == "sting":
         end = np.array([-rx - 0.5 * t.tail_length, 0.35 * t.tail_length * pose.sway])
-        for p, w in zip(bezier([[-rx, 0], [-rx - 0.6 * t.tail_length, 0], end + [-0.1, 0.3]], 6), np.linspace(0.13, 0.07, 6)):
+        for p, w in zip(
+            bezier([[-rx, 0], [-rx - 0.6 * t.tail_length, 0], end + [-0.1, 0.3]], 6),
+            np.linspace(0.13, 0.07, 6),
+        ):
             s.oval(*p, w, w, "coat", skin=True)
         s.add([end + [-0.16, 0.26], end + [0.1, 0.48], end + [-0.02, 0.3]], "black")
     elif t.tail == "fan":
         for dy in (-0.2, 0.2, 0.0):
-            s.tube([[-0.6 * rx, 0], [-rx - 0.55 * t.tail_length, dy * 1.4]], [0.3 * ry, 0.14], "mark" if dy else "coat",
-                   skin=not dy)
+            s.tube(
+                [[-0.6 * rx, 0], [-rx - 0.55 * t.tail_length, dy * 1.4]],
+                [0.3 * ry, 0.14],
+                "mark" if dy else "coat",
+                skin=not dy,
+            )
     arachnid_legs(s, t, pose, rx, ry)
     if t.claw != "none":
         c = t.claw_size * (0.24 if t.claw == "heavy" else 0.16)
         for side in (1, -1):
             hand = np.array([rx + 0.45 + 0.1 * side * pose.sway, side * (0.45 * ry + 0.28)])
-            s.tube([[0.5 * rx, side * 0.6 * ry], [0.7 * rx + 0.1, side * (ry + 0.3)], hand], [0.07, 0.05], "coat")
+            s.tube(
+                [[0.5 * rx, side * 0.6 * ry], [0.7 * rx + 0.1, side * (ry + 0.3)], hand],
+                [0.07, 0.05],
+                "coat",
+            )
             s.oval(*hand, 1.2 * c, 0.85 * c, "accent", angle=-0.3 * side, height=150)
-            s.add([hand + [0.4 * c, 0.1 * side * c], hand + [2.1 * c, -0.6 * side * c],
-                   hand + [1.0 * c, -0.9 * side * c]], "accent", height=150)
-            s.add([hand + [0.4 * c, 0.3 * side * c], hand + [2.2 * c, 0.0], hand + [1.1 * c, 0.9 * side * c]], "accent",
-                  height=150)
+            s.add(
+                [
+                    hand + [0.4 * c, 0.1 * side * c],
+                    hand + [2.1 * c, -0.6 * side * c],
+                    hand + [1.0 * c, -0.9 * side * c],
+                ],
+                "accent",
+                height=150,
+            )
+            s.add(
+                [
+                    hand + [0.4 * c, 0.3 * side * c],
+                    hand + [2.2 * c, 0.0],
+                    hand + [1.1 * c, 0.9 * side * c],
+                ],
+                "accent",
+                height=150,
+            )
     if t.abdomen > 0.12:
-        s.oval(-0.6 * rx - t.abdomen, 0, t.abdomen * 1.1, t.abdomen * 0.95, "coat", skin=True, height=170)
+        s.oval(
+            -0.6 * rx - t.abdomen,
+            0,
+            t.abdomen * 1.1,
+            t.abdomen * 0.95,
+            "coat",
+            skin=True,
+            height=170,
+        )
     if t.spikes != "none":
         n, reach = (13, 1.28) if t.spikes == "rim" else (26, 1.16)
         a = np.linspace(0, 2 * np.pi, 2 * n, endpoint=False)
@@ -803,33 +1392,85 @@ def saurian_back(s: Sketch, t: SimpleNamespace) -> None:
     "What it carries on its back: a shell, plates, spines, a sail or nothing."
     l, d, b = t.length, t.depth, t.back_size
     if t.back == "dome":
-        s.blob([[-1.02 * l, 0.15 * d], [-0.85 * l, -0.8 * d * b], [0, -1.0 * d * b - 0.25 * b], [0.85 * l, -0.8 * d * b],
-                [1.02 * l, 0.15 * d], [0, 0.45 * d]],
-               "coat", skin=True, height=200)
-        s.tube([[-1.02 * l, 0.2 * d], [0, 0.55 * d], [1.02 * l, 0.2 * d]], [0.05], "accent_dark", height=205)
+        s.blob(
+            [
+                [-1.02 * l, 0.15 * d],
+                [-0.85 * l, -0.8 * d * b],
+                [0, -1.0 * d * b - 0.25 * b],
+                [0.85 * l, -0.8 * d * b],
+                [1.02 * l, 0.15 * d],
+                [0, 0.45 * d],
+            ],
+            "coat",
+            skin=True,
+            height=200,
+        )
+        s.tube(
+            [[-1.02 * l, 0.2 * d], [0, 0.55 * d], [1.02 * l, 0.2 * d]],
+            [0.05],
+            "accent_dark",
+            height=205,
+        )
         return
     teeth = {"plates": (6, 0.3, 0.16), "spines": (11, 0.2, 0.05)}.get(t.back)
     if teeth:
         n, tall, broad = teeth
         for x in np.linspace(-0.9, 0.85, n):
             y = -d * (1 - 0.5 * x * x)
-            s.add([[x * l - broad, y + 0.15], [x * l - 0.5 * broad, y - tall * b * (1 - 0.5 * x * x)],
-                   [x * l + broad, y + 0.15]], "accent", height=110)
+            s.add(
+                [
+                    [x * l - broad, y + 0.15],
+                    [x * l - 0.5 * broad, y - tall * b * (1 - 0.5 * x * x)],
+                    [x * l + broad, y + 0.15],
+                ],
+                "accent",
+                height=110,
+            )
     elif t.back == "sail":
-        s.blob([[-0.85 * l, -0.4 * d], [-0.5 * l, -d - 0.4 * b], [0.1 * l, -d - 0.55 * b], [0.7 * l, -d - 0.2 * b],
-                [0.85 * l, -0.4 * d]], "accent", height=110)
+        s.blob(
+            [
+                [-0.85 * l, -0.4 * d],
+                [-0.5 * l, -d - 0.4 * b],
+                [0.1 * l, -d - 0.55 * b],
+                [0.7 * l, -d - 0.2 * b],
+                [0.85 * l, -0.4 * d],
+            ],
+            "accent",
+            height=110,
+        )
 
 
-def saurian_leg(s: Sketch, t: SimpleNamespace, x: float, swing: float, colour: str, hind: bool) -> None:
+def saurian_leg(
+    s: Sketch, t: SimpleNamespace, x: float, swing: float, colour: str, hind: bool
+) -> None:
     "A sprawling leg; hind legs may have a frog's haunch."
     y, w = 0.35 * t.depth, 0.07 + 0.12 * t.depth
     foot = [x + 0.22 * swing + (0.08 if hind else 0.12), y + t.leg + 0.12]
-    s.tube([[x, y], [x - (0.28 if hind else -0.16), y + 0.55 * t.leg], foot], [1.2 * w, w, 0.7 * w], colour,
-           skin=colour == "coat", height=160)
+    s.tube(
+        [[x, y], [x - (0.28 if hind else -0.16), y + 0.55 * t.leg], foot],
+        [1.2 * w, w, 0.7 * w],
+        colour,
+        skin=colour == "coat",
+        height=160,
+    )
     if hind:
-        s.oval(x - 0.05, y, 0.5 * t.haunch + 0.09, 0.6 * t.haunch + 0.04, colour, angle=-0.5, skin=colour == "coat", height=170)
+        s.oval(
+            x - 0.05,
+            y,
+            0.5 * t.haunch + 0.09,
+            0.6 * t.haunch + 0.04,
+            colour,
+            angle=-0.5,
+            skin=colour == "coat",
+            height=170,
+        )
     for reach in (1.0, 0.45, -0.2):
-        s.tube([foot, [foot[0] + reach * t.toe + 0.02, foot[1] + 0.04]], [0.035, 0.025], colour, height=165)
+        s.tube(
+            [foot, [foot[0] + reach * t.toe + 0.02, foot[1] + 0.04]],
+            [0.035, 0.025],
+            colour,
+            height=165,
+        )
 
 # %% ../nbs/02_menagerie.ipynb #9e759a62
 def saurian_tail(s: Sketch, t: SimpleNamespace, sway: float) -> None:
@@ -838,15 +1479,24 @@ def saurian_tail(s: Sketch, t: SimpleNamespace, sway: float) -> None:
     x = -0.85 * l
     if t.tail == "curl":
         a = np.linspace(-0.5 * np.pi, 2.4 * np.pi, 22)[:, None]
-        middle, radius = np.array([x - 0.5 * n, 0.1 - 0.35 * n + 0.1 * sway]), np.linspace(0.36, 0.06, 22)[:, None] * n
+        middle, radius = (
+            np.array([x - 0.5 * n, 0.1 - 0.35 * n + 0.1 * sway]),
+            np.linspace(0.36, 0.06, 22)[:, None] * n,
+        )
         spiral = middle + radius * np.c_[-np.cos(a), -np.sin(a)]
-        curve = np.r_[bezier([[x, 0], [x - 0.1 * n, 0.9 * spiral[0, 1]], spiral[0]], 5)[:-1], spiral]
+        curve = np.r_[
+            bezier([[x, 0], [x - 0.1 * n, 0.9 * spiral[0, 1]], spiral[0]], 5)[:-1], spiral
+        ]
         s.add(tube(curve, [0.6 * d, 0.3 * d, 0.2 * d, 0.02]), "coat", skin=True)
         return
     reach = 0.25 if t.tail == "stub" else n
     tip = [x - reach, 0.35 * d + 0.3 * n * sway]
-    s.tube([[x, 0], [x - 0.5 * reach, 0.5 * d], tip], [0.65 * d, 0.35 * d, 0.02 if t.tail == "taper" else 0.05], "coat",
-           skin=True)
+    s.tube(
+        [[x, 0], [x - 0.5 * reach, 0.5 * d], tip],
+        [0.65 * d, 0.35 * d, 0.02 if t.tail == "taper" else 0.05],
+        "coat",
+        skin=True,
+    )
     if t.tail == "club":
         s.oval(*tip, 0.14, 0.11, "mark", height=150)
 
@@ -860,11 +1510,28 @@ def saurian(t: SimpleNamespace, pose: Scene) -> Sketch:
     if t.back != "dome":
         saurian_back(s, t)
     head = (l + 0.75 * t.neck, -0.35 * d - 0.55 * t.neck + 0.1 * pose.nod)
-    s.tube([[0.6 * l, 0], [l + 0.3 * t.neck, 0], head], [0.8 * d, 0.5 * d + 0.2 * t.head, 0.7 * t.head], "coat", skin=True)
+    s.tube(
+        [[0.6 * l, 0], [l + 0.3 * t.neck, 0], head],
+        [0.8 * d, 0.5 * d + 0.2 * t.head, 0.7 * t.head],
+        "coat",
+        skin=True,
+    )
     if t.back == "dome":
         s.parts[-1].colour = "accent"
-    s.blob([[-l, 0], [-0.5 * l, -0.8 * d], [0.2 * l, -d], [0.9 * l, -0.6 * d], [l, 0.2 * d], [0.4 * l, 0.75 * d],
-            [-0.5 * l, 0.7 * d]], "coat", skin=True, height=150)
+    s.blob(
+        [
+            [-l, 0],
+            [-0.5 * l, -0.8 * d],
+            [0.2 * l, -d],
+            [0.9 * l, -0.6 * d],
+            [l, 0.2 * d],
+            [0.4 * l, 0.75 * d],
+            [-0.5 * l, 0.7 * d],
+        ],
+        "coat",
+        skin=True,
+        height=150,
+    )
     saurian_leg(s, t, 0.5 * l, pose.stride, "coat", False)
     saurian_leg(s, t, -0.62 * l, -pose.stride, "coat", True)
     if t.back == "dome":
@@ -878,18 +1545,41 @@ def saurian_head(s: Sketch, t: SimpleNamespace, x: float, y: float) -> None:
     h, nose = t.head, x + t.head * (0.5 + 1.1 * t.snout)
     tone = "accent" if t.back == "dome" else "coat"
     if t.frill == "frill":
-        s.blob([[x - 0.2 * h, y + 1.3 * h], [x - 1.2 * h, y + 0.6 * h], [x - 1.3 * h, y - 0.7 * h],
-                [x - 0.3 * h, y - 1.5 * h]], "mark")
+        s.blob(
+            [
+                [x - 0.2 * h, y + 1.3 * h],
+                [x - 1.2 * h, y + 0.6 * h],
+                [x - 1.3 * h, y - 0.7 * h],
+                [x - 0.3 * h, y - 1.5 * h],
+            ],
+            "mark",
+        )
     elif t.frill == "horns":
-        s.add([[x - 0.3 * h, y - 0.5 * h], [x - 1.1 * h, y - 1.5 * h], [x + 0.1 * h, y - 0.7 * h]], "horn")
+        s.add(
+            [[x - 0.3 * h, y - 0.5 * h], [x - 1.1 * h, y - 1.5 * h], [x + 0.1 * h, y - 0.7 * h]],
+            "horn",
+        )
     if t.throat == "fan":
-        s.blob([[x + 0.3 * h, y + 0.4 * h], [x - 0.1 * h, y + 1.8 * h], [x - 0.9 * h, y + 1.2 * h],
-                [x - 0.8 * h, y + 0.3 * h]], "accent")
+        s.blob(
+            [
+                [x + 0.3 * h, y + 0.4 * h],
+                [x - 0.1 * h, y + 1.8 * h],
+                [x - 0.9 * h, y + 1.2 * h],
+                [x - 0.8 * h, y + 0.3 * h],
+            ],
+            "accent",
+        )
     elif t.throat == "pouch":
         s.oval(x + 0.1 * h, y + 0.55 * h, 0.75 * h, 0.6 * h, "belly")
-    s.tube([[x, y], [nose, y + 0.12 * h]], [0.8 * h, 0.42 * h], tone, skin=tone == "coat", height=180)
-    s.tube([[nose + 0.3 * h, y + 0.2 * h], [x + 0.5 * h, y + 0.4 * h], [x - 0.2 * h, y + 0.2 * h]], [0.035 * h], "line",
-           line=False)
+    s.tube(
+        [[x, y], [nose, y + 0.12 * h]], [0.8 * h, 0.42 * h], tone, skin=tone == "coat", height=180
+    )
+    s.tube(
+        [[nose + 0.3 * h, y + 0.2 * h], [x + 0.5 * h, y + 0.4 * h], [x - 0.2 * h, y + 0.2 * h]],
+        [0.035 * h],
+        "line",
+        line=False,
+    )
     s.oval(x + 0.1 * h, y - 0.55 * h, 0.38 * h, 0.38 * h, tone, height=185)
     s.eye(x + 0.15 * h, y - 0.55 * h, 0.26 * h * t.eye)
 
@@ -898,20 +1588,38 @@ def serpent(t: SimpleNamespace, pose: Scene) -> Sketch:
     "A wave with a head."
     s = Sketch()
     u = np.linspace(0, 1, 50)
-    reach = t.height * min(1, 1.4 / t.waves) * (0.35 + 0.65 * np.sin(np.pi * np.minimum(u + 0.1, 1)))
-    spine = np.c_[-1 + 1.9 * u, reach * np.sin(2 * np.pi * t.waves * u + 1.5 * pose.bend) * (1 - 0.5 * u**4)]
-    girth = t.girth * (np.interp(u, [0, 0.5, 0.85, 1], [1 - t.taper, 1, 1, 0.75]) + t.swell * np.sin(np.pi * u))
+    reach = (
+        t.height * min(1, 1.4 / t.waves) * (0.35 + 0.65 * np.sin(np.pi * np.minimum(u + 0.1, 1)))
+    )
+    spine = np.c_[
+        -1 + 1.9 * u, reach * np.sin(2 * np.pi * t.waves * u + 1.5 * pose.bend) * (1 - 0.5 * u**4)
+    ]
+    girth = t.girth * (
+        np.interp(u, [0, 0.5, 0.85, 1], [1 - t.taper, 1, 1, 0.75]) + t.swell * np.sin(np.pi * u)
+    )
     serpent_tail(s, t, spine)
     across = np.gradient(spine, axis=0)[:, ::-1] * [-1, 1]
-    across *= np.sign(-across[:, 1:]) / np.maximum(np.hypot(across[:, :1], across[:, 1:]), 1e-9)  # to the upper side
+    across *= np.sign(-across[:, 1:]) / np.maximum(
+        np.hypot(across[:, :1], across[:, 1:]), 1e-9
+    )  # to the upper side
     if t.ridge != "none":
-        tall = t.ridge_size * (0.1 if t.ridge == "fin" else 0.14) * (1 if t.ridge == "fin" else np.arange(50)[:, None] // 2 % 2)
+        tall = (
+            t.ridge_size
+            * (0.1 if t.ridge == "fin" else 0.14)
+            * (1 if t.ridge == "fin" else np.arange(50)[:, None] // 2 % 2)
+        )
         upper = spine + across * (girth[:, None] + tall)
         s.add(np.r_[upper[3:-2], spine[3:-2][::-1]], "accent", height=100)
     s.add(tube(spine, girth), "coat", skin=True, height=150)
     offset = across * girth[:, None]
-    s.skin_map = lambda p: np.stack([np.interp(p[:, 0], u, spine[:, i]) + np.interp(p[:, 0], u, offset[:, i]) * (1 - 2 * p[:, 1])
-                                     for i in (0, 1)], axis=1)
+    s.skin_map = lambda p: np.stack(
+        [
+            np.interp(p[:, 0], u, spine[:, i])
+            + np.interp(p[:, 0], u, offset[:, i]) * (1 - 2 * p[:, 1])
+            for i in (0, 1)
+        ],
+        axis=1,
+    )
     s.skin_size = (float(np.hypot(*np.diff(spine, axis=0).T).sum()), float(2 * t.girth))
     serpent_head(s, t, spine[-1], pose)
     return s
@@ -924,7 +1632,15 @@ def serpent_tail(s: Sketch, t: SimpleNamespace, spine: np.ndarray) -> None:
         for i in range(4, 0, -1):
             s.oval(end[0] - 0.45 * r * i, end[1], 0.5 * r, (0.75 - 0.1 * i) * r, "accent")
     elif t.tail == "fin":
-        s.blob([end + [0.1, 0], end + [-1.2 * r, -1.4 * r], end + [-2.0 * r, 0], end + [-1.2 * r, 1.4 * r]], "accent")
+        s.blob(
+            [
+                end + [0.1, 0],
+                end + [-1.2 * r, -1.4 * r],
+                end + [-2.0 * r, 0],
+                end + [-1.2 * r, 1.4 * r],
+            ],
+            "accent",
+        )
     elif t.tail == "fork":
         for side in (1, -1):
             s.tube([end, end + [-r, 0], end + [-2 * r, side * 1.3 * r]], [0.04, 0.015], "accent")
@@ -935,15 +1651,33 @@ def serpent_head(s: Sketch, t: SimpleNamespace, at: np.ndarray, pose: Scene) -> 
     x, y, h = at[0], at[1] + 0.06 * pose.nod, max(t.girth * t.head, 0.1)
     if t.hood != "none":
         rx, ry = (1.6, 2.2) if t.hood == "hood" else (0.7, 1.8)
-        s.oval(x - 0.9 * h, y, rx * h * t.hood_size, ry * h * t.hood_size, "coat" if t.hood == "hood" else "mark",
-               skin=t.hood == "hood")
+        s.oval(
+            x - 0.9 * h,
+            y,
+            rx * h * t.hood_size,
+            ry * h * t.hood_size,
+            "coat" if t.hood == "hood" else "mark",
+            skin=t.hood == "hood",
+        )
     nose = x + h * (0.6 + t.snout)
     for side in (1, -1):
-        s.tube([[nose, y], [nose + 0.2, y + 0.01], [nose + 0.28, y + 0.07 * side]], [0.018], "tongue", line=False)
+        s.tube(
+            [[nose, y], [nose + 0.2, y + 0.01], [nose + 0.28, y + 0.07 * side]],
+            [0.018],
+            "tongue",
+            line=False,
+        )
         if t.horn != "none":
             reach = (-0.9, 1.5) if t.horn == "brow" else (0.9, 2.2)
-            s.tube([[x, y + side * 0.5 * h], [x + reach[0] * 0.5 * h, y + side * reach[1] * h],
-                    [x + reach[0] * h, y + side * reach[1] * h]], [0.035, 0.012], "horn")
+            s.tube(
+                [
+                    [x, y + side * 0.5 * h],
+                    [x + reach[0] * 0.5 * h, y + side * reach[1] * h],
+                    [x + reach[0] * h, y + side * reach[1] * h],
+                ],
+                [0.035, 0.012],
+                "horn",
+            )
     s.tube([[x - 0.2 * h, y], [nose, y]], [1.05 * h, 0.55 * h], "coat", height=190)
     s.eye(x + 0.35 * h, y - 0.5 * h, 0.36 * h * t.eye)
     s.eye(x + 0.35 * h, y + 0.5 * h, 0.36 * h * t.eye)
@@ -957,24 +1691,57 @@ def jelly(t: SimpleNamespace, pose: Scene) -> Sketch:
     for i, x in enumerate(np.linspace(-0.85, 0.85, n)):
         turn = t.curl * (1 if t.kind == "octopus" else 0.5) * (-1) ** i + 0.25 * pose.sway
         spread = x * w * (1.6 if t.kind == "octopus" else 1.0)
-        long_ = t.arm_length * (1.35 if t.kind == "squid" and i in (0, n - 1) else 1.0) * (1 - 0.25 * abs(x))
-        path = [[x * w * 0.85, -0.02], [x * w - turn, 0.35 * long_], [spread + turn, 0.7 * long_], [spread - 0.5 * turn, long_]]
+        long_ = (
+            t.arm_length
+            * (1.35 if t.kind == "squid" and i in (0, n - 1) else 1.0)
+            * (1 - 0.25 * abs(x))
+        )
+        path = [
+            [x * w * 0.85, -0.02],
+            [x * w - turn, 0.35 * long_],
+            [spread + turn, 0.7 * long_],
+            [spread - 0.5 * turn, long_],
+        ]
         s.tube(path, [thick, thick * 0.8, 0.015], "coat" if i % 2 else "shade", n=14, height=110)
         if t.suckers > 0.5:
             for p in bezier(path, 7)[2:6]:
                 s.oval(*p, 0.4 * thick + 0.01, 0.4 * thick + 0.01, "belly", line=False, height=115)
     if t.mouth > 0.2 and t.kind == "bell":
         for dx in (-0.12, 0.12):
-            s.tube([[dx, 0], [dx * 2 + 0.2 * pose.sway, 0.4 * t.mouth], [dx, t.mouth]], [0.1, 0.12, 0.02], "accent", height=120)
+            s.tube(
+                [[dx, 0], [dx * 2 + 0.2 * pose.sway, 0.4 * t.mouth], [dx, t.mouth]],
+                [0.1, 0.12, 0.02],
+                "accent",
+                height=120,
+            )
     top = -h * (1.25 if t.kind == "squid" else 1) - t.point * 0.4
     if t.crown == "fin" or t.kind == "squid":
         r = 0.35 * t.crown_size
-        s.blob([[0, top - 0.05], [-w * 0.6 - r, top + 0.5 * r + 0.15], [0, top + r + 0.2],
-                [w * 0.6 + r, top + 0.5 * r + 0.15]], "accent", height=110)
+        s.blob(
+            [
+                [0, top - 0.05],
+                [-w * 0.6 - r, top + 0.5 * r + 0.15],
+                [0, top + r + 0.2],
+                [w * 0.6 + r, top + 0.5 * r + 0.15],
+            ],
+            "accent",
+            height=110,
+        )
     narrow = 0.75 if t.kind == "squid" else 1.0
-    s.blob([[-w * narrow, 0.02], [-0.85 * w * narrow, 0.55 * top], [-0.12 * w, top], [0.12 * w, top],
-            [0.85 * w * narrow, 0.55 * top], [w * narrow, 0.02], [0, 0.1 + 0.5 * t.skirt]],
-           "coat", skin=True, height=170)
+    s.blob(
+        [
+            [-w * narrow, 0.02],
+            [-0.85 * w * narrow, 0.55 * top],
+            [-0.12 * w, top],
+            [0.12 * w, top],
+            [0.85 * w * narrow, 0.55 * top],
+            [w * narrow, 0.02],
+            [0, 0.1 + 0.5 * t.skirt],
+        ],
+        "coat",
+        skin=True,
+        height=170,
+    )
     jelly_face(s, t, w * narrow, h, top, pose)
     return s
 
@@ -984,33 +1751,64 @@ def jelly_face(s: Sketch, t: SimpleNamespace, w: float, h: float, top: float, po
     if t.kind == "bell":
         a = np.linspace(-1, 1, 25)
         hem = 0.05 + t.skirt + (0.02 + 0.05 * t.ruffle) * np.cos(np.pi * 6 * a)
-        s.add(np.r_[np.c_[a * w * 1.04, hem - 0.05 * a * a], [[w, -0.05], [-w, -0.05]]], "accent", height=180)
+        s.add(
+            np.r_[np.c_[a * w * 1.04, hem - 0.05 * a * a], [[w, -0.05], [-w, -0.05]]],
+            "accent",
+            height=180,
+        )
     if t.crown == "knobs":
         for x in (-0.55, 0.0, 0.55):
-            s.oval(x * w, top * (1 - 0.45 * abs(x)), 0.08 * t.crown_size, 0.1 * t.crown_size, "accent")
+            s.oval(
+                x * w, top * (1 - 0.45 * abs(x)), 0.08 * t.crown_size, 0.1 * t.crown_size, "accent"
+            )
     elif t.crown == "spots":
         for x, y in ((-0.45, 0.55), (0.0, 0.75), (0.45, 0.55)):
-            s.oval(x * w, y * top, 0.09 * t.crown_size, 0.07 * t.crown_size, "mark", line=False, height=175)
+            s.oval(
+                x * w,
+                y * top,
+                0.09 * t.crown_size,
+                0.07 * t.crown_size,
+                "mark",
+                line=False,
+                height=175,
+            )
     look = 0.06 * pose.nod
     for x in (-0.33, 0.33):
         s.eye(x * w + look, 0.25 * top, 0.085 * t.eye * (1.3 if t.kind == "octopus" else 1.0))
 
 
-BODY_PLANS = {"beast": beast, "bird": bird, "fish": fish, "insect": insect, "saurian": saurian, "arachnid": arachnid,
-              "serpent": serpent, "jelly": jelly}
+BODY_PLANS = {
+    "beast": beast,
+    "bird": bird,
+    "fish": fish,
+    "insect": insect,
+    "saurian": saurian,
+    "arachnid": arachnid,
+    "serpent": serpent,
+    "jelly": jelly,
+}
 
 # %% ../nbs/02_menagerie.ipynb #18eb357d
-COLOUR_MAPS = {name: np.array([[rgb("#" + colour) for colour in row.split()] for row in rows]) for name, rows in {
-    "earthy": ("fbf3e4 f3d9a8 efbb86 e2dfda cdbfb2 aebfc4",
-               "c99e6c d8893a b9502e a3a5a6 93805f 6d8494",
-               "6b4a33 7a4020 5a2a26 46494f 3a2f2a 2f4152"),
-    "vivid": ("f9e58c fbbf9c f5b3d0 b9bdf2 a5e0ee c9ecae",
-              "f4ac1c ea5330 cc3f8f 6a55c4 2b86d3 3aa866",
-              "94621a 93222f 6b1f5c 35276f 1a3670 17583f"),
-    "mark": ("fffaf0 ffeaa6 ffcdb2 ecd9f7 cdeaff dcf2c4",
-             "f2b632 ea6a2e c5486e 7d63b8 4c8fc9 6bab51",
-             "3d2b20 6e2020 4a1f40 2d2350 1b2b47 1e3c2b"),
-}.items()}
+COLOUR_MAPS = {
+    name: np.array([[rgb("#" + colour) for colour in row.split()] for row in rows])
+    for name, rows in {
+        "earthy": (
+            "fbf3e4 f3d9a8 efbb86 e2dfda cdbfb2 aebfc4",
+            "c99e6c d8893a b9502e a3a5a6 93805f 6d8494",
+            "6b4a33 7a4020 5a2a26 46494f 3a2f2a 2f4152",
+        ),
+        "vivid": (
+            "f9e58c fbbf9c f5b3d0 b9bdf2 a5e0ee c9ecae",
+            "f4ac1c ea5330 cc3f8f 6a55c4 2b86d3 3aa866",
+            "94621a 93222f 6b1f5c 35276f 1a3670 17583f",
+        ),
+        "mark": (
+            "fffaf0 ffeaa6 ffcdb2 ecd9f7 cdeaff dcf2c4",
+            "f2b632 ea6a2e c5486e 7d63b8 4c8fc9 6bab51",
+            "3d2b20 6e2020 4a1f40 2d2350 1b2b47 1e3c2b",
+        ),
+    }.items()
+}
 
 
 def on_map(name: str, across: float, down: float) -> np.ndarray:  # (3,)
@@ -1028,22 +1826,40 @@ def animal_colours(t: SimpleNamespace, body_plan: str) -> dict[str, np.ndarray]:
     coat = on_map("earthy" if body_plan == "beast" else "vivid", t.coat_hue, t.coat_shade)
     mark = on_map("mark", t.mark_hue, t.mark_shade)
     gap = np.abs(mark - coat).mean()
-    if gap < 60:  # too alike to see the pattern: away from the coat, to the darker or the lighter side
+    if (
+        gap < 60
+    ):  # too alike to see the pattern: away from the coat, to the darker or the lighter side
         mark = mark + (60 - gap) * (-1 if coat.mean() > 120 else 1)
     accent = on_map("vivid", t.accent_hue, t.accent_shade)
     wing = coat * 0.35 + mark * 0.65 if t.pattern in ("plain", "mantle") else coat * 0.82
-    fixed = {"horn": (236, 222, 190), "white": (252, 252, 248), "black": (28, 24, 26), "tongue": (214, 60, 70)}
-    return {"coat": coat, "mark": mark, "accent": accent, "accent_dark": accent * 0.55, "shade": coat * 0.72, "wing": wing,
-            "belly": coat + (250 - coat) * t.belly, "glass": accent * 0.4 + 138, "line": np.minimum(coat, accent) * 0.28,
-            **{name: np.array(colour) for name, colour in fixed.items()}}
+    fixed = {
+        "horn": (236, 222, 190),
+        "white": (252, 252, 248),
+        "black": (28, 24, 26),
+        "tongue": (214, 60, 70),
+    }
+    return {
+        "coat": coat,
+        "mark": mark,
+        "accent": accent,
+        "accent_dark": accent * 0.55,
+        "shade": coat * 0.72,
+        "wing": wing,
+        "belly": coat + (250 - coat) * t.belly,
+        "glass": accent * 0.4 + 138,
+        "line": np.minimum(coat, accent) * 0.28,
+        **{name: np.array(colour) for name, colour in fixed.items()},
+    }
 
 # %% ../nbs/02_menagerie.ipynb #4f52323d
 def pattern_shapes(
     t: SimpleNamespace,
     rng: np.random.Generator,
-    width: float,            # of the skin, in the animal's units
+    width: float,  # of the skin, in the animal's units
     height: float,
-) -> tuple[list[np.ndarray], np.ndarray]:  # outlines in the unit square; (n, 3) discs: place in the unit square, radius in the animal's units
+) -> tuple[
+    list[np.ndarray], np.ndarray
+]:  # outlines in the unit square; (n, 3) discs: place in the unit square, radius in the animal's units
     "Stripes and the like as outlines, spots and the like as discs."
     v, jitter = np.linspace(0, 1, 7), lambda n: rng.normal(size=n)
     pitch = (0.14 + 0.3 * t.pattern_size) * np.sqrt(min(width, 3 * height) * height)
@@ -1062,15 +1878,23 @@ def pattern_shapes(
         return outlines, np.zeros((0, 3))
     if t.pattern == "patches":
         n = 4 + int(5 * t.pattern_cover)
-        radius = (0.1 + 0.12 * t.pattern_size) * rng.uniform(0.7, 1.3, (n, 1)) * (1 + 0.25 * rng.normal(size=(n, 8)))
+        radius = (
+            (0.1 + 0.12 * t.pattern_size)
+            * rng.uniform(0.7, 1.3, (n, 1))
+            * (1 + 0.25 * rng.normal(size=(n, 8)))
+        )
         a = np.linspace(0, 2 * np.pi, 8, endpoint=False)
         at = np.c_[(np.arange(n) + rng.uniform(0, 1, n)) / n, rng.uniform(0, 1, n)][:, None]
-        return [catmull_rom(p, 3) for p in at + radius[..., None] * np.c_[np.cos(a) * min(1, height / width),
-                                                                          np.sin(a)]], np.zeros((0, 3))
+        return [
+            catmull_rom(p, 3)
+            for p in at + radius[..., None] * np.c_[np.cos(a) * min(1, height / width), np.sin(a)]
+        ], np.zeros((0, 3))
     return [], spot_grid(t, rng, width, height, pitch * (0.5 if t.pattern == "speckles" else 0.8))
 
 # %% ../nbs/02_menagerie.ipynb #80cc07f8
-def spot_grid(t: SimpleNamespace, rng: np.random.Generator, width: float, height: float, pitch: float) -> np.ndarray:
+def spot_grid(
+    t: SimpleNamespace, rng: np.random.Generator, width: float, height: float, pitch: float
+) -> np.ndarray:
     "Discs on a shaken grid: (n, 3) place in the unit square and radius in the animal's units."
     nx, ny = (int(np.clip(round(side / pitch), 1, 16)) for side in (width, height))
     grid = np.stack(np.meshgrid(np.arange(nx) + 0.5, np.arange(ny) + 0.5), axis=-1).reshape(-1, 2)
@@ -1103,7 +1927,9 @@ def paint(
     scene: Scene,
     rng: np.random.Generator,
     size: int,
-) -> tuple[Image.Image, Image.Image, Image.Image]:  # colours (RGB), silhouette (L), heights (L), each size × size
+) -> tuple[
+    Image.Image, Image.Image, Image.Image
+]:  # colours (RGB), silhouette (L), heights (L), each size × size
     "The animal without background or light."
     big = 2 * size
     to_pixels = place(sketch, scene, big)
@@ -1130,7 +1956,9 @@ def paint(
     return coat.reduce(2), silhouette.reduce(2), heights.reduce(2)
 
 # %% ../nbs/02_menagerie.ipynb #f8d97d4d
-def draw_pattern(sketch: Sketch, t: SimpleNamespace, to_pixels: Callable, rng: np.random.Generator, big: int) -> Image.Image:
+def draw_pattern(
+    sketch: Sketch, t: SimpleNamespace, to_pixels: Callable, rng: np.random.Generator, big: int
+) -> Image.Image:
     "The pattern's mask over the whole picture (L, big × big); what lies outside the skin is cut away later."
     mask = Image.new("L", (big, big))
     if t.pattern == "plain":
@@ -1149,10 +1977,17 @@ def draw_pattern(sketch: Sketch, t: SimpleNamespace, to_pixels: Callable, rng: n
             pen.polygon(to_pixels(on_body(outline) * mirror).ravel().tolist(), fill=235)
         if len(discs):
             r = discs[:, 2:] * unit
-            boxes = np.c_[to_pixels(on_body(discs[:, :2]) * mirror) - r, to_pixels(on_body(discs[:, :2]) * mirror) + r]
+            boxes = np.c_[
+                to_pixels(on_body(discs[:, :2]) * mirror) - r,
+                to_pixels(on_body(discs[:, :2]) * mirror) + r,
+            ]
             for box in boxes.tolist():
-                pen.ellipse(box, fill=0 if t.pattern == "rings" else 235, outline=235,
-                            width=max(2, int(0.2 * (box[2] - box[0]))))
+                pen.ellipse(
+                    box,
+                    fill=0 if t.pattern == "rings" else 235,
+                    outline=235,
+                    width=max(2, int(0.2 * (box[2] - box[0]))),
+                )
     return mask
 
 # %% ../nbs/02_menagerie.ipynb #f69fa8a6
@@ -1165,7 +2000,10 @@ def light_up(
 ) -> Image.Image:
     "The animal in its scene: shadow, modelling by light, and the light's colour over everything."
     size = background.width
-    soft = np.asarray(heights.filter(ImageFilter.BoxBlur(size / 24)).filter(ImageFilter.BoxBlur(size / 40)), dtype=np.float32)
+    soft = np.asarray(
+        heights.filter(ImageFilter.BoxBlur(size / 24)).filter(ImageFilter.BoxBlur(size / 40)),
+        dtype=np.float32,
+    )
     slope_y, slope_x = np.gradient(soft)
     toward = np.array([np.cos(scene.light), np.sin(scene.light)], dtype=np.float32)
     shine = 1 - scene.relief * (slope_x * toward[0] + slope_y * toward[1]) * (size / 128) / 14
@@ -1173,7 +2011,9 @@ def light_up(
     alpha = np.asarray(silhouette, dtype=np.float32)[..., None] / 255
     offset = (-3.5 * toward * size / 128).astype(int)
     shadow = ImageChops.offset(silhouette, *offset.tolist()).filter(ImageFilter.BoxBlur(size / 42))
-    stage = np.asarray(background, dtype=np.float32) * (1 - 0.4 * np.asarray(shadow, dtype=np.float32)[..., None] / 255)
+    stage = np.asarray(background, dtype=np.float32) * (
+        1 - 0.4 * np.asarray(shadow, dtype=np.float32)[..., None] / 255
+    )
     tint = scene.brightness * (1 + 0.09 * scene.warmth * np.array([1, 0.1, -1], dtype=np.float32))
     return Image.fromarray(np.clip((stage + (lit - stage) * alpha) * tint, 0, 255).astype(np.uint8))
 
@@ -1181,38 +2021,49 @@ def light_up(
 def draw_animal(
     species: Species,
     rng: np.random.Generator,  # decides scene and individual, in this order
-    size: int = 128,           # px
-) -> Image.Image:              # RGB, size × size
+    size: int = 128,  # px
+) -> Image.Image:  # RGB, size × size
     "One picture of one individual."
     scene = draw_scene(rng)
     background = draw_background(scene, rng, size)
     t = express(species, rng)
     sketch = BODY_PLANS[species.body_plan](t, scene)
-    coat, silhouette, heights = paint(sketch, animal_colours(t, species.body_plan), t, scene, rng, size)
+    coat, silhouette, heights = paint(
+        sketch, animal_colours(t, species.body_plan), t, scene, rng, size
+    )
     return light_up(background, coat, silhouette, heights, scene)
 
 
 def draw_picture(
     settings: MenagerieSettings,
     species: Species,
-    number: int,               # which picture of the species
+    number: int,  # which picture of the species
 ) -> Image.Image:
     "Picture `number` of a species: it depends on the kingdom's seed, the species and the number, not on what else is drawn."
-    return draw_animal(species, seeded(settings.seed, "picture", species.key, number), settings.size)
+    return draw_animal(
+        species, seeded(settings.seed, "picture", species.key, number), settings.size
+    )
 
 # %% ../nbs/02_menagerie.ipynb #c51c0a56
 def plot_family_tree(
     settings: MenagerieSettings,
     body_plan: str,
-    ax,                    # matplotlib axes
-    n_orders: int = 2,     # shown, the first ones
-    n_species: int = 3,    # shown, of each family at most
-):                         # the axes
+    ax,  # matplotlib axes
+    n_orders: int = 2,  # shown, the first ones
+    n_species: int = 3,  # shown, of each family at most
+):  # the axes
     "The branches of one body plan, from the root to pictures of species."
     leaves = [leaf for leaf in grow_kingdom(settings) if leaf.seen and leaf.body_plan == body_plan]
     orders = list(dict.fromkeys(leaf.order for leaf in leaves))[:n_orders]
-    families = {order: list(dict.fromkeys(leaf.family for leaf in leaves if leaf.order == order)) for order in orders}
-    shown = [[leaf for leaf in leaves if leaf.family == family][:n_species] for order in orders for family in families[order]]
+    families = {
+        order: list(dict.fromkeys(leaf.family for leaf in leaves if leaf.order == order))
+        for order in orders
+    }
+    shown = [
+        [leaf for leaf in leaves if leaf.family == family][:n_species]
+        for order in orders
+        for family in families[order]
+    ]
     n_rows = sum(map(len, shown))
     ax.set(xlim=(0, 5), ylim=(n_rows - 0.4, -0.6), title=body_plan)
     ax.axis("off")
@@ -1221,7 +2072,11 @@ def plot_family_tree(
     row, middle = 0, {}
     for sisters in shown:
         for leaf in sisters:
-            ax.imshow(draw_picture(settings, leaf, 0), extent=(3, 3 + width, row + 0.46, row - 0.46), aspect="auto")
+            ax.imshow(
+                draw_picture(settings, leaf, 0),
+                extent=(3, 3 + width, row + 0.46, row - 0.46),
+                aspect="auto",
+            )
             ax.text(3.1 + width, row, leaf.name, va="center")
             row += 1
         rows = list(range(row - len(sisters), row))
@@ -1232,7 +2087,9 @@ def plot_family_tree(
     return ax
 
 
-def draw_branch(ax, name: str, x: float, children: list[float], child_x: float) -> float:  # its own height
+def draw_branch(
+    ax, name: str, x: float, children: list[float], child_x: float
+) -> float:  # its own height
     "A bracket that joins children at their heights, its stem to the left bearing its name."
     for y in children:
         ax.plot([x, child_x], [y, y], color="0.5", lw=1)
@@ -1242,16 +2099,21 @@ def draw_branch(ax, name: str, x: float, children: list[float], child_x: float) 
     return middle
 
 # %% ../nbs/02_menagerie.ipynb #cf7c51c5
-FIRST_PICTURE = {"train": 0, "val": 1_000_000, "test": 2_000_000, "unseen": 0}  # so that splits are disjoint, whatever their sizes
+FIRST_PICTURE = {
+    "train": 0,
+    "val": 1_000_000,
+    "test": 2_000_000,
+    "unseen": 0,
+}  # so that splits are disjoint, whatever their sizes
 
 
 def draw_class(
     settings: MenagerieSettings,
     species: Species,
     split: str,
-    n: int,               # pictures
-    folder: str,          # the split's; the class gets a folder of its own inside
-) -> int:                 # pictures written
+    n: int,  # pictures
+    folder: str,  # the split's; the class gets a folder of its own inside
+) -> int:  # pictures written
     "Write all pictures of one class in one split."
     target = Path(folder) / species.key
     target.mkdir(parents=True)
@@ -1269,16 +2131,23 @@ def leave_with_parent() -> None:
 
 
 def run_jobs(
-    jobs: list[tuple],    # arguments of draw_class
+    jobs: list[tuple],  # arguments of draw_class
     workers: int,
-) -> Iterator[int]:       # pictures written, as they are
+) -> Iterator[int]:  # pictures written, as they are
     "Draw the classes of `jobs`, in `workers` processes."
-    if workers <= 1 or draw_class.__module__ == "__main__":  # what a notebook defines cannot be sent to another process
+    if (
+        workers <= 1 or draw_class.__module__ == "__main__"
+    ):  # what a notebook defines cannot be sent to another process
         yield from (draw_class(*job) for job in jobs)
         return
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=leave_with_parent)
+    pool = ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=leave_with_parent
+    )
     try:
-        yield from (future.result() for future in as_completed([pool.submit(draw_class, *job) for job in jobs]))
+        yield from (
+            future.result()
+            for future in as_completed([pool.submit(draw_class, *job) for job in jobs])
+        )
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -1314,7 +2183,11 @@ def remove_abandoned(folder: Path) -> None:
 @contextmanager
 def drawing_aside(folder: Path) -> Iterator[Path]:
     "A new folder beside `folder` that takes its place when the block ends well, and disappears when it does not."
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-{socket.gethostname()}-{os.getpid()}-", dir=folder.parent))
+    part = Path(
+        tempfile.mkdtemp(
+            prefix=f".{folder.name}.part-{socket.gethostname()}-{os.getpid()}-", dir=folder.parent
+        )
+    )
     try:
         (part / "new").mkdir()
         yield part / "new"
@@ -1329,13 +2202,21 @@ def draw_all(part: Path, jobs: list[tuple], workers: int, progress: bool) -> Non
     "Draw all classes of `jobs` into `part`, here when processes cannot be had."
     total = sum(job[-1] for job in jobs)
     jobs = [(settings, leaf, split, n, str(part / split)) for settings, leaf, split, n in jobs]
-    with tqdm(total=total, desc="drawing the menagerie", unit=" pictures", mininterval=1, disable=not progress) as bar:
+    with tqdm(
+        total=total,
+        desc="drawing the menagerie",
+        unit=" pictures",
+        mininterval=1,
+        disable=not progress,
+    ) as bar:
         try:
             for n in run_jobs(jobs, min(workers, len(jobs))):
                 bar.update(n)
         except BrokenProcessPool:
-            warnings.warn("no further process could be started, or one was killed: drawing in this process instead",
-                          stacklevel=3)
+            warnings.warn(
+                "no further process could be started, or one was killed: drawing in this process instead",
+                stacklevel=3,
+            )
             bar.reset()
             for split in {job[2] for job in jobs}:
                 shutil.rmtree(part / split, ignore_errors=True)
@@ -1349,15 +2230,15 @@ def usable_cores() -> int:
 
 # %% ../nbs/02_menagerie.ipynb #f6d2204a
 def make_menagerie(
-    folder: Path | str,          # where; its parent is made if need be
+    folder: Path | str,  # where; its parent is made if need be
     settings: MenagerieSettings = MenagerieSettings(),
-    n_train: int = 20,           # pictures of each seen species, by split
+    n_train: int = 20,  # pictures of each seen species, by split
     n_val: int = 0,
     n_test: int = 0,
-    n_unseen: int = 10,          # pictures of each unseen species
+    n_unseen: int = 10,  # pictures of each unseen species
     workers: int | None = None,  # processes; None: one for each core this process may use
-    progress: bool = True,       # a bar with the time left
-) -> Path:                       # the folder, resolved
+    progress: bool = True,  # a bar with the time left
+) -> Path:  # the folder, resolved
     """Draw a menagerie as an image folder with its `taxonomy.csv`, or reuse the same one drawn earlier.
 
     Raises FileExistsError when `folder` holds something that is not a menagerie, ValueError for a count out of range."""
@@ -1365,19 +2246,38 @@ def make_menagerie(
     counts = {"train": n_train, "val": n_val, "test": n_test, "unseen": n_unseen}
     for split, n in counts.items():
         if not 0 <= n <= 1_000_000:
-            raise ValueError(f"n_{split}={n} is out of range: expected 0 to 1000000 pictures of each species")
-    jobs = [(settings, leaf, split, n) for split, n in counts.items() if n
-            for leaf in grow_kingdom(settings) if leaf.seen == (split != "unseen")]
-    record = {"drawing_version": DRAWING_VERSION, "settings": asdict(settings), "pictures_per_species": counts,
-              "pictures": sum(job[-1] for job in jobs)}
+            raise ValueError(
+                f"n_{split}={n} is out of range: expected 0 to 1000000 pictures of each species"
+            )
+    jobs = [
+        (settings, leaf, split, n)
+        for split, n in counts.items()
+        if n
+        for leaf in grow_kingdom(settings)
+        if leaf.seen == (split != "unseen")
+    ]
+    record = {
+        "drawing_version": DRAWING_VERSION,
+        "settings": asdict(settings),
+        "pictures_per_species": counts,
+        "pictures": sum(job[-1] for job in jobs),
+    }
     if is_finished(folder, record):
         return folder
-    if folder.exists() and not (folder / RECORD).exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} exists and is not a menagerie: give the name of a new folder, or remove it")
+    if (
+        folder.exists()
+        and not (folder / RECORD).exists()
+        and (not folder.is_dir() or any(folder.iterdir()))
+    ):
+        raise FileExistsError(
+            f"{folder} exists and is not a menagerie: give the name of a new folder, or remove it"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder)
     with drawing_aside(folder) as part:
         draw_all(part, jobs, workers or usable_cores(), progress)
-        grow_tree(settings)[["key", "name", "hypernyms", "hypernym_wnids"]].to_csv(part / "taxonomy.csv", index=False)
+        grow_tree(settings)[["key", "name", "hypernyms", "hypernym_wnids"]].to_csv(
+            part / "taxonomy.csv", index=False
+        )
         (part / RECORD).write_text(json.dumps(record, indent=1) + "\n")
     return folder

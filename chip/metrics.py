@@ -24,20 +24,28 @@ from scipy import stats
 # %% ../nbs/05_metrics.ipynb #d5c89e7a
 def _unit_blocks(
     vectors: np.ndarray,  # (n, d) any real dtype
-    name: str,            # what an error message calls them
-    rows: int = 4096,     # rows converted at once
+    name: str,  # what an error message calls them
+    rows: int = 4096,  # rows converted at once
 ) -> Iterator[tuple[slice, np.ndarray]]:  # which rows, and those rows as unit vectors in float64
     "Unit vectors a block of rows at a time. Raises ValueError for a wrong shape and for rows that are zero, NaN or infinite."
     vectors = np.asarray(vectors)
     if vectors.ndim != 2 or 0 in vectors.shape:
-        raise ValueError(f"{name} has shape {vectors.shape}, expected (rows, features) with at least one of each")
+        raise ValueError(
+            f"{name} has shape {vectors.shape}, expected (rows, features) with at least one of each"
+        )
     for start in range(0, len(vectors), rows):
-        block = np.asarray(vectors[start:start + rows], dtype=np.float64)
+        block = np.asarray(vectors[start : start + rows], dtype=np.float64)
         peak = np.abs(block).max(axis=1, keepdims=True)
         bad = np.flatnonzero(~np.isfinite(peak) | (peak == 0))
         if len(bad):
-            what = "all zeros, which has no direction" if peak[bad[0]] == 0 else "not finite (it holds NaN or infinity)"
-            raise ValueError(f"row {start + bad[0]} of {name} is {what}; leave it out or embed it again")
+            what = (
+                "all zeros, which has no direction"
+                if peak[bad[0]] == 0
+                else "not finite (it holds NaN or infinity)"
+            )
+            raise ValueError(
+                f"row {start + bad[0]} of {name} is {what}; leave it out or embed it again"
+            )
         block = block / peak
         yield slice(start, start + len(block)), block / np.linalg.norm(block, axis=1, keepdims=True)
 
@@ -45,11 +53,13 @@ def _unit_blocks(
 def cosine_similarity_matrix(
     a: np.ndarray,  # (n, d)
     b: np.ndarray,  # (m, d)
-) -> np.ndarray:    # (n, m) float64, each in [-1, 1]
+) -> np.ndarray:  # (n, m) float64, each in [-1, 1]
     "Cosine of every row of `a` with every row of `b`. Raises ValueError naming the row that is zero or not finite."
     unit_b = np.concatenate([unit for _, unit in _unit_blocks(b, "b")])
     if np.ndim(a) == 2 and np.shape(a)[1] != unit_b.shape[1]:
-        raise ValueError(f"a has {np.shape(a)[1]} features a row and b has {unit_b.shape[1]}: they come from different encoders")
+        raise ValueError(
+            f"a has {np.shape(a)[1]} features a row and b has {unit_b.shape[1]}: they come from different encoders"
+        )
     similarity = np.empty((len(a), len(unit_b)))
     for rows, unit in _unit_blocks(a, "a"):
         np.matmul(unit, unit_b.T, out=similarity[rows])
@@ -59,18 +69,24 @@ def cosine_similarity_matrix(
 def cosine_distance(
     a: np.ndarray,  # (n, d)
     b: np.ndarray,  # (n, d), row i is compared with row i of `a`
-) -> np.ndarray:    # (n,) float64, each in [0, 2]
+) -> np.ndarray:  # (n,) float64, each in [0, 2]
     "Row-wise cosine distance, 1 - cosine. Raises ValueError for unlike shapes and naming a row that is zero or not finite."
     if np.shape(a) != np.shape(b):
-        raise ValueError(f"a has shape {np.shape(a)} and b {np.shape(b)}: rows are compared in pairs, so they must agree")
+        raise ValueError(
+            f"a has shape {np.shape(a)} and b {np.shape(b)}: rows are compared in pairs, so they must agree"
+        )
     pairs = zip(_unit_blocks(a, "a"), _unit_blocks(b, "b"))
-    return np.concatenate([np.minimum(np.square(x - y).sum(axis=1) / 2, 2) for (_, x), (_, y) in pairs])
+    return np.concatenate(
+        [np.minimum(np.square(x - y).sum(axis=1) / 2, 2) for (_, x), (_, y) in pairs]
+    )
 
 # %% ../nbs/05_metrics.ipynb #5a665de3
 def _check_margin(margin: float) -> float:
     "The margin, if it is in [0, 2]."
     if not 0 <= margin <= 2:
-        raise ValueError(f"margin={margin} is outside [0, 2], the range of a cosine distance; try one such as 0.1")
+        raise ValueError(
+            f"margin={margin} is outside [0, 2], the range of a cosine distance; try one such as 0.1"
+        )
     return float(margin)
 
 
@@ -80,14 +96,16 @@ def _check_distance(distance: np.ndarray) -> np.ndarray:
     if distance.size == 0:
         raise ValueError("no distances given: the loss of no images is not defined")
     if not np.isfinite(distance).all() or distance.min() < -1e-5:
-        raise ValueError(f"distances must be finite and at least 0, got {distance.min()} … {distance.max()}")
+        raise ValueError(
+            f"distances must be finite and at least 0, got {distance.min()} … {distance.max()}"
+        )
     return np.maximum(distance, 0)
 
 # %% ../nbs/05_metrics.ipynb #5cd7820d
 def contrastive_loss(
     distance: np.ndarray,  # any shape, distances to the own target, cosine distances in [0, 2] where the paper is followed
-    margin: float,         # m in [0, 2]
-) -> float:                # in [margin / 2, 1] for cosine distances
+    margin: float,  # m in [0, 2]
+) -> float:  # in [margin / 2, 1] for cosine distances
     "The paper's loss as written, mean(concat(d, relu(m - d))) (CHIP, Algorithm 2). Raises ValueError for bad distances or margin."
     distance, margin = _check_distance(distance).ravel(), _check_margin(margin)
     return float(np.concatenate([distance, np.maximum(margin - distance, 0)]).mean())
@@ -95,45 +113,51 @@ def contrastive_loss(
 
 def contrastive_losses(
     distance: np.ndarray,  # any shape, distances to the own target
-    margin: float,         # m in [0, 2]
-) -> np.ndarray:           # the same shape, one loss an image, max(m, d) / 2
+    margin: float,  # m in [0, 2]
+) -> np.ndarray:  # the same shape, one loss an image, max(m, d) / 2
     "Each image's share of the paper's loss; their mean is `contrastive_loss`. Raises ValueError for bad distances or margin."
     return np.maximum(_check_distance(distance), _check_margin(margin)) / 2
 
 # %% ../nbs/05_metrics.ipynb #1dba78ef
 def contrastive_accuracy(
     distance: np.ndarray,  # any shape, distances to the own target
-    margin: float,         # m in [0, 2]
-) -> float:                # in [0, 1 - margin / 2] for cosine distances
+    margin: float,  # m in [0, 2]
+) -> float:  # in [0, 1 - margin / 2] for cosine distances
     "What the paper calls accuracy: 1 - contrastive loss. It counts nothing, and never exceeds `accuracy_ceiling(margin)`."
     return 1 - contrastive_loss(distance, margin)
 
 
 def loss_floor(
     margin: float,  # m in [0, 2]
-) -> float:         # m / 2
+) -> float:  # m / 2
     "The least value that the paper's loss can take, whatever the embeddings. Raises ValueError for a margin outside [0, 2]."
     return _check_margin(margin) / 2
 
 # %% ../nbs/05_metrics.ipynb #01c68b83
 def accuracy_ceiling(
-    margin: float,             # m in [0, 2]
+    margin: float,  # m in [0, 2]
     mean_cosine: float = 1.0,  # mean cosine similarity of the images to their own targets, in [-1, 1]
-) -> float:                    # in [0, 1]
+) -> float:  # in [0, 1]
     "The highest contrastive accuracy possible at this margin and mean cosine: 1 - max(m, 1 - c) / 2. Raises ValueError out of range."
     if not -1 <= mean_cosine <= 1:
-        raise ValueError(f"mean_cosine={mean_cosine} is outside [-1, 1]; a percentage has to be divided by 100")
+        raise ValueError(
+            f"mean_cosine={mean_cosine} is outside [-1, 1]; a percentage has to be divided by 100"
+        )
     return 1 - max(_check_margin(margin), 1 - mean_cosine) / 2
 
 # %% ../nbs/05_metrics.ipynb #14df017b
 def plot_contrastive_loss(
     margins: Sequence[float],  # one curve for each
-    ax: Axes,                  # where to draw
-) -> Axes:                     # the same axes
+    ax: Axes,  # where to draw
+) -> Axes:  # the same axes
     "The paper's loss of one image against its cosine distance, flat at m / 2 up to the margin."
     distance = np.linspace(0, 0.3, 301)
     for margin in margins:
-        line, = ax.plot(distance, contrastive_losses(distance, margin), label=f"margin {margin:g}, floor {loss_floor(margin):g}")
+        (line,) = ax.plot(
+            distance,
+            contrastive_losses(distance, margin),
+            label=f"margin {margin:g}, floor {loss_floor(margin):g}",
+        )
         ax.plot([margin], [loss_floor(margin)], "o", color=line.get_color())
     ax.plot(distance, distance / 2, ":", color="grey", label="half the distance")
     ax.set(xlabel="cosine distance to the own target", ylabel="loss of the image", ylim=(0, None))
@@ -142,10 +166,12 @@ def plot_contrastive_loss(
 
 # %% ../nbs/05_metrics.ipynb #2cf723a7
 def plot_accuracy_ceiling(
-    reported: dict[str, float],  # name -> a reported contrastive accuracy in [0, 1], drawn as a line
-    ax: Axes,                    # where to draw
+    reported: dict[
+        str, float
+    ],  # name -> a reported contrastive accuracy in [0, 1], drawn as a line
+    ax: Axes,  # where to draw
     margins: Sequence[float] = (0.07, 0.1),  # margins to mark
-) -> Axes:                       # the same axes
+) -> Axes:  # the same axes
     "The highest contrastive accuracy any model can have, against the margin, beside accuracies that were reported."
     grid = np.linspace(0, 0.2, 201)
     ceiling = [accuracy_ceiling(m) for m in grid]
@@ -165,20 +191,26 @@ def _check_index(index: np.ndarray, size: int, name: str) -> np.ndarray:
     "Indices as an array, if they are whole numbers in 0 … size-1."
     index = np.asarray(index)
     if index.dtype.kind not in "iu":
-        raise ValueError(f"{name} must be whole numbers in 0 … {size - 1}, got values of type {index.dtype}")
+        raise ValueError(
+            f"{name} must be whole numbers in 0 … {size - 1}, got values of type {index.dtype}"
+        )
     if index.min() < 0 or index.max() >= size:
-        raise ValueError(f"{name} must be whole numbers in 0 … {size - 1}, got {index.min()} … {index.max()}")
+        raise ValueError(
+            f"{name} must be whole numbers in 0 … {size - 1}, got {index.min()} … {index.max()}"
+        )
     return index
 
 
 def _check_targets(
     similarity: np.ndarray,  # (n, m)
-    target: np.ndarray,      # (n,)
+    target: np.ndarray,  # (n,)
 ) -> tuple[np.ndarray, np.ndarray]:  # both checked
     "Similarity and target as arrays, if they fit each other. Raises ValueError naming what does not."
     similarity, target = np.asarray(similarity, dtype=np.float64), np.asarray(target)
     if similarity.ndim != 2 or 0 in similarity.shape or target.shape != similarity.shape[:1]:
-        raise ValueError(f"similarity {similarity.shape} and target {target.shape}: expected (n, m) and (n,), n and m at least 1")
+        raise ValueError(
+            f"similarity {similarity.shape} and target {target.shape}: expected (n, m) and (n,), n and m at least 1"
+        )
     _check_index(target, similarity.shape[1], "target")
     bad = np.flatnonzero(~np.isfinite(similarity).all(axis=1))
     if len(bad):
@@ -187,11 +219,13 @@ def _check_targets(
 
 # %% ../nbs/05_metrics.ipynb #605ca69b
 def topk_hits(
-    similarity: np.ndarray,   # (n, m) of each image with each target, larger is nearer
-    target: np.ndarray,       # (n,) index of the right target, 0 … m-1
-    k: int = 1,               # how many of the nearest count; above m it is taken as m
-    tie: float = 1e-12,       # similarities that differ by no more than this are tied
-) -> np.ndarray:              # (n,) in [0, 1]: chance that the right target is among the k nearest, ties broken by lot
+    similarity: np.ndarray,  # (n, m) of each image with each target, larger is nearer
+    target: np.ndarray,  # (n,) index of the right target, 0 … m-1
+    k: int = 1,  # how many of the nearest count; above m it is taken as m
+    tie: float = 1e-12,  # similarities that differ by no more than this are tied
+) -> (
+    np.ndarray
+):  # (n,) in [0, 1]: chance that the right target is among the k nearest, ties broken by lot
     "Whether each image's target is among its k nearest. Raises ValueError for k < 1 and for inputs that do not fit."
     similarity, target = _check_targets(similarity, target)
     if k < 1:
@@ -204,17 +238,17 @@ def topk_hits(
 
 def topk_accuracy(
     similarity: np.ndarray,  # (n, m) of each image with each target, larger is nearer
-    target: np.ndarray,      # (n,) index of the right target, 0 … m-1
-    k: int = 1,              # how many of the nearest count; above m it is taken as m
-) -> float:                  # in [0, 1]
+    target: np.ndarray,  # (n,) index of the right target, 0 … m-1
+    k: int = 1,  # how many of the nearest count; above m it is taken as m
+) -> float:  # in [0, 1]
     "Share of images whose target is among the k nearest, ties broken by lot (in expectation). Raises as `topk_hits`."
     return float(topk_hits(similarity, target, k).mean())
 
 # %% ../nbs/05_metrics.ipynb #c0ece69d
 def topk_chance(
     n_targets: int,  # m, how many targets there are
-    k: int = 1,      # how many of the nearest count
-) -> float:          # min(k, m) / m
+    k: int = 1,  # how many of the nearest count
+) -> float:  # min(k, m) / m
     "Top-k accuracy of a blind, uniform choice. Raises ValueError unless both are at least 1."
     if n_targets < 1 or k < 1:
         raise ValueError(f"n_targets={n_targets}, k={k}: both must be at least 1")
@@ -223,8 +257,8 @@ def topk_chance(
 
 def majority_chance(
     target: np.ndarray,  # (n,) index of each image's right target
-    k: int = 1,          # how many targets the constant answer names
-) -> float:              # in (0, 1]
+    k: int = 1,  # how many targets the constant answer names
+) -> float:  # in (0, 1]
     "Top-k accuracy of always naming the k commonest targets of these very images. Raises ValueError for no images."
     counts = np.unique(np.asarray(target), return_counts=True)[1]
     if len(counts) == 0 or k < 1:
@@ -234,8 +268,8 @@ def majority_chance(
 # %% ../nbs/05_metrics.ipynb #b223726f
 def cosine_margin(
     similarity: np.ndarray,  # (n, m) cosines of each image with each target, m at least 2
-    target: np.ndarray,      # (n,) index of the right target, 0 … m-1
-) -> np.ndarray:             # (n,) in [-2, 2], positive where the right target is the nearest
+    target: np.ndarray,  # (n,) index of the right target, 0 … m-1
+) -> np.ndarray:  # (n,) in [-2, 2], positive where the right target is the nearest
     "Similarity to the own target less that to the best wrong target. Raises ValueError for a single target."
     similarity, target = _check_targets(similarity, target)
     if similarity.shape[1] < 2:
@@ -248,33 +282,41 @@ def cosine_margin(
 # %% ../nbs/05_metrics.ipynb #a61deb54
 def lca_heights(
     heights: np.ndarray,  # (n_true, n_choices) height of the lowest common ancestor of each true class and each choice
-    chosen: np.ndarray,   # (n,) column of what was chosen
-    target: np.ndarray,   # (n,) row of what is true
-) -> np.ndarray:          # (n,) height of each prediction's mistake, 0 where it is right
+    chosen: np.ndarray,  # (n,) column of what was chosen
+    target: np.ndarray,  # (n,) row of what is true
+) -> np.ndarray:  # (n,) height of each prediction's mistake, 0 where it is right
     "LCA height of each prediction (Bertinetto et al. 2020). Raises ValueError for indices that the matrix does not hold."
     heights, chosen, target = np.asarray(heights), np.asarray(chosen), np.asarray(target)
     if heights.ndim != 2 or chosen.shape != target.shape or chosen.ndim != 1 or len(chosen) == 0:
-        raise ValueError(f"heights {heights.shape}, chosen {chosen.shape}, target {target.shape}: expected (true, choices), (n,), (n,), n at least 1")
-    return heights[_check_index(target, heights.shape[0], "target"), _check_index(chosen, heights.shape[1], "chosen")]
+        raise ValueError(
+            f"heights {heights.shape}, chosen {chosen.shape}, target {target.shape}: expected (true, choices), (n,), (n,), n at least 1"
+        )
+    return heights[
+        _check_index(target, heights.shape[0], "target"),
+        _check_index(chosen, heights.shape[1], "chosen"),
+    ]
 
 # %% ../nbs/05_metrics.ipynb #340e47da
 class MeanHeights(NamedTuple):
     "How far off predictions are in the tree, over all of them and over the mistakes alone."
-    all: float        # mean LCA height of all predictions
-    mistakes: float   # mean LCA height of the mistakes (severity), NaN where there is none
-    n_mistakes: int   # how many mistakes
-    n: int            # how many predictions
+
+    all: float  # mean LCA height of all predictions
+    mistakes: float  # mean LCA height of the mistakes (severity), NaN where there is none
+    n_mistakes: int  # how many mistakes
+    n: int  # how many predictions
 
 
 def mean_lca_height(
     heights: np.ndarray,  # (m, m) LCA heights, zero exactly on the diagonal
-    chosen: np.ndarray,   # (n,) what was chosen
-    target: np.ndarray,   # (n,) what is true
-) -> MeanHeights:         # over all predictions and over mistakes
+    chosen: np.ndarray,  # (n,) what was chosen
+    target: np.ndarray,  # (n,) what is true
+) -> MeanHeights:  # over all predictions and over mistakes
     "Mean LCA height of all predictions and of mistakes alone. Raises ValueError for a matrix that is not one of LCA heights."
     square = np.ndim(heights) == 2 and np.shape(heights)[0] == np.shape(heights)[1]
     if not square or not ((np.asarray(heights) == 0) == np.eye(len(heights), dtype=bool)).all():
-        raise ValueError(f"heights {np.shape(heights)} must be square and zero on the diagonal alone; for unlike rows and columns use lca_heights")
+        raise ValueError(
+            f"heights {np.shape(heights)} must be square and zero on the diagonal alone; for unlike rows and columns use lca_heights"
+        )
     each = lca_heights(heights, chosen, target)
     wrong = np.asarray(chosen) != np.asarray(target)
     severity = float(each[wrong].mean()) if wrong.any() else float("nan")
@@ -282,13 +324,18 @@ def mean_lca_height(
 
 # %% ../nbs/05_metrics.ipynb #02711e28
 def ancestor_matrix(
-    paths: Sequence[Sequence[Hashable]],  # for each key, its nodes from the root down to its own node
-    nodes: Sequence[Hashable] | None = None,  # the columns' nodes; None takes every node below the root, in order of appearance
-) -> np.ndarray:                          # (n_keys, n_nodes) bool, True where the node is on the path and not the root
+    paths: Sequence[
+        Sequence[Hashable]
+    ],  # for each key, its nodes from the root down to its own node
+    nodes: Sequence[Hashable]
+    | None = None,  # the columns' nodes; None takes every node below the root, in order of appearance
+) -> np.ndarray:  # (n_keys, n_nodes) bool, True where the node is on the path and not the root
     "Ancestors of each key, itself included and the root excluded. Raises ValueError for a path without a node below the root."
     short = [i for i, path in enumerate(paths) if len(path) < 2]
     if short:
-        raise ValueError(f"path {short[0]} is {tuple(paths[short[0]])}: it needs the root and at least one node below it")
+        raise ValueError(
+            f"path {short[0]} is {tuple(paths[short[0]])}: it needs the root and at least one node below it"
+        )
     if nodes is None:
         nodes = dict.fromkeys(node for path in paths for node in path[1:])
     column = {node: j for j, node in enumerate(nodes)}
@@ -296,36 +343,45 @@ def ancestor_matrix(
     for i, path in enumerate(paths):
         for node in path[1:]:
             if node not in column:
-                raise ValueError(f"node {node!r} of path {i} is not among the {len(column)} nodes given")
+                raise ValueError(
+                    f"node {node!r} of path {i} is not among the {len(column)} nodes given"
+                )
             matrix[i, column[node]] = True
     return matrix
 
 # %% ../nbs/05_metrics.ipynb #20ae84fc
 class HierarchicalScores(NamedTuple):
     "Precision, recall and their harmonic mean over sets of ancestors, each in [0, 1]."
+
     precision: float  # share of the predicted ancestors that are true
-    recall: float     # share of the true ancestors that were predicted
-    f: float          # harmonic mean of both, 0 where both are 0
+    recall: float  # share of the true ancestors that were predicted
+    f: float  # harmonic mean of both, 0 where both are 0
 
 
 def hierarchical_scores(
     predicted: np.ndarray,  # (n, n_nodes) bool, ancestors of each answer, itself included, root excluded
-    true: np.ndarray,       # (n, n_nodes) bool, the same of each truth, over the same nodes
-) -> HierarchicalScores:    # over all n predictions together
+    true: np.ndarray,  # (n, n_nodes) bool, the same of each truth, over the same nodes
+) -> HierarchicalScores:  # over all n predictions together
     "Hierarchical precision, recall and F (Kiritchenko et al. 2006). Raises ValueError for unlike shapes and empty rows."
     predicted, true = np.asarray(predicted, dtype=bool), np.asarray(true, dtype=bool)
     if predicted.shape != true.shape or predicted.ndim != 2 or len(predicted) == 0:
-        raise ValueError(f"predicted {predicted.shape} and true {true.shape}: expected the same (n, nodes), n at least 1")
+        raise ValueError(
+            f"predicted {predicted.shape} and true {true.shape}: expected the same (n, nodes), n at least 1"
+        )
     if not (predicted.any(axis=1).all() and true.any(axis=1).all()):
-        raise ValueError("a row without ancestors: every answer and every truth needs at least one node below the root")
+        raise ValueError(
+            "a row without ancestors: every answer and every truth needs at least one node below the root"
+        )
     shared = int((predicted & true).sum())
     precision, recall = shared / int(predicted.sum()), shared / int(true.sum())
-    return HierarchicalScores(precision, recall, 2 * precision * recall / (precision + recall) if shared else 0.0)
+    return HierarchicalScores(
+        precision, recall, 2 * precision * recall / (precision + recall) if shared else 0.0
+    )
 
 # %% ../nbs/05_metrics.ipynb #3b7f8703
 def mean_pairwise_cosine(
     embeddings: np.ndarray,  # (n, d) one row an image, n at least 2
-) -> float:                  # in [-1 / (n - 1), 1]; 1 means that all rows point the same way
+) -> float:  # in [-1 / (n - 1), 1]; 1 means that all rows point the same way
     "Mean cosine over all pairs of different rows, in O(n d). Raises ValueError for fewer than 2 rows and for zero or non-finite ones."
     total, n = 0.0, 0
     for _, unit in _unit_blocks(embeddings, "embeddings"):
@@ -337,12 +393,14 @@ def mean_pairwise_cosine(
 # %% ../nbs/05_metrics.ipynb #0bd6f857
 def effective_rank(
     embeddings: np.ndarray,  # (n, d) one row an image, taken as they are, not scaled to unit length
-    centred: bool = False,   # subtract the mean row first
-) -> float:                  # in [1, min(n, d)], or 0 for a matrix without any spread
+    centred: bool = False,  # subtract the mean row first
+) -> float:  # in [1, min(n, d)], or 0 for a matrix without any spread
     "Exponential of the entropy of the normalised singular values (Roy and Vetterli 2007). Costs an SVD. Raises ValueError for bad input."
     matrix = np.asarray(embeddings, dtype=np.float64)
     if matrix.ndim != 2 or 0 in matrix.shape or not np.isfinite(matrix).all():
-        raise ValueError(f"embeddings {matrix.shape} must be a finite (n, d) matrix with at least one row and column")
+        raise ValueError(
+            f"embeddings {matrix.shape} must be a finite (n, d) matrix with at least one row and column"
+        )
     peak = np.abs(matrix).max()
     if peak == 0:
         return 0.0
@@ -357,10 +415,11 @@ def effective_rank(
 # %% ../nbs/05_metrics.ipynb #7b217d28
 def seen_measures(
     embeddings: np.ndarray,  # (n, d) one row an image, n at least 2
-    targets: np.ndarray,     # (m, d) one row a target of this level
-    target: np.ndarray,      # (n,) index of each image's own target
-    margin: float,           # m of the paper's loss, in [0, 2]
-    scores: np.ndarray | None = None,  # (n, m) what decides which target is nearest, if not the cosine itself
+    targets: np.ndarray,  # (m, d) one row a target of this level
+    target: np.ndarray,  # (n,) index of each image's own target
+    margin: float,  # m of the paper's loss, in [0, 2]
+    scores: np.ndarray
+    | None = None,  # (n, m) what decides which target is nearest, if not the cosine itself
 ) -> dict[str, float | int]:  # the measured columns of seen.csv, by name
     "All measures of one encoder on images of seen classes at one level. Raises ValueError as its parts do."
     cosines, target = _check_targets(cosine_similarity_matrix(embeddings, targets), target)
@@ -368,74 +427,97 @@ def seen_measures(
     own = cosines[np.arange(len(target)), target]
     loss = contrastive_loss(1 - own, margin)
     return {
-        "n_images": len(similarity), "n_targets": similarity.shape[1],
-        "top1": topk_accuracy(similarity, target, 1), "top5": topk_accuracy(similarity, target, 5),
-        "chance": topk_chance(similarity.shape[1]), "cosine": float(own.mean()),
-        "contrastive_loss": loss, "contrastive_accuracy": 1 - loss,
+        "n_images": len(similarity),
+        "n_targets": similarity.shape[1],
+        "top1": topk_accuracy(similarity, target, 1),
+        "top5": topk_accuracy(similarity, target, 5),
+        "chance": topk_chance(similarity.shape[1]),
+        "cosine": float(own.mean()),
+        "contrastive_loss": loss,
+        "contrastive_accuracy": 1 - loss,
         "mean_pairwise_cosine": mean_pairwise_cosine(embeddings),
     }
 
 # %% ../nbs/05_metrics.ipynb #8d916c86
 def placement_right(
-    chosen_members: Collection[Hashable],  # the seen classes in the chosen target: one at level 0, a cluster's members above
-    kin: Collection[Hashable],             # the unseen class's nearest kin among the seen classes
-) -> bool:                                 # whether the target holds at least one of them
+    chosen_members: Collection[
+        Hashable
+    ],  # the seen classes in the chosen target: one at level 0, a cluster's members above
+    kin: Collection[Hashable],  # the unseen class's nearest kin among the seen classes
+) -> bool:  # whether the target holds at least one of them
     "The nearest-kin rule for one placement. Raises ValueError where either is empty, as the rule then says nothing."
     for name, group in (("chosen_members", chosen_members), ("kin", kin)):
         if isinstance(group, str) or len(group) == 0:
-            raise ValueError(f"{name} is {group!r}: expected a collection of at least one seen class")
+            raise ValueError(
+                f"{name} is {group!r}: expected a collection of at least one seen class"
+            )
     return not set(chosen_members).isdisjoint(kin)
 
 # %% ../nbs/05_metrics.ipynb #425dac8d
 def kin_matrix(
     kin: Sequence[Collection[Hashable]],  # for each unseen class its kin, as keys of seen classes
-    seen: Sequence[Hashable],             # keys of the seen classes, in the order of the membership arrays
-) -> np.ndarray:                          # (n_unseen, n_seen) bool
+    seen: Sequence[Hashable],  # keys of the seen classes, in the order of the membership arrays
+) -> np.ndarray:  # (n_unseen, n_seen) bool
     "Kin lists as a boolean matrix. Raises ValueError for an unseen class without kin and for kin that are not seen classes."
     column = {key: j for j, key in enumerate(seen)}
     if len(column) != len(seen):
-        raise ValueError(f"{len(seen)} seen classes hold {len(seen) - len(column)} repeated keys: each may stand once")
+        raise ValueError(
+            f"{len(seen)} seen classes hold {len(seen) - len(column)} repeated keys: each may stand once"
+        )
     matrix = np.zeros((len(kin), len(seen)), dtype=bool)
     for i, group in enumerate(kin):
         unknown = [key for key in group if key not in column]
         if unknown or len(group) == 0:
-            raise ValueError(f"unseen class {i}: " + (f"kin {unknown[0]!r} is not a seen class" if unknown else "no kin given"))
+            raise ValueError(
+                f"unseen class {i}: "
+                + (f"kin {unknown[0]!r} is not a seen class" if unknown else "no kin given")
+            )
         matrix[i, [column[key] for key in group]] = True
     return matrix
 
 # %% ../nbs/05_metrics.ipynb #802a6453
 def holds_kin(
-    kin: np.ndarray,         # (n_unseen, n_seen) bool, each row with at least one True
+    kin: np.ndarray,  # (n_unseen, n_seen) bool, each row with at least one True
     membership: np.ndarray,  # (n_seen,) target of each seen class, 0 … n_targets-1, none empty
-) -> np.ndarray:             # (n_unseen, n_targets) bool, whether choosing this target would be right
+) -> np.ndarray:  # (n_unseen, n_targets) bool, whether choosing this target would be right
     "Which targets hold kin of which unseen class. Raises ValueError for shapes that do not fit, no kin, or a target without members."
     kin, membership = np.asarray(kin), np.asarray(membership)
     if kin.dtype != bool or kin.ndim != 2 or membership.shape != kin.shape[1:] or 0 in kin.shape:
-        raise ValueError(f"kin {kin.shape} {kin.dtype} and membership {membership.shape}: expected (n_unseen, n_seen) bool and (n_seen,)")
+        raise ValueError(
+            f"kin {kin.shape} {kin.dtype} and membership {membership.shape}: expected (n_unseen, n_seen) bool and (n_seen,)"
+        )
     if not kin.any(axis=1).all():
-        raise ValueError(f"unseen class {np.flatnonzero(~kin.any(axis=1))[0]} has no kin: the rule says nothing of it, leave it out")
+        raise ValueError(
+            f"unseen class {np.flatnonzero(~kin.any(axis=1))[0]} has no kin: the rule says nothing of it, leave it out"
+        )
     if membership.dtype.kind not in "iu" or membership.min() < 0 or 0 in np.bincount(membership):
-        raise ValueError("membership must number the targets 0, 1, … without a gap: renumber the clusters")
+        raise ValueError(
+            "membership must number the targets 0, 1, … without a gap: renumber the clusters"
+        )
     return kin @ (membership[:, None] == np.arange(membership.max() + 1))
 
 # %% ../nbs/05_metrics.ipynb #eded5012
 def placement_scores(
-    chosen: np.ndarray,      # (n_unseen,) chosen target of each unseen class
-    kin: np.ndarray,         # (n_unseen, n_seen) bool; for single photos, one row a photo: kin[label]
+    chosen: np.ndarray,  # (n_unseen,) chosen target of each unseen class
+    kin: np.ndarray,  # (n_unseen, n_seen) bool; for single photos, one row a photo: kin[label]
     membership: np.ndarray,  # (n_seen,) target of each seen class
-) -> np.ndarray:             # (n_unseen,) bool, right by the nearest-kin rule
+) -> np.ndarray:  # (n_unseen,) bool, right by the nearest-kin rule
     "Whether each placement is right. Raises ValueError as `holds_kin` and for a choice that is not a target."
     holds, chosen = holds_kin(kin, membership), np.asarray(chosen)
     if chosen.shape != holds.shape[:1]:
-        raise ValueError(f"chosen has shape {chosen.shape}: expected one choice for each of {len(holds)} unseen classes")
+        raise ValueError(
+            f"chosen has shape {chosen.shape}: expected one choice for each of {len(holds)} unseen classes"
+        )
     return holds[np.arange(len(chosen)), _check_index(chosen, holds.shape[1], "chosen")]
 
 # %% ../nbs/05_metrics.ipynb #319b02b1
 def placement_chance(
-    kin: np.ndarray,         # (n_unseen, n_seen) bool
+    kin: np.ndarray,  # (n_unseen, n_seen) bool
     membership: np.ndarray,  # (n_seen,) target of each seen class
-    by: str = "target",      # what is chosen blindly: "target", or "class" where the choice goes through the base level
-) -> np.ndarray:             # (n_unseen,) chance of a right placement, in (0, 1]; the sum is the expected count
+    by: str = "target",  # what is chosen blindly: "target", or "class" where the choice goes through the base level
+) -> (
+    np.ndarray
+):  # (n_unseen,) chance of a right placement, in (0, 1]; the sum is the expected count
     "Chance that a blind, uniform choice is right, for each unseen class. Raises ValueError as `holds_kin` and for another `by`."
     holds, sizes = holds_kin(kin, membership), np.bincount(membership)
     if by not in ("target", "class"):
@@ -444,9 +526,11 @@ def placement_chance(
 
 
 def best_constant_placement(
-    kin: np.ndarray,         # (n_unseen, n_seen) bool
+    kin: np.ndarray,  # (n_unseen, n_seen) bool
     membership: np.ndarray,  # (n_seen,) target of each seen class
-) -> tuple[int, int]:        # the target (the first of equals), and for how many unseen classes it is right
+) -> tuple[
+    int, int
+]:  # the target (the first of equals), and for how many unseen classes it is right
     "The best that one answer for all unseen classes can do, chosen in hindsight. Raises ValueError as `holds_kin`."
     counts = holds_kin(kin, membership).sum(axis=0)
     return int(counts.argmax()), int(counts.max())
@@ -454,6 +538,7 @@ def best_constant_placement(
 # %% ../nbs/05_metrics.ipynb #2453e23e
 class Interval(NamedTuple):
     "A confidence interval; both ends are NaN where a single observation leaves nothing to judge the spread by."
+
     low: float
     high: float
 
@@ -466,20 +551,22 @@ def _check_level(level: float) -> float:
 
 
 def wilson_interval(
-    successes: int,       # how many were right, 0 … n
-    n: int,               # how many there were, at least 1
+    successes: int,  # how many were right, 0 … n
+    n: int,  # how many there were, at least 1
     level: float = 0.95,  # confidence
-) -> Interval:            # within [0, 1]
+) -> Interval:  # within [0, 1]
     "Wilson's score interval for a proportion of independent trials. Raises ValueError for impossible counts."
     if n < 1 or not 0 <= successes <= n or successes != int(successes) or n != int(n):
-        raise ValueError(f"successes={successes}, n={n}: expected whole numbers with 0 <= successes <= n and n at least 1")
+        raise ValueError(
+            f"successes={successes}, n={n}: expected whole numbers with 0 <= successes <= n and n at least 1"
+        )
     ci = stats.binomtest(int(successes), int(n)).proportion_ci(_check_level(level), method="wilson")
     return Interval(float(ci.low), float(ci.high))
 
 # %% ../nbs/05_metrics.ipynb #05f00001
 def wilson_count(
     right: float,  # mean count over seeds, 0 … total
-    total: int,    # classes
+    total: int,  # classes
 ) -> tuple[float, float]:  # counts
     "Wilson's interval for a count of classes, interpolated between whole counts. Raises ValueError as `wilson_interval`."
     below, above = int(np.floor(right)), int(np.ceil(right))
@@ -490,46 +577,63 @@ def wilson_count(
 # %% ../nbs/05_metrics.ipynb #371f6cf5
 class PlacementSummary(NamedTuple):
     "How many unseen classes were placed right, with a 95 % interval for the rate and what a blind choice would give."
-    right: int         # classes placed right
-    total: int         # classes placed
-    rate: float        # right / total
-    low: float         # Wilson's interval of the rate
+
+    right: int  # classes placed right
+    total: int  # classes placed
+    rate: float  # right / total
+    low: float  # Wilson's interval of the rate
     high: float
-    expected: float    # classes that a blind choice places right on average
-    p_chance: float    # probability that a blind choice places at least as many right
+    expected: float  # classes that a blind choice places right on average
+    p_chance: float  # probability that a blind choice places at least as many right
 
 
 def placement_summary(
-    right: np.ndarray,    # (n_unseen,) bool, from `placement_scores`
-    chance: np.ndarray,   # (n_unseen,) in [0, 1], from `placement_chance`
+    right: np.ndarray,  # (n_unseen,) bool, from `placement_scores`
+    chance: np.ndarray,  # (n_unseen,) in [0, 1], from `placement_chance`
     level: float = 0.95,  # confidence of the interval
-) -> PlacementSummary:    # k of n, interval, expectation and tail probability of chance
+) -> PlacementSummary:  # k of n, interval, expectation and tail probability of chance
     "Summary of all placements at one level. Raises ValueError for no classes, unlike lengths or a chance outside [0, 1]."
     right, chance = np.asarray(right, dtype=bool), np.asarray(chance, dtype=np.float64)
-    if right.shape != chance.shape or right.ndim != 1 or len(right) == 0 or not ((chance >= 0) & (chance <= 1)).all():
-        raise ValueError(f"right {right.shape} and chance {chance.shape}: expected the same (n,), n at least 1, chance in [0, 1]")
+    if (
+        right.shape != chance.shape
+        or right.ndim != 1
+        or len(right) == 0
+        or not ((chance >= 0) & (chance <= 1)).all()
+    ):
+        raise ValueError(
+            f"right {right.shape} and chance {chance.shape}: expected the same (n,), n at least 1, chance in [0, 1]"
+        )
     counts = np.ones(1)
     for p in chance:
         counts = np.convolve(counts, [1 - p, p])
     k, n = int(right.sum()), len(right)
-    return PlacementSummary(k, n, k / n, *wilson_interval(k, n, level), float(chance.sum()), float(min(counts[k:].sum(), 1)))
+    return PlacementSummary(
+        k,
+        n,
+        k / n,
+        *wilson_interval(k, n, level),
+        float(chance.sum()),
+        float(min(counts[k:].sum(), 1)),
+    )
 
 # %% ../nbs/05_metrics.ipynb #ed072fc3
 def _check_values(values: np.ndarray, name: str = "values") -> np.ndarray:
     "Values as a one-dimensional float64 array, if there are any and all are finite."
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all():
-        raise ValueError(f"{name} of shape {values.shape}: expected at least one number, all finite, in one dimension")
+        raise ValueError(
+            f"{name} of shape {values.shape}: expected at least one number, all finite, in one dimension"
+        )
     return values
 
 
 def bootstrap_interval(
-    values: np.ndarray,            # (n,) one observation each, independent of one another
-    rng: np.random.Generator,      # draws the resamples
+    values: np.ndarray,  # (n,) one observation each, independent of one another
+    rng: np.random.Generator,  # draws the resamples
     statistic: Callable = np.mean,  # of an array along `axis`
-    n_resamples: int = 1999,       # how often to draw again
-    level: float = 0.95,           # confidence
-) -> Interval:                     # NaN for one value; a point where all values are equal
+    n_resamples: int = 1999,  # how often to draw again
+    level: float = 0.95,  # confidence
+) -> Interval:  # NaN for one value; a point where all values are equal
     "Percentile bootstrap interval of a statistic of independent values (Efron 1979). Raises ValueError for no or non-finite values."
     values, level = _check_values(values), _check_level(level)
     if len(values) == 1:
@@ -537,17 +641,25 @@ def bootstrap_interval(
     if (values == values[0]).all():
         return Interval(*[float(statistic(values, axis=0))] * 2)
     batch = max(1, 2_000_000 // len(values))  # bounds the memory of the resamples
-    drawn = stats.bootstrap((values,), statistic, n_resamples=n_resamples, batch=batch, confidence_level=level, method="percentile", rng=rng)
+    drawn = stats.bootstrap(
+        (values,),
+        statistic,
+        n_resamples=n_resamples,
+        batch=batch,
+        confidence_level=level,
+        method="percentile",
+        rng=rng,
+    )
     return Interval(float(drawn.confidence_interval.low), float(drawn.confidence_interval.high))
 
 # %% ../nbs/05_metrics.ipynb #55cac5a8
 def _ratio_bootstrap(
-    above: np.ndarray,         # (g,) sum of the values in each group
-    below: np.ndarray,         # (g,) number of values in each group
+    above: np.ndarray,  # (g,) sum of the values in each group
+    below: np.ndarray,  # (g,) number of values in each group
     rng: np.random.Generator,  # draws the resamples
-    n_resamples: int,          # how often to draw again
-    level: float,              # confidence
-) -> Interval:                 # of sum(above) / sum(below); NaN for one group
+    n_resamples: int,  # how often to draw again
+    level: float,  # confidence
+) -> Interval:  # of sum(above) / sum(below); NaN for one group
     "Percentile bootstrap over groups of a mean over all their values."
     if len(above) == 1:
         return Interval(float("nan"), float("nan"))
@@ -557,23 +669,30 @@ def _ratio_bootstrap(
 
 
 def cluster_bootstrap_interval(
-    successes: np.ndarray,     # (n_groups,) right photos of each class
-    totals: np.ndarray,        # (n_groups,) all photos of each class, at least 1
+    successes: np.ndarray,  # (n_groups,) right photos of each class
+    totals: np.ndarray,  # (n_groups,) all photos of each class, at least 1
     rng: np.random.Generator,  # draws the resamples
-    n_resamples: int = 1999,   # how often to draw again
-    level: float = 0.95,       # confidence
-) -> Interval:                 # within [0, 1]; NaN for one group; a point where all groups have the same rate
+    n_resamples: int = 1999,  # how often to draw again
+    level: float = 0.95,  # confidence
+) -> Interval:  # within [0, 1]; NaN for one group; a point where all groups have the same rate
     "Interval of sum(successes) / sum(totals), photos of a class being dependent: classes are drawn again. Raises ValueError for impossible counts."
     successes, totals = _check_values(successes, "successes"), _check_values(totals, "totals")
-    if successes.shape != totals.shape or (totals < 1).any() or (successes < 0).any() or (successes > totals).any():
-        raise ValueError(f"successes {successes.shape} and totals {totals.shape}: expected 0 <= successes <= totals and totals at least 1 in each group")
+    if (
+        successes.shape != totals.shape
+        or (totals < 1).any()
+        or (successes < 0).any()
+        or (successes > totals).any()
+    ):
+        raise ValueError(
+            f"successes {successes.shape} and totals {totals.shape}: expected 0 <= successes <= totals and totals at least 1 in each group"
+        )
     return _ratio_bootstrap(successes, totals, rng, n_resamples, _check_level(level))
 
 # %% ../nbs/05_metrics.ipynb #8e77c632
 def t_interval(
-    values: np.ndarray,   # (n,) one value a seed
+    values: np.ndarray,  # (n,) one value a seed
     level: float = 0.95,  # confidence
-) -> Interval:            # NaN for one value; a point where all values are equal
+) -> Interval:  # NaN for one value; a point where all values are equal
     "Student's t interval for the mean over seeds. Raises ValueError for no or non-finite values."
     values, level = _check_values(values), _check_level(level)
     if len(values) == 1:
@@ -586,52 +705,60 @@ def t_interval(
 # %% ../nbs/05_metrics.ipynb #821c6541
 class PairedDifference(NamedTuple):
     "Mean difference a - b over pairs, with a bootstrap interval (NaN ends for a single pair or group)."
+
     difference: float
     low: float
     high: float
-    n: int             # pairs
+    n: int  # pairs
 
 
 def paired_difference(
-    a: np.ndarray,                     # (n,) values of one method: right or not, a rate, a measure
-    b: np.ndarray,                     # (n,) values of the other, on the same items in the same order
-    rng: np.random.Generator,          # draws the resamples
-    groups: np.ndarray | None = None,  # (n,) what items belong to (a photo's class) where they are not independent
-    n_resamples: int = 1999,           # how often to draw again
-    level: float = 0.95,               # confidence
-) -> PairedDifference:                 # mean of a - b
+    a: np.ndarray,  # (n,) values of one method: right or not, a rate, a measure
+    b: np.ndarray,  # (n,) values of the other, on the same items in the same order
+    rng: np.random.Generator,  # draws the resamples
+    groups: np.ndarray
+    | None = None,  # (n,) what items belong to (a photo's class) where they are not independent
+    n_resamples: int = 1999,  # how often to draw again
+    level: float = 0.95,  # confidence
+) -> PairedDifference:  # mean of a - b
     "Mean paired difference and its bootstrap interval over items, or over groups of them. Raises ValueError for unlike lengths."
     a, b = _check_values(a, "a"), _check_values(b, "b")
     if a.shape != b.shape or (groups is not None and np.shape(groups) != a.shape):
-        raise ValueError(f"a {a.shape}, b {b.shape}, groups {np.shape(groups)}: pairs need equal lengths")
+        raise ValueError(
+            f"a {a.shape}, b {b.shape}, groups {np.shape(groups)}: pairs need equal lengths"
+        )
     each = a - b
     if groups is None:
         interval = bootstrap_interval(each, rng, n_resamples=n_resamples, level=level)
     else:
         index = np.unique(np.asarray(groups), return_inverse=True)[1]
-        interval = _ratio_bootstrap(np.bincount(index, each), np.bincount(index), rng, n_resamples, _check_level(level))
+        interval = _ratio_bootstrap(
+            np.bincount(index, each), np.bincount(index), rng, n_resamples, _check_level(level)
+        )
     return PairedDifference(float(each.mean()), *interval, len(each))
 
 # %% ../nbs/05_metrics.ipynb #f8bb7edf
 def mcnemar_exact(
     a: np.ndarray,  # (n,) bool, whether one method was right on each item
     b: np.ndarray,  # (n,) bool, the other on the same items
-) -> float:         # two-sided p-value in (0, 1]; 1 where they never differ
+) -> float:  # two-sided p-value in (0, 1]; 1 where they never differ
     "Exact McNemar test that two methods are right equally often. Raises ValueError for unlike lengths or values that are not 0 or 1."
     a, b = _check_values(a, "a"), _check_values(b, "b")
     if a.shape != b.shape or not (np.isin(a, (0, 1)) & np.isin(b, (0, 1))).all():
-        raise ValueError(f"a {a.shape} and b {b.shape}: expected equally many outcomes, each right (1) or wrong (0)")
+        raise ValueError(
+            f"a {a.shape} and b {b.shape}: expected equally many outcomes, each right (1) or wrong (0)"
+        )
     only_a, only_b = int((a > b).sum()), int((b > a).sum())
     return float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 # %% ../nbs/05_metrics.ipynb #678f2a50
 def summarise_seeds(
-    df: pd.DataFrame,              # tidy table, one row a measurement
-    by: str | Sequence[str],       # columns that tell the groups apart, such as ["method", "level"]
-    value: str,                    # column to average
-    seed: str = "seed",            # column with the seed
-    level: float = 0.95,           # confidence
-) -> pd.DataFrame:                 # columns by, mean, low, high, n; one row a group, sorted by `by`
+    df: pd.DataFrame,  # tidy table, one row a measurement
+    by: str | Sequence[str],  # columns that tell the groups apart, such as ["method", "level"]
+    value: str,  # column to average
+    seed: str = "seed",  # column with the seed
+    level: float = 0.95,  # confidence
+) -> pd.DataFrame:  # columns by, mean, low, high, n; one row a group, sorted by `by`
     "Mean over seeds with its t interval, by group. Raises ValueError for missing columns and for two rows of one seed in a group."
     by = [by] if isinstance(by, str) else list(by)
     missing = [column for column in [*by, value, seed] if column not in df.columns]
@@ -639,10 +766,16 @@ def summarise_seeds(
         raise ValueError(f"no column {missing[0]!r} in the table, which has {list(df.columns)}")
     twice = df[df.duplicated([*by, seed])]
     if len(twice):
-        raise ValueError(f"two rows for {twice[[*by, seed]].to_dict('records')[0]}: add a column to by={by} or average within a seed first")
+        raise ValueError(
+            f"two rows for {twice[[*by, seed]].to_dict('records')[0]}: add a column to by={by} or average within a seed first"
+        )
     rows = []
     for key, group in df.sort_values(seed).groupby(by, sort=True, dropna=False, observed=True):
         values = group[value].to_numpy(dtype=np.float64)
-        ends = t_interval(values, level) if np.isfinite(values).all() else Interval(float("nan"), float("nan"))
+        ends = (
+            t_interval(values, level)
+            if np.isfinite(values).all()
+            else Interval(float("nan"), float("nan"))
+        )
         rows.append((*key, float(values.mean()), *ends, len(values)))
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "n"])

@@ -43,50 +43,68 @@ from .study import Study, frozen_embeddings, load_study, study_encoder
 @dataclass(frozen=True)
 class TrainSettings:
     "How one encoder is trained towards one level."
-    epochs: int            # passes over the pictures
-    lr: float              # Adam's learning rate
-    margin: float          # m of the loss
-    batch_size: int        # pictures in a batch
-    seed: int = 0          # of the order of the pictures
-    precision: str = "auto"      # see `chip.encoders.autocast`
-    loss: str = "paper"          # a key of chip.losses.LOSSES
-    temperature: float = 0.1     # of a loss that uses other targets
-    batch_norm: str = "train"    # statistics of each batch ('train'), or the pretrained ones ('frozen')
+
+    epochs: int  # passes over the pictures
+    lr: float  # Adam's learning rate
+    margin: float  # m of the loss
+    batch_size: int  # pictures in a batch
+    seed: int = 0  # of the order of the pictures
+    precision: str = "auto"  # see `chip.encoders.autocast`
+    loss: str = "paper"  # a key of chip.losses.LOSSES
+    temperature: float = 0.1  # of a loss that uses other targets
+    batch_norm: str = (
+        "train"  # statistics of each batch ('train'), or the pretrained ones ('frozen')
+    )
 
     def __post_init__(self):
-        if self.loss not in LOSSES: raise ValueError(f"loss='{self.loss}' is none of {', '.join(LOSSES)}")
-        if self.batch_norm not in ("train", "frozen"): raise ValueError(f"batch_norm='{self.batch_norm}' is none of train, frozen")
-        if not 0 < self.lr <= 10: raise ValueError(f"lr={self.lr:g}: expected a learning rate above 0 and at most 10")
-        if self.epochs < 1 or self.batch_size < 2: raise ValueError(f"epochs={self.epochs}, batch_size={self.batch_size}: expected at least 1 epoch and batches of at least 2 pictures")
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss='{self.loss}' is none of {', '.join(LOSSES)}")
+        if self.batch_norm not in ("train", "frozen"):
+            raise ValueError(f"batch_norm='{self.batch_norm}' is none of train, frozen")
+        if not 0 < self.lr <= 10:
+            raise ValueError(f"lr={self.lr:g}: expected a learning rate above 0 and at most 10")
+        if self.epochs < 1 or self.batch_size < 2:
+            raise ValueError(
+                f"epochs={self.epochs}, batch_size={self.batch_size}: expected at least 1 epoch and batches of at least 2 pictures"
+            )
         check_settings(self.margin, self.temperature)
 
 
 def batches(
-    n: int,           # pictures
+    n: int,  # pictures
     batch_size: int,  # in a batch
-    seed: int,        # of the order
-    epoch: int,       # 1, 2, …
+    seed: int,  # of the order
+    epoch: int,  # 1, 2, …
 ) -> list[torch.Tensor]:  # indices; each picture once
     "The order of one epoch. It depends on seed and epoch alone, so a resumed training sees what an uninterrupted one would."
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
     parts = list(order.split(batch_size))
-    if len(parts) > 1 and len(parts[-1]) == 1: parts[-2:] = [torch.cat(parts[-2:])]  # batch statistics of one picture are none
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]  # batch statistics of one picture are none
     return parts
 
 # %% ../nbs/20_oneshot.ipynb #062a4cb6
 @dataclass(frozen=True, eq=False)
 class Lesson:
     "Pictures of one level with its targets."
-    pictures: torch.Tensor | PicturesOnDisk  # (n, 3, s, s) uint8
-    targets: torch.Tensor   # (m, d) float32, all targets of the level
-    own: torch.Tensor       # (n,) int64, index of each picture's own target
 
-    def __len__(self) -> int: return len(self.pictures)
+    pictures: torch.Tensor | PicturesOnDisk  # (n, 3, s, s) uint8
+    targets: torch.Tensor  # (m, d) float32, all targets of the level
+    own: torch.Tensor  # (n,) int64, index of each picture's own target
+
+    def __len__(self) -> int:
+        return len(self.pictures)
 
     def __post_init__(self):
         n, m = len(self.pictures), len(self.targets)
-        if self.own.shape != (n,): raise ValueError(f"{n} pictures and {tuple(self.own.shape)} target indices: expected one a picture")
-        if n and not 0 <= int(self.own.min()) <= int(self.own.max()) < m: raise ValueError(f"target indices {int(self.own.min())} … {int(self.own.max())}: expected 0 … {m - 1}")
+        if self.own.shape != (n,):
+            raise ValueError(
+                f"{n} pictures and {tuple(self.own.shape)} target indices: expected one a picture"
+            )
+        if n and not 0 <= int(self.own.min()) <= int(self.own.max()) < m:
+            raise ValueError(
+                f"target indices {int(self.own.min())} … {int(self.own.max())}: expected 0 … {m - 1}"
+            )
 
 
 def set_training(encoder: Encoder, batch_norm: str) -> Encoder:
@@ -94,28 +112,32 @@ def set_training(encoder: Encoder, batch_norm: str) -> Encoder:
     encoder.train()
     if batch_norm == "frozen":
         for module in encoder.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm): module.eval()
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
     return encoder
 
 # %% ../nbs/20_oneshot.ipynb #ffddc3bc
 def train_epoch(
-    encoder: Encoder,                 # trained in place
-    optimiser: torch.optim.Optimizer, # of its parameters
-    lesson: Lesson,                   # pictures and targets; the targets on any device
-    how: TrainSettings,               # loss, margin, batch size, seed, …
-    epoch: int,                       # 1, 2, …
+    encoder: Encoder,  # trained in place
+    optimiser: torch.optim.Optimizer,  # of its parameters
+    lesson: Lesson,  # pictures and targets; the targets on any device
+    how: TrainSettings,  # loss, margin, batch size, seed, …
+    epoch: int,  # 1, 2, …
     tick: Callable[[int], None] = lambda n: None,  # told how many pictures were seen
-) -> tuple[float, float]:             # mean loss and mean cosine similarity over the epoch, in training mode
+) -> tuple[float, float]:  # mean loss and mean cosine similarity over the epoch, in training mode
     "The inner loop of Algorithm 2's fineTuneModel. Raises FloatingPointError, before the weights are touched, for a loss that is not finite."
     set_training(encoder, how.batch_norm)
     device, loss_sum, cosine_sum = encoder.mean.device, 0.0, 0.0
     targets = lesson.targets.to(device)
     for number, index in enumerate(batches(len(lesson), how.batch_size, how.seed, epoch), 1):
-        with autocast(device, how.precision): embedding = encoder(lesson.pictures[index].to(device, non_blocking=True))
+        with autocast(device, how.precision):
+            embedding = encoder(lesson.pictures[index].to(device, non_blocking=True))
         own = lesson.own[index].to(device)
         loss = LOSSES[how.loss](embedding, targets, own, how.margin, how.temperature)
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss '{how.loss}' became {loss.item()} in batch {number} of epoch {epoch}")
+            raise FloatingPointError(
+                f"the loss '{how.loss}' became {loss.item()} in batch {number} of epoch {epoch}"
+            )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -130,27 +152,41 @@ PROBE = 64  # pictures on which collapse is followed, where nothing is validated
 
 
 def measure(
-    encoder: Encoder,       # in evaluation mode
-    lesson: Lesson,         # some pictures
-    how: TrainSettings,     # loss, margin, batch size and precision
-) -> dict[str, float]:      # loss, cosine, mean_pairwise_cosine, effective_rank
+    encoder: Encoder,  # in evaluation mode
+    lesson: Lesson,  # some pictures
+    how: TrainSettings,  # loss, margin, batch size and precision
+) -> dict[str, float]:  # loss, cosine, mean_pairwise_cosine, effective_rank
     "Algorithm 2's second inner loop, and collapse. Raises FloatingPointError for embeddings that are not finite."
     embeddings = encode(encoder, lesson.pictures, how.batch_size, how.precision)
-    if not np.isfinite(embeddings).all(): raise FloatingPointError("the encoder's embeddings are no longer finite")
+    if not np.isfinite(embeddings).all():
+        raise FloatingPointError("the encoder's embeddings are no longer finite")
     said = torch.from_numpy(embeddings)
-    alive = bool((said.abs().amax(dim=1) > 0).all())  # an encoder can die: all zeros have no direction
+    alive = bool(
+        (said.abs().amax(dim=1) > 0).all()
+    )  # an encoder can die: all zeros have no direction
     nothing = float("nan")
-    return {"loss": LOSSES[how.loss](said, lesson.targets, lesson.own, how.margin, how.temperature).item(),
-            "cosine": F.cosine_similarity(said, lesson.targets[lesson.own], dim=1).mean().item(),
-            "mean_pairwise_cosine": mean_pairwise_cosine(embeddings) if alive and len(said) > 1 else nothing,
-            "effective_rank": effective_rank(embeddings) if alive and len(said) > 1 else nothing}
+    return {
+        "loss": LOSSES[how.loss](
+            said, lesson.targets, lesson.own, how.margin, how.temperature
+        ).item(),
+        "cosine": F.cosine_similarity(said, lesson.targets[lesson.own], dim=1).mean().item(),
+        "mean_pairwise_cosine": mean_pairwise_cosine(embeddings)
+        if alive and len(said) > 1
+        else nothing,
+        "effective_rank": effective_rank(embeddings) if alive and len(said) > 1 else nothing,
+    }
 
 # %% ../nbs/20_oneshot.ipynb #2533a0b9
 def signature(encoder: Encoder, lesson: Lesson, held_out: Lesson | None, how: TrainSettings) -> str:
     "Identity of a training: weights, pictures, targets and settings."
     digest = hashlib.sha256(f"{encoder.weights_id} {asdict(how)} {encoder.spec}".encode())
     for part in (lesson, held_out) if held_out else (lesson,):
-        for what in (part.pictures, part.targets, part.own): digest.update(what.identity if isinstance(what, PicturesOnDisk) else what.contiguous().numpy().tobytes())
+        for what in (part.pictures, part.targets, part.own):
+            digest.update(
+                what.identity
+                if isinstance(what, PicturesOnDisk)
+                else what.contiguous().numpy().tobytes()
+            )
     return digest.hexdigest()[:16]
 
 # %% ../nbs/20_oneshot.ipynb #8c562a3a
@@ -162,19 +198,33 @@ class Checkpoints:
 
     def finished(self) -> list[dict] | None:
         "The history of a training that was completed with the same signature."
-        try: saved = json.loads((self.folder / "history.json").read_text())
-        except (OSError, ValueError): return None
-        return saved["history"] if saved["signature"] == self.mark and (self.folder / "best.safetensors").exists() else None
+        try:
+            saved = json.loads((self.folder / "history.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return (
+            saved["history"]
+            if saved["signature"] == self.mark and (self.folder / "best.safetensors").exists()
+            else None
+        )
 
     def resume(self, encoder: Encoder, optimiser: torch.optim.Optimizer) -> list[dict]:
         "Loads the last whole epoch into encoder and optimiser; an empty history where there is none."
-        try: saved = torch.load(self.folder / "state.pt", weights_only=True, map_location=encoder.mean.device)
-        except (OSError, RuntimeError): saved = {"signature": None}
+        try:
+            saved = torch.load(
+                self.folder / "state.pt", weights_only=True, map_location=encoder.mean.device
+            )
+        except (OSError, RuntimeError):
+            saved = {"signature": None}
         if saved["signature"] != self.mark:
             shutil.rmtree(self.folder, ignore_errors=True)
             return []
-        try: load_weights(encoder, self._epoch(saved["history"][-1]["epoch"]))
-        except (FileNotFoundError, ValueError) as error: raise ValueError(f"{error}; to train this level from the beginning, delete {self.folder}") from error
+        try:
+            load_weights(encoder, self._epoch(saved["history"][-1]["epoch"]))
+        except (FileNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"{error}; to train this level from the beginning, delete {self.folder}"
+            ) from error
         optimiser.load_state_dict(saved["optimiser"])
         return saved["history"]
 
@@ -182,65 +232,95 @@ class Checkpoints:
         "Keeps an epoch (Algorithm 2: saveModelForEachEpoch)."
         save_weights(encoder, self._epoch(history[-1]["epoch"]), self.about)
         state = {"signature": self.mark, "history": history, "optimiser": optimiser.state_dict()}
-        with written_aside(self.folder / "state.pt") as aside: torch.save(state, aside)
+        with written_aside(self.folder / "state.pt") as aside:
+            torch.save(state, aside)
 
     def finish(self, encoder: Encoder, history: list[dict], best: int) -> None:
         "Loads the best epoch into the encoder, keeps it, and removes the others."
         load_weights(encoder, self._epoch(best))
         save_weights(encoder, self.folder / "best.safetensors", self.about)
         with written_aside(self.folder / "history.json") as aside:
-            aside.write_text(json.dumps({"signature": self.mark, "best": best, "history": history}) + "\n")
-        for path in (*self.folder.glob("epoch*.safetensors"), self.folder / "state.pt"): path.unlink()
+            aside.write_text(
+                json.dumps({"signature": self.mark, "best": best, "history": history}) + "\n"
+            )
+        for path in (*self.folder.glob("epoch*.safetensors"), self.folder / "state.pt"):
+            path.unlink()
 
     def last_good(self, epoch: int) -> str:
         "In words, what is left when an epoch fails."
-        return f"the weights of epoch {epoch - 1} are kept in {self._epoch(epoch - 1)}" if epoch > 1 else "nothing was trained yet"
+        return (
+            f"the weights of epoch {epoch - 1} are kept in {self._epoch(epoch - 1)}"
+            if epoch > 1
+            else "nothing was trained yet"
+        )
 
-    def _epoch(self, epoch: int) -> Path: return self.folder / f"epoch{epoch}.safetensors"
+    def _epoch(self, epoch: int) -> Path:
+        return self.folder / f"epoch{epoch}.safetensors"
 
 # %% ../nbs/20_oneshot.ipynb #3b77e538
 def save_weights(
     encoder: Encoder,
-    path: Path,         # of the file
-    about: str = "",    # what it was trained for, such as 'level 1'
+    path: Path,  # of the file
+    about: str = "",  # what it was trained for, such as 'level 1'
 ) -> None:
     "The encoder's tensors as safetensors."
     state = {k: v.detach().cpu().contiguous() for k, v in encoder.state_dict().items()}
-    with written_aside(path) as aside: safetensors.torch.save_file(state, aside, {"about": about})
+    with written_aside(path) as aside:
+        safetensors.torch.save_file(state, aside, {"about": about})
 
 
 def load_weights(
-    encoder: Encoder,          # takes them
-    path: Path,                # of the file
+    encoder: Encoder,  # takes them
+    path: Path,  # of the file
     about: str | None = None,  # what they should have been trained for; None: anything
 ) -> Encoder:
     "Loads what `save_weights` wrote. Raises FileNotFoundError, or ValueError for a checkpoint of another encoder or level."
-    if not path.exists(): raise FileNotFoundError(f"there is no checkpoint {path}: run Phase 2 first")
+    if not path.exists():
+        raise FileNotFoundError(f"there is no checkpoint {path}: run Phase 2 first")
     try:
-        with safetensors.safe_open(path, "pt") as file: was = (file.metadata() or {}).get("about", "")
+        with safetensors.safe_open(path, "pt") as file:
+            was = (file.metadata() or {}).get("about", "")
         state = safetensors.torch.load_file(path)
-    except safetensors.SafetensorError as error: raise ValueError(f"checkpoint {path} cannot be read ({error}): delete it and run Phase 2 again") from error
-    if about is not None and was != about: raise ValueError(f"checkpoint {path} was trained for {was or 'something unknown'}, not for {about}")
+    except safetensors.SafetensorError as error:
+        raise ValueError(
+            f"checkpoint {path} cannot be read ({error}): delete it and run Phase 2 again"
+        ) from error
+    if about is not None and was != about:
+        raise ValueError(
+            f"checkpoint {path} was trained for {was or 'something unknown'}, not for {about}"
+        )
     own = encoder.state_dict()
-    odd = [k for k in own.keys() | state.keys() if k not in own or k not in state or own[k].shape != state[k].shape]
-    if odd: raise ValueError(f"checkpoint {path} is not of {encoder.spec.name}: {len(odd)} tensors differ, such as '{min(odd)}'")
+    odd = [
+        k
+        for k in own.keys() | state.keys()
+        if k not in own or k not in state or own[k].shape != state[k].shape
+    ]
+    if odd:
+        raise ValueError(
+            f"checkpoint {path} is not of {encoder.spec.name}: {len(odd)} tensors differ, such as '{min(odd)}'"
+        )
     encoder.load_state_dict(state)
     return encoder
 
 # %% ../nbs/20_oneshot.ipynb #e9f33414
 def train_level(
-    encoder: Encoder,              # pretrained; a copy of it is trained
-    lesson: Lesson,                # training pictures of one level
-    held_out: Lesson | None,       # the same for validation; None: keep the last epoch
-    how: TrainSettings,            # epochs, learning rate, margin, …
-    folder: Path,                  # for checkpoints
-    device: str = "auto",          # see `chip.encoders.pick_device`
-    title: str = "training",       # of the progress bar
-    about: str = "",               # written into the checkpoints, such as 'level 1'
-    progress: bool = True,         # show it
-) -> tuple[Encoder, pd.DataFrame]: # the best encoder, on `device`; epoch, split, loss, cosine, mean_pairwise_cosine, effective_rank
+    encoder: Encoder,  # pretrained; a copy of it is trained
+    lesson: Lesson,  # training pictures of one level
+    held_out: Lesson | None,  # the same for validation; None: keep the last epoch
+    how: TrainSettings,  # epochs, learning rate, margin, …
+    folder: Path,  # for checkpoints
+    device: str = "auto",  # see `chip.encoders.pick_device`
+    title: str = "training",  # of the progress bar
+    about: str = "",  # written into the checkpoints, such as 'level 1'
+    progress: bool = True,  # show it
+) -> tuple[
+    Encoder, pd.DataFrame
+]:  # the best encoder, on `device`; epoch, split, loss, cosine, mean_pairwise_cosine, effective_rank
     "Algorithm 2's fineTuneModel for one level; resumes what was interrupted. Raises FloatingPointError for a loss that is not finite."
-    if len(lesson) < 2: raise ValueError(f"{len(lesson)} training picture: batch normalisation and a contrast of classes need at least two")
+    if len(lesson) < 2:
+        raise ValueError(
+            f"{len(lesson)} training picture: batch normalisation and a contrast of classes need at least two"
+        )
     keep = Checkpoints(folder, signature(encoder, lesson, held_out, how), about)
     model = copy.deepcopy(encoder).to(pick_device(device))
     if (history := keep.finished()) is not None:
@@ -248,10 +328,23 @@ def train_level(
     optimiser = torch.optim.Adam(model.parameters(), lr=how.lr, fused=True)
     history = keep.resume(model, optimiser) or _before(model, lesson, held_out, how)
     start = history[-1]["epoch"] + 1
-    with tqdm(total=how.epochs * len(lesson), initial=(start - 1) * len(lesson), desc=title, unit="picture", disable=not progress, delay=3) as bar:
+    with tqdm(
+        total=how.epochs * len(lesson),
+        initial=(start - 1) * len(lesson),
+        desc=title,
+        unit="picture",
+        disable=not progress,
+        delay=3,
+    ) as bar:
         for epoch in range(start, how.epochs + 1):
-            try: history = history + _one_epoch(model, optimiser, lesson, held_out, how, epoch, bar.update)
-            except FloatingPointError as error: raise FloatingPointError(f"{title}: {error}; {keep.last_good(epoch)}; try a smaller learning rate than {how.lr:g}") from error
+            try:
+                history = history + _one_epoch(
+                    model, optimiser, lesson, held_out, how, epoch, bar.update
+                )
+            except FloatingPointError as error:
+                raise FloatingPointError(
+                    f"{title}: {error}; {keep.last_good(epoch)}; try a smaller learning rate than {how.lr:g}"
+                ) from error
             keep.save(model, optimiser, history)
     keep.finish(model, history, best_epoch(history))
     return model.eval(), pd.DataFrame(history)
@@ -263,60 +356,111 @@ def _probe(lesson: Lesson) -> Lesson:
     return Lesson(lesson.pictures[index], lesson.targets, lesson.own[index])
 
 
-def _collapse(model: Encoder, lesson: Lesson, held_out: Lesson | None, how: TrainSettings) -> dict[str, float]:
+def _collapse(
+    model: Encoder, lesson: Lesson, held_out: Lesson | None, how: TrainSettings
+) -> dict[str, float]:
     "Collapse on a probe of the training pictures, where no others are held out."
-    if held_out: return {}
+    if held_out:
+        return {}
     measured = measure(model, _probe(lesson), how)
     return {name: measured[name] for name in ("mean_pairwise_cosine", "effective_rank")}
 
 
-def _held_out(model: Encoder, held_out: Lesson | None, how: TrainSettings, epoch: int) -> list[dict]:
+def _held_out(
+    model: Encoder, held_out: Lesson | None, how: TrainSettings, epoch: int
+) -> list[dict]:
     return [{"epoch": epoch, "split": "val", **measure(model, held_out, how)}] if held_out else []
 
 
-def _one_epoch(model: Encoder, optimiser: torch.optim.Optimizer, lesson: Lesson, held_out: Lesson | None, how: TrainSettings, epoch: int, tick: Callable[[int], None]) -> list[dict]:
+def _one_epoch(
+    model: Encoder,
+    optimiser: torch.optim.Optimizer,
+    lesson: Lesson,
+    held_out: Lesson | None,
+    how: TrainSettings,
+    epoch: int,
+    tick: Callable[[int], None],
+) -> list[dict]:
     "Trains for one epoch; its rows of the history."
     loss, cosine = train_epoch(model, optimiser, lesson, how, epoch, tick)
-    return [{"epoch": epoch, "split": "train", "loss": loss, "cosine": cosine, **_collapse(model, lesson, held_out, how)}, *_held_out(model, held_out, how, epoch)]
+    return [
+        {
+            "epoch": epoch,
+            "split": "train",
+            "loss": loss,
+            "cosine": cosine,
+            **_collapse(model, lesson, held_out, how),
+        },
+        *_held_out(model, held_out, how, epoch),
+    ]
 
 
-def _before(model: Encoder, lesson: Lesson, held_out: Lesson | None, how: TrainSettings) -> list[dict]:
+def _before(
+    model: Encoder, lesson: Lesson, held_out: Lesson | None, how: TrainSettings
+) -> list[dict]:
     "Epoch 0: what the pretrained weights score."
     model.eval()
     measured = measure(model, lesson, how)
-    return [{"epoch": 0, "split": "train", "loss": measured["loss"], "cosine": measured["cosine"], **_collapse(model, lesson, held_out, how)}, *_held_out(model, held_out, how, 0)]
+    return [
+        {
+            "epoch": 0,
+            "split": "train",
+            "loss": measured["loss"],
+            "cosine": measured["cosine"],
+            **_collapse(model, lesson, held_out, how),
+        },
+        *_held_out(model, held_out, how, 0),
+    ]
 
 
 def best_epoch(history: list[dict]) -> int:  # rows with epoch, split, loss
     "The trained epoch with the lowest validation loss, the earliest of equals; the last one where nothing was validated."
-    val = [(row["loss"], row["epoch"]) for row in history if row["split"] == "val" and row["epoch"] > 0]
+    val = [
+        (row["loss"], row["epoch"]) for row in history if row["split"] == "val" and row["epoch"] > 0
+    ]
     return min(val)[1] if val else history[-1]["epoch"]
 
 # %% ../nbs/20_oneshot.ipynb #988303d7
 @dataclass(frozen=True, eq=False)
 class Shots:
     "The pictures of Phase 2, with the class of each; too many for memory stay on disk."
+
     pictures: torch.Tensor | PicturesOnDisk  # (n, 3, s, s) uint8
-    classes: np.ndarray     # (n,) index into study.seen
+    classes: np.ndarray  # (n,) index into study.seen
 
     def lesson(self, h: Hierarchy, level: int) -> Lesson:
         "The pictures with the targets of a level."
-        return Lesson(self.pictures, torch.from_numpy(h.targets[level]).float(), torch.from_numpy(h.membership(level)[self.classes]))
+        return Lesson(
+            self.pictures,
+            torch.from_numpy(h.targets[level]).float(),
+            torch.from_numpy(h.membership(level)[self.classes]),
+        )
 
 
 def load_shots(study: Study, rows: pd.DataFrame, encoder: Encoder, settings: Settings) -> Shots:
     "Decodes some pictures of the study at an encoder's size."
     workers = pick_workers(settings.workers, pick_device(settings.device))
-    return Shots(load_pictures(study.paths(rows), encoder, workers, progress=True), study.class_index(rows))
+    return Shots(
+        load_pictures(study.paths(rows), encoder, workers, progress=True), study.class_index(rows)
+    )
 
 # %% ../nbs/20_oneshot.ipynb #b9cf9788
 def starting_encoder(
     settings: Settings,  # encoder, weights, train_size
-    loss: str,           # a key of LOSSES
+    loss: str,  # a key of LOSSES
 ) -> Encoder:
     "What Phase 2 starts from; for 'released' and pretrained torchvision weights of two generations, the older one."
-    older = loss == "released" and settings.weights == "pretrained" and encoder_spec(settings.encoder).weights == "IMAGENET1K_V2"
-    return load_encoder(settings.encoder, "IMAGENET1K_V1" if older else settings.weights, settings.train_size or settings.size, settings.seed)
+    older = (
+        loss == "released"
+        and settings.weights == "pretrained"
+        and encoder_spec(settings.encoder).weights == "IMAGENET1K_V2"
+    )
+    return load_encoder(
+        settings.encoder,
+        "IMAGENET1K_V1" if older else settings.weights,
+        settings.train_size or settings.size,
+        settings.seed,
+    )
 
 
 def oneshot_settings(
@@ -325,31 +469,55 @@ def oneshot_settings(
     seed: int,  # of the order of the pictures
 ) -> TrainSettings:
     "The training settings of Phase 2. A loss that looks at other targets gets margin 0: its temperature does that work (`15_losses`)."
-    return TrainSettings(s.epochs, s.lr, 0.0 if LOSSES[loss].uses_others else s.margin, s.train_batch, seed, s.precision, loss, s.loss_temperature, s.batch_norm)
+    return TrainSettings(
+        s.epochs,
+        s.lr,
+        0.0 if LOSSES[loss].uses_others else s.margin,
+        s.train_batch,
+        seed,
+        s.precision,
+        loss,
+        s.loss_temperature,
+        s.batch_norm,
+    )
 
 
 def checkpoint_name(
-    start: Encoder,    # what training starts from
-    loss: str, seed: int, level: int,
+    start: Encoder,  # what training starts from
+    loss: str,
+    seed: int,
+    level: int,
 ) -> str:
     "What is written into a checkpoint of Phase 2, so that another level's or encoder's is refused."
     return f"level {level}, loss {loss}, seed {seed}, from {start.spec.name} {start.weights_id}"
 
 
 def train_levels(
-    h: Hierarchy, encoder: Encoder, settings: Settings,
-    loss: str,         # a key of LOSSES
-    shots: Shots,      # training pictures
-    val: Shots,        # validation pictures, perhaps none
-    seed: int,         # of the order of the pictures
-    folder: Path,      # for checkpoints, one folder a level
-) -> tuple[list[Encoder], pd.DataFrame]:  # one encoder a level; level, epoch, split, loss, cosine, collapse
+    h: Hierarchy,
+    encoder: Encoder,
+    settings: Settings,
+    loss: str,  # a key of LOSSES
+    shots: Shots,  # training pictures
+    val: Shots,  # validation pictures, perhaps none
+    seed: int,  # of the order of the pictures
+    folder: Path,  # for checkpoints, one folder a level
+) -> tuple[
+    list[Encoder], pd.DataFrame
+]:  # one encoder a level; level, epoch, split, loss, cosine, collapse
     "Three separate encoders, one a level (Algorithm 2, last lines)."
     encoders, curves = [], []
     for level in LEVELS:
         held_out = val.lesson(h, level) if len(val.pictures) else None
-        model, history = train_level(encoder, shots.lesson(h, level), held_out, oneshot_settings(settings, loss, seed), folder / f"level{level}",
-                                     settings.device, f"{loss}, seed {seed}, level {level}", checkpoint_name(encoder, loss, seed, level))
+        model, history = train_level(
+            encoder,
+            shots.lesson(h, level),
+            held_out,
+            oneshot_settings(settings, loss, seed),
+            folder / f"level{level}",
+            settings.device,
+            f"{loss}, seed {seed}, level {level}",
+            checkpoint_name(encoder, loss, seed, level),
+        )
         encoders.append(model.cpu())
         curves.append(history.assign(level=level))
     return encoders, pd.concat(curves, ignore_index=True)
@@ -357,10 +525,10 @@ def train_levels(
 # %% ../nbs/20_oneshot.ipynb #20f00001
 def start_embeddings(
     study: Study,
-    rows: pd.DataFrame,      # of its table
+    rows: pd.DataFrame,  # of its table
     settings: Settings,
-    network: Encoder,        # the frozen one
-) -> np.ndarray | None:      # (n, d)
+    network: Encoder,  # the frozen one
+) -> np.ndarray | None:  # (n, d)
     "What the trained encoders say before they are trained, of pictures of the size that they train on; None where that is what the frozen one says."
     start = starting_encoder(settings, "paper")
     same = start.spec.size == network.spec.size and start.weights_id == network.weights_id
@@ -369,73 +537,121 @@ def start_embeddings(
 # %% ../nbs/20_oneshot.ipynb #e05362a0
 def constant_embeddings(
     h: Hierarchy,  # with the targets
-    n: int,        # pictures
+    n: int,  # pictures
 ) -> list[np.ndarray]:  # for each level (n, d), all rows the same
     "What an encoder would say that does not look: the mean of the level's unit targets."
     return [np.tile(unit_rows(t).mean(axis=0), (n, 1)) for t in h.targets]
 
 
 def seen_rows(
-    method: str, seed: int,
-    embeddings: list[np.ndarray],  # for each level (n, d): what that level's encoder says of the test pictures
-    h: Hierarchy,                  # with the targets
-    classes: np.ndarray,           # (n,) class of each test picture
-    settings: Settings,            # margin of the paper's loss, temperature of the sums
+    method: str,
+    seed: int,
+    embeddings: list[
+        np.ndarray
+    ],  # for each level (n, d): what that level's encoder says of the test pictures
+    h: Hierarchy,  # with the targets
+    classes: np.ndarray,  # (n,) class of each test picture
+    settings: Settings,  # margin of the paper's loss, temperature of the sums
     rules: Sequence[str] = tuple(RULES),  # see `chip.inference.RULES`
 ) -> tuple[list[dict], list[dict]]:  # rows of tables/seen.csv; rows of hits.parquet, one a picture
     "How one method does on test pictures, under each rule and at each level."
     rows, hits = [], []
     for rule in rules:
         said = embeddings if rule == "targets" else [embeddings[0]] * 3
-        found = rows_of_scores(method_name(method, rule), seed, said, level_scores(said, h, rule, settings.temperature), h, classes, settings.margin)
+        found = rows_of_scores(
+            method_name(method, rule),
+            seed,
+            said,
+            level_scores(said, h, rule, settings.temperature),
+            h,
+            classes,
+            settings.margin,
+        )
         rows += found[0]
         hits += found[1]
     return rows, hits
 
 
 def rows_of_scores(
-    name: str, seed: int,
-    said: Sequence[np.ndarray],    # for each level (n, d): what the paper's measures are taken of
+    name: str,
+    seed: int,
+    said: Sequence[np.ndarray],  # for each level (n, d): what the paper's measures are taken of
     scores: Sequence[np.ndarray],  # for each level (n, n_targets): what decides
-    h: Hierarchy, classes: np.ndarray, margin: float,
+    h: Hierarchy,
+    classes: np.ndarray,
+    margin: float,
 ) -> tuple[list[dict], list[dict]]:  # as `seen_rows`
     "The rows of one method and rule."
     rows, hits = [], []
     for level in LEVELS:
         own = h.membership(level)[classes]
-        rows.append({"method": name, "seed": seed, "level": level, **seen_measures(said[level], h.targets[level], own, margin, scores[level])})
-        hits += [{"method": name, "seed": seed, "level": level, "picture": i, "label": h.keys[c], "hit": float(hit)}
-                 for i, (c, hit) in enumerate(zip(classes, topk_hits(scores[level], own, 1), strict=True))]
+        rows.append(
+            {
+                "method": name,
+                "seed": seed,
+                "level": level,
+                **seen_measures(said[level], h.targets[level], own, margin, scores[level]),
+            }
+        )
+        hits += [
+            {
+                "method": name,
+                "seed": seed,
+                "level": level,
+                "picture": i,
+                "label": h.keys[c],
+                "hit": float(hit),
+            }
+            for i, (c, hit) in enumerate(
+                zip(classes, topk_hits(scores[level], own, 1), strict=True)
+            )
+        ]
     return rows, hits
 
 # %% ../nbs/20_oneshot.ipynb #b80353cf
 def plot_collapse(
     curves: pd.DataFrame,  # of one seed: method, level, epoch, split, and the column
-    column: str,           # 'mean_pairwise_cosine' or 'effective_rank'
-    level: int,            # which level's encoders
-    ax: Axes,              # where to draw
+    column: str,  # 'mean_pairwise_cosine' or 'effective_rank'
+    level: int,  # which level's encoders
+    ax: Axes,  # where to draw
 ) -> Axes:
     "Collapse over epochs, a line a loss, in the loss's colour."
     for method, rows in curves[curves["level"] == level].groupby("method"):
         split = "val" if (rows["split"] == "val").any() else "train"
         rows = rows[rows["split"] == split]
         ax.plot(rows["epoch"], rows[column], color=LOSSES[method].colour, marker=".", label=method)
-    ax.set(xlabel="epoch", ylabel={"mean_pairwise_cosine": "mean pairwise cosine", "effective_rank": "effective rank"}[column], title=f"level {level} ({LEVEL_NAMES[level]})")
+    ax.set(
+        xlabel="epoch",
+        ylabel={"mean_pairwise_cosine": "mean pairwise cosine", "effective_rank": "effective rank"}[
+            column
+        ],
+        title=f"level {level} ({LEVEL_NAMES[level]})",
+    )
     ax.xaxis.get_major_locator().set_params(integer=True)
     return ax
 
 # %% ../nbs/20_oneshot.ipynb #ec3fb5a1
 def plot_curves(
     curves: pd.DataFrame,  # of one method and seed: level, epoch, split, accuracy, cosine
-    column: str,           # 'accuracy' or 'cosine'
-    ax: Axes,              # where to draw
+    column: str,  # 'accuracy' or 'cosine'
+    ax: Axes,  # where to draw
     ceiling: float | None = None,  # marked if given
 ) -> Axes:
     "One of the paper's measures over epochs, a colour a level; training dashed, validation solid (Figure 7)."
     for (level, split), rows in curves.groupby(["level", "split"]):
-        ax.plot(rows["epoch"], rows[column], color=f"C{level}", ls="-" if split == "val" else "--", marker=".",
-                label=f"level {level} ({LEVEL_NAMES[level]}), {split}")
-    if ceiling is not None: ax.axhline(ceiling, color="0.5", lw=0.8, ls=":")
-    ax.set(xlabel="epoch", ylabel={"accuracy": "contrastive accuracy", "cosine": "cosine similarity"}[column])
+        ax.plot(
+            rows["epoch"],
+            rows[column],
+            color=f"C{level}",
+            ls="-" if split == "val" else "--",
+            marker=".",
+            label=f"level {level} ({LEVEL_NAMES[level]}), {split}",
+        )
+    if ceiling is not None:
+        ax.axhline(ceiling, color="0.5", lw=0.8, ls=":")
+    ax.set(
+        xlabel="epoch",
+        ylabel={"accuracy": "contrastive accuracy", "cosine": "cosine similarity"}[column],
+    )
     ax.xaxis.get_major_locator().set_params(integer=True)
     return ax

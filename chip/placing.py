@@ -23,8 +23,30 @@ from tqdm import tqdm
 
 from .encoders import Encoder
 from .hierarchy import LEVELS, Hierarchy, build_hierarchy, class_means, run_phase1, unit_rows
-from .inference import best_member, class_probabilities, expected_cost, level_scores, summed, tree_heights
-from .kin import KIN_ENCODERS, VIEWS, KinSettings, Metric, Nodes, embed_views, fit_metric, fit_placer, holding, hypotheses, kin_encoders, node_posterior, seen_prototypes, with_photographs
+from chip.inference import (
+    best_member,
+    class_probabilities,
+    expected_cost,
+    level_scores,
+    summed,
+    tree_heights,
+)
+from chip.kin import (
+    KIN_ENCODERS,
+    VIEWS,
+    KinSettings,
+    Metric,
+    Nodes,
+    embed_views,
+    fit_metric,
+    fit_placer,
+    holding,
+    hypotheses,
+    kin_encoders,
+    node_posterior,
+    seen_prototypes,
+    with_photographs,
+)
 from .metrics import holds_kin, kin_matrix, paired_difference
 from .settings import Run, Settings, save_figure, save_table
 from .sources import data_packs, publish
@@ -34,9 +56,10 @@ from .study import Study, frozen_embeddings, kin_of, open_study
 @dataclass(frozen=True, eq=False)
 class Pictures:
     "Some pictures, and whose they are."
-    name: str            # 'train', 'test', 'tiny', 'unseen'
-    study: Study         # where they lie
-    rows: pd.DataFrame   # of its table
+
+    name: str  # 'train', 'test', 'tiny', 'unseen'
+    study: Study  # where they lie
+    rows: pd.DataFrame  # of its table
     classes: np.ndarray  # (n,) index of each one's class, among the seen or among the unseen
     small: bool = False  # so few pixels that other views than the centre show nothing more
 
@@ -44,15 +67,20 @@ class Pictures:
 @dataclass(frozen=True, eq=False)
 class Material:
     "What the study works on."
+
     settings: Settings
     study: Study
-    h: Hierarchy                       # benchmark clusters; its targets are those of the first encoder
+    h: Hierarchy  # benchmark clusters; its targets are those of the first encoder
     encoders: dict[str, Encoder]
-    prototypes: dict[str, np.ndarray]  # of each encoder (n_classes, d), as the setting `prototype` says
-    photographs: dict[str, np.ndarray] # the means of the classes' photographs, where those are a classifier's rows; else empty
-    means: dict[str, np.ndarray]       # of each encoder (d,): the training pictures' mean
+    prototypes: dict[
+        str, np.ndarray
+    ]  # of each encoder (n_classes, d), as the setting `prototype` says
+    photographs: dict[
+        str, np.ndarray
+    ]  # the means of the classes' photographs, where those are a classifier's rows; else empty
+    means: dict[str, np.ndarray]  # of each encoder (d,): the training pictures' mean
     nodes: Nodes
-    held_out: tuple[Pictures, ...]     # of seen classes
+    held_out: tuple[Pictures, ...]  # of seen classes
     unseen: Pictures
     known: dict = field(default_factory=dict)  # embeddings and metrics that were asked for before
 
@@ -60,53 +88,118 @@ class Material:
         "What an encoder says of some pictures."
         views = ("centre",) if pictures.small else how.views
         key = (pictures.name, encoder, views, how.mirror)
-        if key not in self.known: self.known[key] = embed_views(pictures.study, pictures.rows, self.encoders[encoder], self.settings, views, how.mirror)
+        if key not in self.known:
+            self.known[key] = embed_views(
+                pictures.study,
+                pictures.rows,
+                self.encoders[encoder],
+                self.settings,
+                views,
+                how.mirror,
+            )
         return self.known[key]
 
     def prototype(self, encoder: str, how: KinSettings) -> np.ndarray:  # (n_classes, d)
         "An encoder's prototypes, with their share of photographs."
-        return with_photographs(self.prototypes[encoder], self.photographs[encoder], how.photographs) if self.photographs else self.prototypes[encoder]
+        return (
+            with_photographs(self.prototypes[encoder], self.photographs[encoder], how.photographs)
+            if self.photographs
+            else self.prototypes[encoder]
+        )
 
-    def metric(self, encoder: str, how: KinSettings, fitted_on: np.ndarray) -> Metric:  # (n_classes,) bool
+    def metric(
+        self, encoder: str, how: KinSettings, fitted_on: np.ndarray
+    ) -> Metric:  # (n_classes,) bool
         "An encoder's metric, fitted on some of the classes."
-        key = (encoder, how.centring, how.metric, how.directions, how.shrinkage, how.photographs, fitted_on.tobytes())
+        key = (
+            encoder,
+            how.centring,
+            how.metric,
+            how.directions,
+            how.shrinkage,
+            how.photographs,
+            fitted_on.tobytes(),
+        )
         if key not in self.known:
-            self.known[key] = fit_metric(self.prototype(encoder, how)[fitted_on], self.means[encoder], self.nodes.without(fitted_on).own, how)
+            self.known[key] = fit_metric(
+                self.prototype(encoder, how)[fitted_on],
+                self.means[encoder],
+                self.nodes.without(fitted_on).own,
+                how,
+            )
         return self.known[key]
 
 # %% ../nbs/66_placing.ipynb #2818f7f5
 def class_folders(root: Path) -> pd.DataFrame:  # path, label, sha256
     "The pictures of a folder that holds one folder a class and nothing else."
     files = sorted(p for p in root.glob("*/*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    return pd.DataFrame([(str(p.relative_to(root)), p.parent.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in files], columns=["path", "label", "sha256"])
+    return pd.DataFrame(
+        [
+            (str(p.relative_to(root)), p.parent.name, hashlib.sha256(p.read_bytes()).hexdigest())
+            for p in files
+        ],
+        columns=["path", "label", "sha256"],
+    )
 
 
 def load_material(
-    run: Run,            # its folder takes the scan
+    run: Run,  # its folder takes the scan
     settings: Settings,  # pictures, prototype, hierarchy
-    encoders: str,       # several with + between them
-    held_out: Sequence[str],      # splits whose pictures are placed with their class left out
-    tiny: Path | None = None,     # a further folder of classes among the seen ones
+    encoders: str,  # several with + between them
+    held_out: Sequence[str],  # splits whose pictures are placed with their class left out
+    tiny: Path | None = None,  # a further folder of classes among the seen ones
 ) -> Material:
     "Opens the pictures and asks every encoder for its prototypes."
     study = open_study(run, settings, progress=False)
     asked = {e.spec.name: e for e in kin_encoders(settings, encoders)}
     found = {n: seen_prototypes(study, e, settings) for n, e in asked.items()}
-    photographs = {n: seen_prototypes(study, e, replace(settings, prototype="images"))[0] for n, e in asked.items()} if settings.prototype == "classifier" else {}
+    photographs = (
+        {
+            n: seen_prototypes(study, e, replace(settings, prototype="images"))[0]
+            for n, e in asked.items()
+        }
+        if settings.prototype == "classifier"
+        else {}
+    )
     h, _ = run_phase1(study, next(iter(asked.values())), settings, progress=False)
     sets = [Pictures(s, study, study.rows(s), study.class_index(study.rows(s))) for s in held_out]
     if tiny is not None:
         table = class_folders(tiny).iloc[::3]
         other = Study(tiny, table, study.taxonomy, "")
-        sets.append(Pictures("tiny", other, table, table["label"].map({k: i for i, k in enumerate(study.seen)}).to_numpy(dtype=int), small=True))
+        sets.append(
+            Pictures(
+                "tiny",
+                other,
+                table,
+                table["label"].map({k: i for i, k in enumerate(study.seen)}).to_numpy(dtype=int),
+                small=True,
+            )
+        )
     rows = study.rows("unseen")
-    unseen = Pictures("unseen", study, rows, rows["label"].map({k: i for i, k in enumerate(study.unseen)}).to_numpy(dtype=int))
-    return Material(settings, study, h, asked, {n: p for n, (p, _) in found.items()}, photographs, {n: m for n, (_, m) in found.items()}, hypotheses(study.taxonomy, h), tuple(sets), unseen)
+    unseen = Pictures(
+        "unseen",
+        study,
+        rows,
+        rows["label"].map({k: i for i, k in enumerate(study.unseen)}).to_numpy(dtype=int),
+    )
+    return Material(
+        settings,
+        study,
+        h,
+        asked,
+        {n: p for n, (p, _) in found.items()},
+        photographs,
+        {n: m for n, (_, m) in found.items()},
+        hypotheses(study.taxonomy, h),
+        tuple(sets),
+        unseen,
+    )
 
 # %% ../nbs/66_placing.ipynb #0039dc66
 @dataclass(frozen=True)
 class Approach:
     "One way to place."
+
     name: str
     encoders: tuple[str, ...]
     how: KinSettings
@@ -116,34 +209,52 @@ class Approach:
 @dataclass(frozen=True, eq=False)
 class LeftOut:
     "One class taken out of the seen ones."
-    keep: np.ndarray               # (n_classes,) bool, the others
-    nodes: Nodes                   # where it may hang among them
-    holds: tuple[np.ndarray, ...]  # at each level (n_nodes, n_targets), which targets hold leaves of which node
-    right: tuple[np.ndarray, ...]  # at each level (n_targets,) bool, whether a target holds one of its kin
+
+    keep: np.ndarray  # (n_classes,) bool, the others
+    nodes: Nodes  # where it may hang among them
+    holds: tuple[
+        np.ndarray, ...
+    ]  # at each level (n_nodes, n_targets), which targets hold leaves of which node
+    right: tuple[
+        np.ndarray, ...
+    ]  # at each level (n_targets,) bool, whether a target holds one of its kin
 
 
 def left_with(m: Material, keep: np.ndarray, right: Sequence[np.ndarray] = ()) -> LeftOut:
     "The seen classes that are kept, with what can be computed of them once and for all."
     nodes = m.nodes.without(keep)
-    return LeftOut(keep, nodes, tuple(holding(nodes, m.h.membership(level)[keep], len(m.h.targets[level])).astype(np.float32) for level in LEVELS), tuple(right))
+    return LeftOut(
+        keep,
+        nodes,
+        tuple(
+            holding(nodes, m.h.membership(level)[keep], len(m.h.targets[level])).astype(np.float32)
+            for level in LEVELS
+        ),
+        tuple(right),
+    )
 
 
 def leave_out(m: Material, c: int) -> LeftOut | None:
     "The world without class c; None where the class stands in no tree, so that nobody knows its kin."
-    if m.study.taxonomy is None or m.h.keys[c] not in m.study.taxonomy.paths: return None
+    if m.study.taxonomy is None or m.h.keys[c] not in m.study.taxonomy.paths:
+        return None
     keep = np.arange(len(m.h.keys)) != c
     others = [k for i, k in enumerate(m.h.keys) if keep[i] and k in m.study.taxonomy.paths]
     kin = kin_matrix([m.study.taxonomy.kin(m.h.keys[c], others)], m.h.keys)
     return left_with(m, keep, [holds_kin(kin, m.h.membership(level))[0] for level in LEVELS])
 
 
-def rule_scores(cosines: np.ndarray, out: LeftOut, h: Hierarchy, approach: Approach) -> list[np.ndarray]:  # for each level (n, n_targets)
+def rule_scores(
+    cosines: np.ndarray, out: LeftOut, h: Hierarchy, approach: Approach
+) -> list[np.ndarray]:  # for each level (n, n_targets)
     "A rule's scores from cosines (n, n_classes) where one class is not there."
     near = np.where(out.keep, cosines, -np.inf)
-    if approach.rule == "base": return [best_member(near, h.membership(level)) for level in LEVELS]
+    if approach.rule == "base":
+        return [best_member(near, h.membership(level)) for level in LEVELS]
     if approach.rule in ("sum", "cost"):
         share = class_probabilities(near, approach.how.temperature)
-        if approach.rule == "sum": return [summed(share, h.membership(level)) for level in LEVELS]
+        if approach.rule == "sum":
+            return [summed(share, h.membership(level)) for level in LEVELS]
         gain = np.where(out.keep, -expected_cost(share, tree_heights(h)), -np.inf)
         return [best_member(gain, h.membership(level)) for level in LEVELS]
     posterior = node_posterior(cosines[:, out.keep], out.nodes, approach.how)
@@ -155,33 +266,53 @@ def deal_folds(n: int, n_folds: int = 5, seed: int = 0) -> np.ndarray:  # (n,) 0
     return np.random.default_rng(seed).permutation(n) % n_folds
 
 
-def held_out_cosines(m: Material, pictures: Pictures, approach: Approach, folds: np.ndarray) -> np.ndarray:  # (n, n_classes)
+def held_out_cosines(
+    m: Material, pictures: Pictures, approach: Approach, folds: np.ndarray
+) -> np.ndarray:  # (n, n_classes)
     "Cosines of seen classes' pictures under metrics that were fitted without their fold."
     found = np.zeros((len(pictures.rows), len(m.h.keys)))
     for name in approach.encoders:
         said, prototypes = m.said(pictures, name, approach.how), m.prototype(name, approach.how)
         for fold in np.unique(folds[pictures.classes]):
             kept, own = folds != fold, folds[pictures.classes] == fold
-            found[own] += m.metric(name, approach.how, kept).cosines(said[own], prototypes) / len(approach.encoders)
+            found[own] += m.metric(name, approach.how, kept).cosines(said[own], prototypes) / len(
+                approach.encoders
+            )
     return found
 
 
-def held_out_right(m: Material, pictures: Pictures, approach: Approach, folds: np.ndarray, outs: Sequence[LeftOut | None]) -> np.ndarray:  # (n, 3), NaN where nobody knows
+def held_out_right(
+    m: Material,
+    pictures: Pictures,
+    approach: Approach,
+    folds: np.ndarray,
+    outs: Sequence[LeftOut | None],
+) -> np.ndarray:  # (n, 3), NaN where nobody knows
     "Whether each picture's cluster holds a kin of its class when the class is left out."
     return judged(m, pictures, approach, held_out_cosines(m, pictures, approach, folds), outs)
 
 
-def judged(m: Material, pictures: Pictures, approach: Approach, cosines: np.ndarray, outs: Sequence[LeftOut | None]) -> np.ndarray:
+def judged(
+    m: Material,
+    pictures: Pictures,
+    approach: Approach,
+    cosines: np.ndarray,
+    outs: Sequence[LeftOut | None],
+) -> np.ndarray:
     "The same from cosines (n, n_classes) that are there already."
     right = np.full((len(pictures.rows), 3), np.nan)
     for c in np.unique(pictures.classes):
-        if outs[c] is None: continue
+        if outs[c] is None:
+            continue
         own = pictures.classes == c
-        for level, s in enumerate(rule_scores(cosines[own], outs[c], m.h, approach)): right[own, level] = outs[c].right[level][s.argmax(axis=1)]
+        for level, s in enumerate(rule_scores(cosines[own], outs[c], m.h, approach)):
+            right[own, level] = outs[c].right[level][s.argmax(axis=1)]
     return right
 
 
-def try_out(m: Material, approach: Approach, folds: np.ndarray, outs: Sequence[LeftOut | None]) -> dict[str, np.ndarray]:
+def try_out(
+    m: Material, approach: Approach, folds: np.ndarray, outs: Sequence[LeftOut | None]
+) -> dict[str, np.ndarray]:
     "Held-out placements of all sets."
     return {p.name: held_out_right(m, p, approach, folds, outs) for p in m.held_out}
 
@@ -193,24 +324,60 @@ def criterion(right: dict[str, np.ndarray]) -> float:  # of each set (n, 3)
 
 def rates(right: dict[str, np.ndarray]) -> dict[str, float]:
     "The criterion and what it is made of."
-    return {"held_out": criterion(right), **{f"{name}_{level}": float(np.nanmean(r[:, i])) for name, r in right.items() for i, level in ((1, "parent"), (2, "super"))}}
+    return {
+        "held_out": criterion(right),
+        **{
+            f"{name}_{level}": float(np.nanmean(r[:, i]))
+            for name, r in right.items()
+            for i, level in ((1, "parent"), (2, "super"))
+        },
+    }
 
 
-def criteria_drawn(m: Material, right: dict[str, np.ndarray], seed: int = 0, draws: int = 2000) -> np.ndarray:  # (draws,)
+def criteria_drawn(
+    m: Material, right: dict[str, np.ndarray], seed: int = 0, draws: int = 2000
+) -> np.ndarray:  # (draws,)
     "The criterion over classes drawn again; the same seed draws the same classes, so that two approaches can be paired."
     rng, n = np.random.default_rng(seed), len(m.h.keys)
-    sums = [np.array([np.bincount(p.classes, v, n) for v in (np.nan_to_num(right[p.name][:, 1]), np.nan_to_num(right[p.name][:, 2]), ~np.isnan(right[p.name][:, 1]))]) for p in m.held_out]
+    sums = [
+        np.array(
+            [
+                np.bincount(p.classes, v, n)
+                for v in (
+                    np.nan_to_num(right[p.name][:, 1]),
+                    np.nan_to_num(right[p.name][:, 2]),
+                    ~np.isnan(right[p.name][:, 1]),
+                )
+            ]
+        )
+        for p in m.held_out
+    ]
     drawn = [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(draws)]
-    return np.array([np.mean([(s[i] @ d) / max(s[2] @ d, 1) for s in sums for i in (0, 1)]) for d in drawn])
+    return np.array(
+        [np.mean([(s[i] @ d) / max(s[2] @ d, 1) for s in sums for i in (0, 1)]) for d in drawn]
+    )
 
 
-def criterion_difference(m: Material, a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> dict[str, float]:
+def criterion_difference(
+    m: Material, a: dict[str, np.ndarray], b: dict[str, np.ndarray]
+) -> dict[str, float]:
     "Criterion of a minus that of b, with 95 % over classes drawn again."
     low, high = np.percentile(criteria_drawn(m, a) - criteria_drawn(m, b), (2.5, 97.5))
-    return {"held_out_difference": criterion(a) - criterion(b), "held_out_low": float(low), "held_out_high": float(high)}
+    return {
+        "held_out_difference": criterion(a) - criterion(b),
+        "held_out_low": float(low),
+        "held_out_high": float(high),
+    }
 
 
-def search(m: Material, encoders: tuple[str, ...], fits: Sequence[KinSettings], decisions: Sequence[dict], folds: np.ndarray, outs: Sequence[LeftOut | None]) -> pd.DataFrame:
+def search(
+    m: Material,
+    encoders: tuple[str, ...],
+    fits: Sequence[KinSettings],
+    decisions: Sequence[dict],
+    folds: np.ndarray,
+    outs: Sequence[LeftOut | None],
+) -> pd.DataFrame:
     "Held-out rates of each fit with each decision, the best first."
     rows = []
     for fit in tqdm(fits, desc="grid", unit="fit", delay=3):
@@ -218,44 +385,93 @@ def search(m: Material, encoders: tuple[str, ...], fits: Sequence[KinSettings], 
         for decision in decisions:
             approach = Approach("", encoders, replace(fit, **decision))
             right = {p.name: judged(m, p, approach, c, outs) for p, c in zip(m.held_out, cosines)}
-            rows.append({"photographs": fit.photographs, "directions": fit.directions, "shrinkage": fit.shrinkage, **decision, **rates(right)})
-    return pd.DataFrame(rows).sort_values("held_out", ascending=False, kind="stable", ignore_index=True)
+            rows.append(
+                {
+                    "photographs": fit.photographs,
+                    "directions": fit.directions,
+                    "shrinkage": fit.shrinkage,
+                    **decision,
+                    **rates(right),
+                }
+            )
+    return pd.DataFrame(rows).sort_values(
+        "held_out", ascending=False, kind="stable", ignore_index=True
+    )
 
 # %% ../nbs/66_placing.ipynb #8cfa5362
 def ladder(encoders: tuple[str, ...], how: KinSettings) -> list[Approach]:
     "Approaches from one look by one encoder to all of it, each step adding one thing; then the whole with one thing changed. Sums' temperatures are still to be found, see `tuned`."
     one, rows = encoders[:1], replace(how, photographs=0.0)
     bare, plain = dict(centring="none", metric="plain"), dict(metric="plain")
-    steps = [Approach("one look, best class", one, replace(rows, **bare), "base"), Approach("+ sums", one, replace(rows, **bare), "sum"), Approach("+ encoders", encoders, replace(rows, **bare), "sum"),
-             Approach("+ one middle", encoders, replace(rows, **plain, centring="one"), "sum"), Approach("+ two middles", encoders, replace(rows, **plain), "sum"),
-             Approach("+ two middles, expected cost", encoders, replace(rows, **plain), "cost"), Approach("+ kin metric", encoders, rows, "sum"),
-             Approach("+ expected kin", encoders, rows), Approach("all of it: + photographs", encoders, how)]
-    other = [Approach("six looks", encoders, replace(how, views=VIEWS, mirror=True)), Approach("three views", encoders, replace(how, views=VIEWS)), Approach("less encoders", one, how), Approach("one middle", encoders, replace(how, centring="one")),
-             Approach("no middle", encoders, replace(how, centring="none")), Approach("principal directions", encoders, replace(how, metric="principal")), Approach("plain cosine", encoders, replace(how, metric="plain")),
-             Approach("sums", encoders, how, "sum")]
-    return [a for i, a in enumerate(steps + other) if (a.encoders, a.how, a.rule) not in {(b.encoders, b.how, b.rule) for b in (steps + other)[:i]}]
+    steps = [
+        Approach("one look, best class", one, replace(rows, **bare), "base"),
+        Approach("+ sums", one, replace(rows, **bare), "sum"),
+        Approach("+ encoders", encoders, replace(rows, **bare), "sum"),
+        Approach("+ one middle", encoders, replace(rows, **plain, centring="one"), "sum"),
+        Approach("+ two middles", encoders, replace(rows, **plain), "sum"),
+        Approach("+ two middles, expected cost", encoders, replace(rows, **plain), "cost"),
+        Approach("+ kin metric", encoders, rows, "sum"),
+        Approach("+ expected kin", encoders, rows),
+        Approach("all of it: + photographs", encoders, how),
+    ]
+    other = [
+        Approach("six looks", encoders, replace(how, views=VIEWS, mirror=True)),
+        Approach("three views", encoders, replace(how, views=VIEWS)),
+        Approach("less encoders", one, how),
+        Approach("one middle", encoders, replace(how, centring="one")),
+        Approach("no middle", encoders, replace(how, centring="none")),
+        Approach("principal directions", encoders, replace(how, metric="principal")),
+        Approach("plain cosine", encoders, replace(how, metric="plain")),
+        Approach("sums", encoders, how, "sum"),
+    ]
+    return [
+        a
+        for i, a in enumerate(steps + other)
+        if (a.encoders, a.how, a.rule)
+        not in {(b.encoders, b.how, b.rule) for b in (steps + other)[:i]}
+    ]
 
 
 TEMPERATURES = (0.01, 0.02, 0.03, 0.05, 0.08)  # of sums
 
 
-def tuned(m: Material, approach: Approach, folds: np.ndarray, outs: Sequence[LeftOut | None]) -> tuple[Approach, dict[str, np.ndarray]]:
+def tuned(
+    m: Material, approach: Approach, folds: np.ndarray, outs: Sequence[LeftOut | None]
+) -> tuple[Approach, dict[str, np.ndarray]]:
     "An approach and its answers on left-out classes; one that adds up probabilities with the temperature that is best there."
-    ways = [replace(approach, how=replace(approach.how, temperature=t)) for t in TEMPERATURES] if approach.rule in ("sum", "cost") else [approach]
+    ways = (
+        [replace(approach, how=replace(approach.how, temperature=t)) for t in TEMPERATURES]
+        if approach.rule in ("sum", "cost")
+        else [approach]
+    )
     found = {way: try_out(m, way, folds, outs) for way in ways}
     return max(found.items(), key=lambda item: criterion(item[1]))
 
 # %% ../nbs/66_placing.ipynb #784756c7
-def place_unseen(m: Material, approach: Approach) -> tuple[list[np.ndarray], list[np.ndarray]]:  # chosen targets at each level: of class means; of photos
+def place_unseen(
+    m: Material, approach: Approach
+) -> tuple[
+    list[np.ndarray], list[np.ndarray]
+]:  # chosen targets at each level: of class means; of photos
     "Places the unseen classes by an approach fitted on all seen ones."
     said = [m.said(m.unseen, name, approach.how) for name in approach.encoders]
-    placer = fit_placer([m.prototype(n, approach.how) for n in approach.encoders], [m.means[n] for n in approach.encoders], m.nodes, approach.how)
+    placer = fit_placer(
+        [m.prototype(n, approach.how) for n in approach.encoders],
+        [m.means[n] for n in approach.encoders],
+        m.nodes,
+        approach.how,
+    )
     whole = left_with(m, np.ones(len(m.h.keys), dtype=bool))
     by_class = [class_means(e, m.unseen.classes, len(m.study.unseen)) for e in said]
-    return tuple([s.argmax(axis=1) for s in rule_scores(placer.cosines(e, True), whole, m.h, approach)] for e in (by_class, said))
+    return tuple(
+        [s.argmax(axis=1) for s in rule_scores(placer.cosines(e, True), whole, m.h, approach)]
+        for e in (by_class, said)
+    )
 
 
-def judge_unseen(m: Material, chosen: tuple[list[np.ndarray], list[np.ndarray]]) -> dict[str, np.ndarray]:
+def judge_unseen(
+    m: Material, chosen: tuple[list[np.ndarray], list[np.ndarray]]
+) -> dict[str, np.ndarray]:
     "Whether class means (n_unseen,) and photos (n,) are placed right, by level; NaN for classes whose kin nobody knows; and each photo's answer dealt to all classes."
     kin, slugs = kin_of(m.study), m.study.unseen
     known = [s for s in slugs if s in kin]
@@ -263,8 +479,11 @@ def judge_unseen(m: Material, chosen: tuple[list[np.ndarray], list[np.ndarray]])
     for level in LEVELS:
         holds = np.full((len(slugs), len(m.h.targets[level])), np.nan)
         holds[of] = holds_kin(kin_matrix([kin[s] for s in known], m.h.keys), m.h.membership(level))
-        out |= {f"means_{level}": holds[np.arange(len(slugs)), chosen[0][level]], f"photos_{level}": holds[m.unseen.classes, chosen[1][level]],
-                f"dealt_{level}": np.nanmean(holds[:, chosen[1][level]], axis=0)}
+        out |= {
+            f"means_{level}": holds[np.arange(len(slugs)), chosen[0][level]],
+            f"photos_{level}": holds[m.unseen.classes, chosen[1][level]],
+            f"dealt_{level}": np.nanmean(holds[:, chosen[1][level]], axis=0),
+        }
     return out
 
 
@@ -272,31 +491,54 @@ def unseen_rates(right: dict[str, np.ndarray]) -> dict[str, float]:
     "Counts by class means, rates by photos, and rates of the same answers dealt at random."
     out = {}
     for level, word in ((1, "parent"), (2, "super")):
-        out |= {f"{word}_means": int(np.nansum(right[f"means_{level}"])), f"{word}_photos": float(np.nanmean(right[f"photos_{level}"])), f"{word}_dealt": float(np.nanmean(right[f"dealt_{level}"]))}
+        out |= {
+            f"{word}_means": int(np.nansum(right[f"means_{level}"])),
+            f"{word}_photos": float(np.nanmean(right[f"photos_{level}"])),
+            f"{word}_dealt": float(np.nanmean(right[f"dealt_{level}"])),
+        }
     return out
 
 # %% ../nbs/66_placing.ipynb #f3060264
-def compared(a: dict[str, np.ndarray], b: dict[str, np.ndarray], classes: np.ndarray, level: int, seed: int = 0) -> dict[str, float]:
+def compared(
+    a: dict[str, np.ndarray],
+    b: dict[str, np.ndarray],
+    classes: np.ndarray,
+    level: int,
+    seed: int = 0,
+) -> dict[str, float]:
     "Paired differences a - b at a level: of class means over classes, of photos over classes drawn again."
     out = {}
     for what, groups in (("means", None), ("photos", classes)):
         x, y = a[f"{what}_{level}"], b[f"{what}_{level}"]
         ok = ~np.isnan(x)
-        d = paired_difference(x[ok], y[ok], np.random.default_rng(seed), groups=None if groups is None else groups[ok])
+        d = paired_difference(
+            x[ok], y[ok], np.random.default_rng(seed), groups=None if groups is None else groups[ok]
+        )
         out |= {f"{what}_difference": d.difference, f"{what}_low": d.low, f"{what}_high": d.high}
     return out
 
 # %% ../nbs/66_placing.ipynb #ee528887
-def frozen_rows(m: Material, prototypes: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:  # name -> as `judge_unseen`
+def frozen_rows(
+    m: Material, prototypes: Sequence[str]
+) -> dict[str, dict[str, np.ndarray]]:  # name -> as `judge_unseen`
     "Every frozen encoder with every kind of prototype, at each level's own targets and through the base level."
     out = {}
     for name, encoder in m.encoders.items():
         said = frozen_embeddings(m.study, m.unseen.rows, encoder, m.settings)
         by_class = class_means(said, m.unseen.classes, len(m.study.unseen))
         for prototype in prototypes:
-            h = build_hierarchy(m.study, seen_prototypes(m.study, encoder, replace(m.settings, prototype=prototype))[0], m.h.parent, m.h.super_of, {})
+            h = build_hierarchy(
+                m.study,
+                seen_prototypes(m.study, encoder, replace(m.settings, prototype=prototype))[0],
+                m.h.parent,
+                m.h.super_of,
+                {},
+            )
             for rule in ("targets", "base"):
-                chosen = tuple([s.argmax(axis=1) for s in level_scores([e] * 3, h, rule)] for e in (by_class, said))
+                chosen = tuple(
+                    [s.argmax(axis=1) for s in level_scores([e] * 3, h, rule)]
+                    for e in (by_class, said)
+                )
                 out[f"{name}, {prototype}, {rule}"] = judge_unseen(m, chosen)
     return out
 
@@ -305,17 +547,30 @@ def plot_ladder(table: pd.DataFrame, lines: dict[str, float], ax: Axes, word: st
     "Rates of one level, a row an approach: on left-out classes (mean over sets) and on the unseen pictures, and the same answers dealt at random."
     y = np.arange(len(table))[::-1]
     sets = [c for c in table if c.endswith(f"_{word}")]
-    for values, marker, colour, label in ((table[sets].mean(axis=1), "o", "tab:blue", "seen classes left out"), (table[f"{word}_photos"], "D", "tab:orange", "unseen pictures"), (table[f"{word}_dealt"], "|", "0.5", "the same, dealt at random")):
+    for values, marker, colour, label in (
+        (table[sets].mean(axis=1), "o", "tab:blue", "seen classes left out"),
+        (table[f"{word}_photos"], "D", "tab:orange", "unseen pictures"),
+        (table[f"{word}_dealt"], "|", "0.5", "the same, dealt at random"),
+    ):
         ax.scatter(values, y, marker=marker, s=30, color=colour, label=label, zorder=3)
-    for label, x in lines.items(): ax.axvline(x, color="0.3", ls=":", lw=1, label=label)
-    for row in np.flatnonzero(table["approach"].str.startswith("all of it")): ax.axhline(y[row] - 0.5, color="0.8", lw=0.8)  # below: the whole with one thing changed
-    ax.set(yticks=y, yticklabels=table["approach"], xlabel="rate placed right", title={"parent": "parents", "super": "super-parents"}[word])
+    for label, x in lines.items():
+        ax.axvline(x, color="0.3", ls=":", lw=1, label=label)
+    for row in np.flatnonzero(table["approach"].str.startswith("all of it")):
+        ax.axhline(y[row] - 0.5, color="0.8", lw=0.8)  # below: the whole with one thing changed
+    ax.set(
+        yticks=y,
+        yticklabels=table["approach"],
+        xlabel="rate placed right",
+        title={"parent": "parents", "super": "super-parents"}[word],
+    )
     ax.grid(axis="x", alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
 # %% ../nbs/66_placing.ipynb #07c27007
-def one_out_cosines(said: Sequence[np.ndarray], classes: np.ndarray, centred: bool) -> np.ndarray:  # (n, n_classes), mean over encoders
+def one_out_cosines(
+    said: Sequence[np.ndarray], classes: np.ndarray, centred: bool
+) -> np.ndarray:  # (n, n_classes), mean over encoders
     "Cosines of pictures with the class means of all the others."
     total, counts = 0.0, np.bincount(classes)
     own = np.arange(len(classes)), classes
@@ -330,25 +585,50 @@ def one_out_cosines(said: Sequence[np.ndarray], classes: np.ndarray, centred: bo
     return total
 
 # %% ../nbs/66_placing.ipynb #5f55766f
-def seen_hits(m: Material, pictures: Pictures) -> dict[str, list[np.ndarray]]:  # method -> at each level (n,) bool
+def seen_hits(
+    m: Material, pictures: Pictures
+) -> dict[str, list[np.ndarray]]:  # method -> at each level (n,) bool
     "Whether pictures of seen classes are recognised: frozen (first encoder: own targets; base level; sums) and the working version."
     first, how = next(iter(m.encoders)), KinSettings()
     plain = frozen_embeddings(pictures.study, pictures.rows, m.encoders[first], m.settings)
-    scores = {f"frozen_{rule}": level_scores([plain] * 3, m.h, rule) for rule in ("targets", "base", "sum")}
-    placer = fit_placer([m.prototype(n, how) for n in m.encoders], [m.means[n] for n in m.encoders], m.nodes, how)
+    scores = {
+        f"frozen_{rule}": level_scores([plain] * 3, m.h, rule)
+        for rule in ("targets", "base", "sum")
+    }
+    placer = fit_placer(
+        [m.prototype(n, how) for n in m.encoders], [m.means[n] for n in m.encoders], m.nodes, how
+    )
     scores["kin"] = placer.scores([m.said(pictures, n, how) for n in m.encoders], m.h, False)
-    return {name: [s[level].argmax(axis=1) == m.h.membership(level)[pictures.classes] for level in LEVELS] for name, s in scores.items()}
+    return {
+        name: [
+            s[level].argmax(axis=1) == m.h.membership(level)[pictures.classes] for level in LEVELS
+        ]
+        for name, s in scores.items()
+    }
 
 
 def one_out_hits(m: Material, pictures: Pictures) -> dict[str, list[np.ndarray]]:
     "The same by leaving one picture out, the pictures' own class means as prototypes (frozen: base level and sums)."
     some, classes = np.unique(pictures.classes, return_inverse=True)
     first, how = next(iter(m.encoders)), KinSettings()
-    looks = [frozen_embeddings(pictures.study, pictures.rows, m.encoders[first], m.settings)], [m.said(pictures, n, how) for n in m.encoders]
-    plain, ours = one_out_cosines(looks[0], classes, False), one_out_cosines(looks[1], classes, True)
+    looks = (
+        [frozen_embeddings(pictures.study, pictures.rows, m.encoders[first], m.settings)],
+        [m.said(pictures, n, how) for n in m.encoders],
+    )
+    plain, ours = (
+        one_out_cosines(looks[0], classes, False),
+        one_out_cosines(looks[1], classes, True),
+    )
     at = [np.unique(m.h.membership(level)[some], return_inverse=True)[1] for level in LEVELS]
-    scores = {"frozen_base": [best_member(plain, a) for a in at], "frozen_sum": [summed(class_probabilities(plain), a) for a in at], "kin": [summed(class_probabilities(ours, how.seen_temperature), a) for a in at]}
-    return {name: [s[level].argmax(axis=1) == at[level][classes] for level in LEVELS] for name, s in scores.items()}
+    scores = {
+        "frozen_base": [best_member(plain, a) for a in at],
+        "frozen_sum": [summed(class_probabilities(plain), a) for a in at],
+        "kin": [summed(class_probabilities(ours, how.seen_temperature), a) for a in at],
+    }
+    return {
+        name: [s[level].argmax(axis=1) == at[level][classes] for level in LEVELS]
+        for name, s in scores.items()
+    }
 
 
 def seen_table(hits: dict[str, list[np.ndarray]], classes: np.ndarray, where: str) -> pd.DataFrame:
@@ -356,35 +636,85 @@ def seen_table(hits: dict[str, list[np.ndarray]], classes: np.ndarray, where: st
     rows = []
     for name, by_level in hits.items():
         for level in LEVELS:
-            d = paired_difference(hits["kin"][level].astype(float), by_level[level].astype(float), np.random.default_rng(0), groups=classes)
-            rows.append({"pictures": where, "method": name, "level": level, "n": len(classes), "top1": by_level[level].mean(), "kin_minus": d.difference, "low": d.low, "high": d.high})
+            d = paired_difference(
+                hits["kin"][level].astype(float),
+                by_level[level].astype(float),
+                np.random.default_rng(0),
+                groups=classes,
+            )
+            rows.append(
+                {
+                    "pictures": where,
+                    "method": name,
+                    "level": level,
+                    "n": len(classes),
+                    "top1": by_level[level].mean(),
+                    "kin_minus": d.difference,
+                    "low": d.low,
+                    "high": d.high,
+                }
+            )
     return pd.DataFrame(rows)
 
 # %% ../nbs/66_placing.ipynb #66c00003
-def target_ways(m: Material, pictures: Pictures) -> pd.DataFrame:  # level, way, n, top1, minus_own, low, high
+def target_ways(
+    m: Material, pictures: Pictures
+) -> pd.DataFrame:  # level, way, n, top1, minus_own, low, high
     "Top-1 of seen pictures at the upper levels by the first encoder: its own targets, the same around the middle, the best class, sums; paired with the first (classes drawn again)."
     name = next(iter(m.encoders))
     said, h, rows = unit_rows(m.said(pictures, name, KinSettings())), m.h, []
     for level in LEVELS[1:]:
         own, target = h.membership(level)[pictures.classes], unit_rows(h.targets[level])
         around = unit_rows(said - m.means[name]) @ unit_rows(target - target.mean(axis=0)).T
-        scores = {"own targets": said @ target.T, "own targets around the middle": around, **{word: level_scores([said] * 3, h, rule)[level] for word, rule in (("best class handed up", "base"), ("sums of classes", "sum"))}}
+        scores = {
+            "own targets": said @ target.T,
+            "own targets around the middle": around,
+            **{
+                word: level_scores([said] * 3, h, rule)[level]
+                for word, rule in (("best class handed up", "base"), ("sums of classes", "sum"))
+            },
+        }
         hits = {way: (s.argmax(axis=1) == own).astype(float) for way, s in scores.items()}
         for way, hit in hits.items():
-            d = paired_difference(hit, hits["own targets"], np.random.default_rng(0), groups=pictures.classes)
-            rows.append({"level": level, "way": way, "n": len(hit), "top1": hit.mean(), "minus_own": d.difference, "low": d.low, "high": d.high})
+            d = paired_difference(
+                hit, hits["own targets"], np.random.default_rng(0), groups=pictures.classes
+            )
+            rows.append(
+                {
+                    "level": level,
+                    "way": way,
+                    "n": len(hit),
+                    "top1": hit.mean(),
+                    "minus_own": d.difference,
+                    "low": d.low,
+                    "high": d.high,
+                }
+            )
     return pd.DataFrame(rows)
 
 
 def target_pull(m: Material, pictures: Pictures, level: int) -> pd.DataFrame:  # one row a cluster
     "How near each target of a level lies to the middle of all, how near its classes lie to it, and how many pictures it has, gets, and gets wrongly."
     name, h = next(iter(m.encoders)), m.h
-    said, target, prototype = unit_rows(m.said(pictures, name, KinSettings())), unit_rows(h.targets[level]), unit_rows(m.prototypes[name])
+    said, target, prototype = (
+        unit_rows(m.said(pictures, name, KinSettings())),
+        unit_rows(h.targets[level]),
+        unit_rows(m.prototypes[name]),
+    )
     own, given = h.membership(level)[pictures.classes], (said @ target.T).argmax(axis=1)
     middle = unit_rows(prototype.mean(axis=0, keepdims=True))[0]
-    rows = [{"cluster": h.target_name(level, t), "classes": int((h.membership(level) == t).sum()), "cosine_to_middle": float(target[t] @ middle),
-             "cosine_of_classes": float((prototype[h.membership(level) == t] @ target[t]).mean()), "pictures": int((own == t).sum()),
-             "given": int((given == t).sum()), "wrongly": int(((given == t) & (own != t)).sum())} for t in range(len(target))]
+    rows = [
+        {
+            "cluster": h.target_name(level, t),
+            "classes": int((h.membership(level) == t).sum()),
+            "cosine_to_middle": float(target[t] @ middle),
+            "cosine_of_classes": float((prototype[h.membership(level) == t] @ target[t]).mean()),
+            "pictures": int((own == t).sum()),
+            "given": int((given == t).sum()),
+            "wrongly": int(((given == t) & (own != t)).sum()),
+        }
+        for t in range(len(target))
+    ]
     return pd.DataFrame(rows).sort_values("cosine_to_middle", ascending=False, ignore_index=True)
 
 # %% ../nbs/66_placing.ipynb #8a0f5c1c
@@ -395,9 +725,20 @@ def animal_table(m: Material, approach: Approach) -> pd.DataFrame:
     rows = []
     for i, slug in enumerate(m.study.unseen):
         own = m.unseen.classes == i
-        row = {"animal": m.study.name(slug), "photos": int(own.sum()), "kin": ", ".join(m.study.name(k).replace("_", " ") for k in kin.get(slug, [])[:4]) + (" …" if len(kin.get(slug, [])) > 4 else ""),
-               "looks like": m.h.names[chosen[0][0][i]].replace("_", " ")}
+        row = {
+            "animal": m.study.name(slug),
+            "photos": int(own.sum()),
+            "kin": ", ".join(m.study.name(k).replace("_", " ") for k in kin.get(slug, [])[:4])
+            + (" …" if len(kin.get(slug, [])) > 4 else ""),
+            "looks like": m.h.names[chosen[0][0][i]].replace("_", " "),
+        }
         for level, word in ((1, "parent"), (2, "super")):
-            row |= {word: m.h.target_name(level, chosen[0][level][i]), f"{word}_right": right[f"means_{level}"][i], f"{word}_photos": int(np.nansum(right[f"photos_{level}"][own]))}
+            row |= {
+                word: m.h.target_name(level, chosen[0][level][i]),
+                f"{word}_right": right[f"means_{level}"][i],
+                f"{word}_photos": int(np.nansum(right[f"photos_{level}"][own])),
+            }
         rows.append(row)
-    return pd.DataFrame(rows).sort_values(["parent_right", "super_right", "parent_photos"], ignore_index=True)
+    return pd.DataFrame(rows).sort_values(
+        ["parent_right", "super_right", "parent_photos"], ignore_index=True
+    )

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from .clusterers import centroids, check_points, cluster, renumbered
+from .clusterers import centroids, cluster
 from .embeddings import embed
 from .encoders import load_encoder
 from .hierarchy import class_means, majority, successive_means, sweep_k
@@ -27,11 +27,17 @@ from .study import menagerie_folder
 from .taxonomy import Taxonomy, animals, place_classes
 
 # %% ../nbs/61_poolings.ipynb #254764d6
-def made_up(n_classes: int = 30, n_images: int = 8, noise: float = 0.7, seed: int = 0) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def made_up(
+    n_classes: int = 30, n_images: int = 8, noise: float = 0.7, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     "Embeddings scattered around the classifier's rows of some animals: (n, d), class index (n,), keys."
-    keys = animals().keys[::len(animals().keys) // n_classes][:n_classes]
+    keys = animals().keys[:: len(animals().keys) // n_classes][:n_classes]
     rows, labels = classifier_points(keys), np.repeat(np.arange(n_classes), n_images)
-    spread = np.random.default_rng(seed).normal(size=(len(labels), rows.shape[1])) * noise / np.sqrt(rows.shape[1])
+    spread = (
+        np.random.default_rng(seed).normal(size=(len(labels), rows.shape[1]))
+        * noise
+        / np.sqrt(rows.shape[1])
+    )
     return rows[labels] + spread, labels, keys
 
 
@@ -39,17 +45,25 @@ def embedded(root: Path, encoder: str, size: int) -> tuple[np.ndarray, np.ndarra
     "Frozen embeddings of the training pictures of an image folder, in the order of its files: (n, d), class index (n,), keys."
     rows = scan_images(root).table.query("split == 'train'")
     keys = tuple(sorted(set(rows["label"])))
-    return embed(rows, root, load_encoder(encoder, size=size), device="cpu"), rows["label"].map({k: i for i, k in enumerate(keys)}).to_numpy(), keys
+    return (
+        embed(rows, root, load_encoder(encoder, size=size), device="cpu"),
+        rows["label"].map({k: i for i, k in enumerate(keys)}).to_numpy(),
+        keys,
+    )
 
 
-def load_pictures(which: str, encoder: str, size: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], Taxonomy]:
+def load_pictures(
+    which: str, encoder: str, size: int
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], Taxonomy]:
     "Embeddings, class index, keys and tree of a source. Raises ValueError for an unknown name."
-    if which == "made_up": return *made_up(), animals()
+    if which == "made_up":
+        return *made_up(), animals()
     if which == "menagerie":
         root = menagerie_folder(make_settings("demo"))
         found = embedded(root, encoder, size)
         return *found, place_classes(found[2], root)[0]
-    if which != "tiny": raise ValueError(f"pictures={which}: expected made_up, tiny or menagerie")
+    if which != "tiny":
+        raise ValueError(f"pictures={which}: expected made_up, tiny or menagerie")
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "train").symlink_to((data_packs() / "tiny").resolve())
         return *embedded(Path(folder), encoder, size), animals()
@@ -58,25 +72,44 @@ def load_pictures(which: str, encoder: str, size: int) -> tuple[np.ndarray, np.n
 POOLINGS = ("mean", "majority", "successive")
 
 
-def pooled(embeddings: np.ndarray, labels: np.ndarray, pooling: str, group: int = 10) -> tuple[np.ndarray, np.ndarray]:
+def pooled(
+    embeddings: np.ndarray, labels: np.ndarray, pooling: str, group: int = 10
+) -> tuple[np.ndarray, np.ndarray]:
     "What is clustered, (m, d), and the class of each point, (m,). Raises ValueError for an unknown pooling."
-    if pooling == "mean": return class_means(embeddings, labels, labels.max() + 1), np.arange(labels.max() + 1)
-    if pooling not in POOLINGS: raise ValueError(f"pooling={pooling}: expected one of {', '.join(POOLINGS)}")
+    if pooling == "mean":
+        return class_means(embeddings, labels, labels.max() + 1), np.arange(labels.max() + 1)
+    if pooling not in POOLINGS:
+        raise ValueError(f"pooling={pooling}: expected one of {', '.join(POOLINGS)}")
     return successive_means(embeddings, labels, 1 if pooling == "majority" else group)
 
 
-def pooled_hierarchy(points: np.ndarray, of: np.ndarray, level0: np.ndarray, k1: int, k2: int, restarts: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def pooled_hierarchy(
+    points: np.ndarray,
+    of: np.ndarray,
+    level0: np.ndarray,
+    k1: int,
+    k2: int,
+    restarts: int,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
     "Parents (n_classes,) by clustering and vote, super-parents (n_parents,) by clustering the parents' centroids."
     parent = majority(of, cluster(points, k1, "kmeans", restarts, seed))
-    return parent, cluster(centroids(level0, parent), min(k2, parent.max()), "kmeans", restarts, seed)
+    return parent, cluster(
+        centroids(level0, parent), min(k2, parent.max()), "kmeans", restarts, seed
+    )
 
 # %% ../nbs/61_poolings.ipynb #0e629603
 def compare_poolings(
-    embeddings: np.ndarray, labels: np.ndarray, keys: Sequence[str], tree: Taxonomy,
-    ks: Sequence[int],   # parents tried
-    k1_same: int,        # parents at which the hierarchies are compared
-    k2: int,             # super-parents
-    group: int, restarts: int, seed: int,
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    keys: Sequence[str],
+    tree: Taxonomy,
+    ks: Sequence[int],  # parents tried
+    k1_same: int,  # parents at which the hierarchies are compared
+    k2: int,  # super-parents
+    group: int,
+    restarts: int,
+    seed: int,
 ) -> tuple[list[dict], pd.DataFrame]:  # a row a pooling; its sweeps
     "Sweep, choice of k, cost, closeness to the tree and to the hierarchy of the class means, for each pooling."
     rows, sweeps, level0, first = [], [], class_means(embeddings, labels, len(keys)), None
@@ -87,8 +120,19 @@ def compare_poolings(
         seconds, best = time.perf_counter() - begin, sweep.loc[sweep["silhouette"].idxmax()]
         same = pooled_hierarchy(points, of, level0, k1_same, k2, restarts, seed)
         first = first or same
-        rows.append({"pooling": pooling, "seed": seed, "points": len(points), "k_chosen": int(best["k"]), "silhouette": best["silhouette"], "parents_after_vote": int(same[0].max() + 1),
-                     "silhouette_of_means": mean_silhouette(level0, same[0]), **{f"{k}_to_mean": v for k, v in agreement(same, first).items()},
-                     **{f"tree_{k}": v for k, v in judge_by_tree(tree, keys, *same).items()}, "seconds": seconds})
+        rows.append(
+            {
+                "pooling": pooling,
+                "seed": seed,
+                "points": len(points),
+                "k_chosen": int(best["k"]),
+                "silhouette": best["silhouette"],
+                "parents_after_vote": int(same[0].max() + 1),
+                "silhouette_of_means": mean_silhouette(level0, same[0]),
+                **{f"{k}_to_mean": v for k, v in agreement(same, first).items()},
+                **{f"tree_{k}": v for k, v in judge_by_tree(tree, keys, *same).items()},
+                "seconds": seconds,
+            }
+        )
         sweeps.append(sweep.assign(pooling=pooling, seed=seed))
     return rows, pd.concat(sweeps)

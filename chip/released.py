@@ -41,12 +41,14 @@ class Unsafe(ValueError):
 @dataclass(frozen=True)
 class Named:
     "The name of a function or class. Only the name."
+
     path: str  # module and name, with a space between
 
 
 @dataclass(eq=False)
 class Made:
     "What a file wants to be made, noted down and not done."
+
     of: Named
     args: tuple
     state: Any = None
@@ -57,15 +59,41 @@ class Pairs(list):
 
 # %% ../nbs/45_released.ipynb #bb1d2b6b
 NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray")
-STORAGES = {"torch FloatStorage": "<f4", "torch DoubleStorage": "<f8", "torch LongStorage": "<i8", "torch IntStorage": "<i4"}
+STORAGES = {
+    "torch FloatStorage": "<f4",
+    "torch DoubleStorage": "<f8",
+    "torch LongStorage": "<i8",
+    "torch IntStorage": "<i4",
+}
 BLOCK = "pandas.core.internals.blocks new_block"
-INDEXES = ("pandas.core.indexes.base Index", "pandas.core.indexes.numeric Int64Index", "pandas.core.indexes.range RangeIndex")
-ALLOWED = frozenset({
-    *(f"{module} {name}" for module in NUMPY for name in ("_reconstruct", "scalar")), "numpy ndarray", "numpy dtype",
-    "_codecs encode", "__builtin__ bytes", "__builtin__ set", "builtins set", "__builtin__ slice", "builtins slice", "collections OrderedDict",
-    "functools partial", BLOCK, *INDEXES, "pandas.core.indexes.base _new_Index", "pandas.core.internals.managers BlockManager", "pandas.core.frame DataFrame",
-    "sklearn.cluster._kmeans KMeans", "torch._utils _rebuild_tensor_v2", *STORAGES,
-})
+INDEXES = (
+    "pandas.core.indexes.base Index",
+    "pandas.core.indexes.numeric Int64Index",
+    "pandas.core.indexes.range RangeIndex",
+)
+ALLOWED = frozenset(
+    {
+        *(f"{module} {name}" for module in NUMPY for name in ("_reconstruct", "scalar")),
+        "numpy ndarray",
+        "numpy dtype",
+        "_codecs encode",
+        "__builtin__ bytes",
+        "__builtin__ set",
+        "builtins set",
+        "__builtin__ slice",
+        "builtins slice",
+        "collections OrderedDict",
+        "functools partial",
+        BLOCK,
+        *INDEXES,
+        "pandas.core.indexes.base _new_Index",
+        "pandas.core.internals.managers BlockManager",
+        "pandas.core.frame DataFrame",
+        "sklearn.cluster._kmeans KMeans",
+        "torch._utils _rebuild_tensor_v2",
+        *STORAGES,
+    }
+)
 
 
 def named(
@@ -73,20 +101,50 @@ def named(
 ) -> Named:
     "An allowed name. Raises Unsafe for any other, naming it."
     if path not in ALLOWED:
-        raise Unsafe(f"it asks for '{path.replace(' ', '.')}', which is not among the {len(ALLOWED)} names that may occur in such a file; nothing was run")
+        raise Unsafe(
+            f"it asks for '{path.replace(' ', '.')}', which is not among the {len(ALLOWED)} names that may occur in such a file; nothing was run"
+        )
     return Named(path)
 
 # %% ../nbs/45_released.ipynb #8cc03a62
-PUSHES = frozenset("INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE SHORT_BINUNICODE "
-                   "BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8".split())
-CONSTANTS: dict[str, Callable] = {"NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "EMPTY_LIST": list,
-                                  "EMPTY_TUPLE": tuple, "EMPTY_DICT": Pairs}
+PUSHES = frozenset(
+    [
+        "INT",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "LONG",
+        "LONG1",
+        "LONG4",
+        "FLOAT",
+        "BINFLOAT",
+        "STRING",
+        "BINSTRING",
+        "SHORT_BINSTRING",
+        "UNICODE",
+        "SHORT_BINUNICODE",
+        "BINUNICODE",
+        "BINUNICODE8",
+        "BINBYTES",
+        "SHORT_BINBYTES",
+        "BINBYTES8",
+    ]
+)
+CONSTANTS: dict[str, Callable] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_LIST": list,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_DICT": Pairs,
+}
 MOST_INSTRUCTIONS = 5_000_000
 
 
 @dataclass
 class Machine:
     "Follows a pickle's instructions; names are looked at, never looked up."
+
     stack: list = field(default_factory=list)
     marks: list[int] = field(default_factory=list)  # how high the stack was at each MARK
     memo: dict[int, Any] = field(default_factory=dict)
@@ -94,31 +152,41 @@ class Machine:
     def pop(self, n: int = 1) -> list:
         "The topmost n values, lowest first. Raises Unsafe where there are not so many above the last mark."
         bottom = self.marks[-1] if self.marks else 0
-        if len(self.stack) - n < bottom: raise Unsafe("it takes more from its stack than there is")
-        taken = self.stack[len(self.stack) - n:]
-        del self.stack[len(self.stack) - n:]
+        if len(self.stack) - n < bottom:
+            raise Unsafe("it takes more from its stack than there is")
+        taken = self.stack[len(self.stack) - n :]
+        del self.stack[len(self.stack) - n :]
         return taken
 
     def pop_mark(self) -> list:
         "Everything above the last mark."
-        if not self.marks: raise Unsafe("it refers to a mark that it has not set")
-        taken = self.stack[(bottom := self.marks.pop()):]
+        if not self.marks:
+            raise Unsafe("it refers to a mark that it has not set")
+        taken = self.stack[(bottom := self.marks.pop()) :]
         del self.stack[bottom:]
         return taken
 
     def top(self, kind: type) -> Any:
         "The topmost value, which has to be of a kind."
         value = self.pop()[0]
-        if type(value) is not kind: raise Unsafe(f"it treats a {type(value).__name__} as a {kind.__name__}")
+        if type(value) is not kind:
+            raise Unsafe(f"it treats a {type(value).__name__} as a {kind.__name__}")
         self.stack.append(value)
         return value
 
 # %% ../nbs/45_released.ipynb #acf6d1a8
 def _ask(machine: Machine, maker: Any, args: Any) -> None:
     "Notes that something is to be made."
-    if type(args) is not tuple: raise Unsafe(f"it passes a {type(args).__name__} where arguments belong")
-    if isinstance(maker, Made) and maker.of.path == "functools partial" and maker.args == (Named(BLOCK),): maker = maker.args[0]
-    if not isinstance(maker, Named): raise Unsafe(f"it calls a {type(maker).__name__}, which is not a function")
+    if type(args) is not tuple:
+        raise Unsafe(f"it passes a {type(args).__name__} where arguments belong")
+    if (
+        isinstance(maker, Made)
+        and maker.of.path == "functools partial"
+        and maker.args == (Named(BLOCK),)
+    ):
+        maker = maker.args[0]
+    if not isinstance(maker, Named):
+        raise Unsafe(f"it calls a {type(maker).__name__}, which is not a function")
     machine.stack.append(Made(maker, args))
 
 
@@ -131,31 +199,38 @@ def _build(machine: Machine) -> None:
 def _persistent(machine: Machine) -> None:
     "Notes a reference to numbers beside the program."
     match machine.pop()[0]:
-        case ("storage", Named(kind) as of, str() as key, str(), int() as n) if kind in STORAGES: machine.stack.append(Made(of, (key, n)))
-        case other: raise Unsafe(f"it refers to something outside of itself, {str(other)[:60]}")
+        case ("storage", Named(kind) as of, str() as key, str(), int() as n) if kind in STORAGES:
+            machine.stack.append(Made(of, (key, n)))
+        case other:
+            raise Unsafe(f"it refers to something outside of itself, {str(other)[:60]}")
 
 # %% ../nbs/45_released.ipynb #4176089f
-def _append(machine: Machine, values: list) -> None: machine.top(list).extend(values)
+def _append(machine: Machine, values: list) -> None:
+    machine.top(list).extend(values)
 
 
 def _set_items(machine: Machine, values: list) -> None:
-    if len(values) % 2: raise Unsafe("it sets a key without a value")
+    if len(values) % 2:
+        raise Unsafe("it sets a key without a value")
     machine.top(Pairs).extend(zip(values[::2], values[1::2], strict=True))
 
 
 def _pairs(values: list) -> Pairs:
-    if len(values) % 2: raise Unsafe("it sets a key without a value")
+    if len(values) % 2:
+        raise Unsafe("it sets a key without a value")
     return Pairs(zip(values[::2], values[1::2], strict=True))
 
 
 def _stack_global(machine: Machine) -> None:
     module, name = machine.pop(2)
-    if not (type(module) is type(name) is str): raise Unsafe("it names a function by something other than text")
+    if not (type(module) is type(name) is str):
+        raise Unsafe("it names a function by something other than text")
     machine.stack.append(named(f"{module} {name}"))
 
 
 def _recall(machine: Machine, key: Any) -> None:
-    if int(key) not in machine.memo: raise Unsafe(f"it recalls value {key}, which it has not kept")
+    if int(key) not in machine.memo:
+        raise Unsafe(f"it recalls value {key}, which it has not kept")
     machine.stack.append(machine.memo[int(key)])
 
 
@@ -190,19 +265,29 @@ STEPS: dict[str, Callable[[Machine, Any], Any]] = {
 # %% ../nbs/45_released.ipynb #c5fbcd56
 def follow(
     program: bytes,  # a pickle
-) -> Any:            # numbers, text, lists, tuples, Pairs, Named and Made
+) -> Any:  # numbers, text, lists, tuples, Pairs, Named and Made
     "What a pickle describes, with nothing called. Raises Unsafe, naming what is not allowed or how the file is damaged."
     machine = Machine()
     try:
         for count, (op, arg, _) in enumerate(pickletools.genops(program)):
-            if count >= MOST_INSTRUCTIONS: raise Unsafe(f"it has more than {MOST_INSTRUCTIONS:,} instructions")
-            if op.name == "STOP": break
-            if op.name in PUSHES: machine.stack.append(arg)
-            elif op.name in CONSTANTS: machine.stack.append(CONSTANTS[op.name]())
-            elif op.name in STEPS: STEPS[op.name](machine, arg)
-            else: raise Unsafe(f"it uses the instruction {op.name}, which such a file does not need; nothing was run")
-    except Unsafe: raise
-    except (ValueError, IndexError, OverflowError, UnicodeError, MemoryError) as error: raise Unsafe(f"it is damaged: {error}") from error
+            if count >= MOST_INSTRUCTIONS:
+                raise Unsafe(f"it has more than {MOST_INSTRUCTIONS:,} instructions")
+            if op.name == "STOP":
+                break
+            if op.name in PUSHES:
+                machine.stack.append(arg)
+            elif op.name in CONSTANTS:
+                machine.stack.append(CONSTANTS[op.name]())
+            elif op.name in STEPS:
+                STEPS[op.name](machine, arg)
+            else:
+                raise Unsafe(
+                    f"it uses the instruction {op.name}, which such a file does not need; nothing was run"
+                )
+    except Unsafe:
+        raise
+    except (ValueError, IndexError, OverflowError, UnicodeError, MemoryError) as error:
+        raise Unsafe(f"it is damaged: {error}") from error
     return machine.pop()[0]
 
 # %% ../nbs/45_released.ipynb #086b19c2
@@ -212,38 +297,65 @@ MOST_BYTES = 256 << 20  # all that a file may become
 @dataclass
 class Workshop:
     "Turns notes into arrays, within limits."
+
     storage: Callable[[str], bytes]  # a tensor's numbers by key
-    left: int = MOST_BYTES           # bytes that may still be made
+    left: int = MOST_BYTES  # bytes that may still be made
 
     def spend(self, n: int) -> None:
         self.left -= max(n, 0)
-        if self.left < 0: raise Unsafe(f"it would become more than {MOST_BYTES >> 20} MB")
+        if self.left < 0:
+            raise Unsafe(f"it would become more than {MOST_BYTES >> 20} MB")
 
 
 def _check(condition: bool, what: str) -> None:
-    if not condition: raise Unsafe(f"it is damaged: {what}")
+    if not condition:
+        raise Unsafe(f"it is damaged: {what}")
 
 # %% ../nbs/45_released.ipynb #35d3d3a6
 def _dtype(shop: Workshop, args: tuple, state: Any) -> np.dtype:
     "numpy's note of a number format: its code, such as f4, and its byte order."
     code, order = args[0], state[1] if type(state) is tuple and len(state) > 1 else "|"
-    _check(type(code) is str and re.fullmatch(r"[biufSU]\d{1,5}|O8?", code) is not None and order in ("<", ">", "|", "="), f"there is no number format {str(code)[:20]!r}")
-    try: return np.dtype(object) if code[0] == "O" else np.dtype(order.replace("|", "<") + code)
-    except TypeError as error: raise Unsafe(f"it is damaged: {error}") from error
+    _check(
+        type(code) is str
+        and re.fullmatch(r"[biufSU]\d{1,5}|O8?", code) is not None
+        and order in ("<", ">", "|", "="),
+        f"there is no number format {str(code)[:20]!r}",
+    )
+    try:
+        return np.dtype(object) if code[0] == "O" else np.dtype(order.replace("|", "<") + code)
+    except TypeError as error:
+        raise Unsafe(f"it is damaged: {error}") from error
 
 
 def _array(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
     "numpy's note of an array: version, shape, format, order of axes, content."
     _check(type(state) is tuple and len(state) == 5, "an array without content")
     _, shape, dtype, fortran, content = state
-    _check(type(shape) is tuple and len(shape) <= 8 and all(type(n) is int and 0 <= n < 1 << 31 for n in shape) and isinstance(dtype, np.dtype), f"there is no array of shape {str(shape)[:60]}")
+    _check(
+        type(shape) is tuple
+        and len(shape) <= 8
+        and all(type(n) is int and 0 <= n < 1 << 31 for n in shape)
+        and isinstance(dtype, np.dtype),
+        f"there is no array of shape {str(shape)[:60]}",
+    )
     if dtype == object:
-        _check(type(content) is list and len(content) == prod(shape), f"{shape} needs {prod(shape)} values")
+        _check(
+            type(content) is list and len(content) == prod(shape),
+            f"{shape} needs {prod(shape)} values",
+        )
         flat = np.empty(len(content), object)
-        flat[:] = content if content and not isinstance(content[0], list | tuple | np.ndarray) else [None] * len(content)
-        for i, value in enumerate(content): flat[i] = value
+        flat[:] = (
+            content
+            if content and not isinstance(content[0], list | tuple | np.ndarray)
+            else [None] * len(content)
+        )
+        for i, value in enumerate(content):
+            flat[i] = value
     else:
-        _check(type(content) is bytes and len(content) == prod(shape) * dtype.itemsize, f"an array of shape {shape} with the wrong number of bytes")
+        _check(
+            type(content) is bytes and len(content) == prod(shape) * dtype.itemsize,
+            f"an array of shape {shape} with the wrong number of bytes",
+        )
         shop.spend(len(content))
         flat = np.frombuffer(content, dtype).copy() if content else np.empty(0, dtype)
     return flat.reshape(shape, order="F" if fortran else "C")
@@ -251,13 +363,23 @@ def _array(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
 
 def _scalar(shop: Workshop, args: tuple, state: Any) -> Any:
     "numpy's note of one number."
-    _check(len(args) == 2 and isinstance(args[0], np.dtype) and type(args[1]) is bytes and args[0] != object and len(args[1]) == args[0].itemsize > 0, "a number with the wrong number of bytes")
+    _check(
+        len(args) == 2
+        and isinstance(args[0], np.dtype)
+        and type(args[1]) is bytes
+        and args[0] != object
+        and len(args[1]) == args[0].itemsize > 0,
+        "a number with the wrong number of bytes",
+    )
     return np.frombuffer(args[1], args[0])[0].item()
 
 # %% ../nbs/45_released.ipynb #e9b73033
 def _encode(shop: Workshop, args: tuple, state: Any) -> bytes:
     "How protocol 2 writes bytes: as text with one character a byte."
-    _check(len(args) == 2 and type(args[0]) is str and args[1] == "latin1", "bytes in an unknown spelling")
+    _check(
+        len(args) == 2 and type(args[0]) is str and args[1] == "latin1",
+        "bytes in an unknown spelling",
+    )
     shop.spend(len(args[0]))
     return args[0].encode("latin1")
 
@@ -270,7 +392,10 @@ def _no_bytes(shop: Workshop, args: tuple, state: Any) -> bytes:
 
 def _hashable(values: list) -> list:
     "Values that can be told apart quickly; no containers, whose comparison could take for ever."
-    _check(all(type(v) in (str, bytes, int, float, bool, type(None)) for v in values), "a key that is not a number or text")
+    _check(
+        all(type(v) in (str, bytes, int, float, bool, type(None)) for v in values),
+        "a key that is not a number or text",
+    )
     return values
 
 
@@ -281,7 +406,10 @@ def _set(shop: Workshop, args: tuple, state: Any) -> set:
 
 def _slice(shop: Workshop, args: tuple, state: Any) -> range:
     "A slice with a beginning, an end and a step, as the places it names."
-    _check(len(args) == 3 and all(type(v) is int and 0 <= v < 1 << 31 for v in args) and args[2] > 0, f"there is no slice {str(args)[:60]}")
+    _check(
+        len(args) == 3 and all(type(v) is int and 0 <= v < 1 << 31 for v in args) and args[2] > 0,
+        f"there is no slice {str(args)[:60]}",
+    )
     return range(*args)
 
 
@@ -289,15 +417,28 @@ def _tensor(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
     "PyTorch's note of a tensor: storage, offset, size and stride."
     _check(len(args) >= 4 and isinstance(args[0], np.ndarray), "a tensor without numbers")
     numbers, offset, size, stride = args[:4]
-    dense = [prod(size[i + 1:]) for i in range(len(size))] if type(size) is tuple and all(type(n) is int and 0 <= n < 1 << 31 for n in size) else None
-    _check(dense is not None and type(offset) is int and offset >= 0 and type(stride) is tuple and len(stride) == len(size)
-           and all(n == 1 or s == d for n, s, d in zip(size, stride, dense)) and offset + prod(size) <= len(numbers), "a tensor that does not lie within its numbers")
-    return numbers[offset:offset + prod(size)].reshape(size).copy()
+    dense = (
+        [prod(size[i + 1 :]) for i in range(len(size))]
+        if type(size) is tuple and all(type(n) is int and 0 <= n < 1 << 31 for n in size)
+        else None
+    )
+    _check(
+        dense is not None
+        and type(offset) is int
+        and offset >= 0
+        and type(stride) is tuple
+        and len(stride) == len(size)
+        and all(n == 1 or s == d for n, s, d in zip(size, stride, dense))
+        and offset + prod(size) <= len(numbers),
+        "a tensor that does not lie within its numbers",
+    )
+    return numbers[offset : offset + prod(size)].reshape(size).copy()
 
 # %% ../nbs/45_released.ipynb #451a78a3
 @dataclass
 class Estimator:
     "A fitted scikit-learn model as its name and attributes; it cannot predict."
+
     name: str
     attributes: dict[str, Any]
 
@@ -311,7 +452,11 @@ def _index(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
     "An index from its kind and its data."
     data = args[1].get("data") if len(args) == 2 and type(args[1]) is dict else None
     if data is None and len(args) == 2 and type(args[1]) is dict and "stop" in args[1]:
-        limits = _slice(shop, tuple(args[1].get(k, d) for k, d in (("start", 0), ("stop", 0), ("step", 1))), None)
+        limits = _slice(
+            shop,
+            tuple(args[1].get(k, d) for k, d in (("start", 0), ("stop", 0), ("step", 1))),
+            None,
+        )
         shop.spend(8 * len(limits))
         data = np.array(limits, dtype=np.int64)
     _check(isinstance(data, np.ndarray) and data.ndim == 1, "an index without entries")
@@ -320,14 +465,28 @@ def _index(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
 
 def _frame(shop: Workshop, args: tuple, state: Any) -> pd.DataFrame:
     "A frame from its blocks: values (columns, rows) and the places of these columns."
-    blocks, axes = state["_mgr"] if type(state) is dict and type(state.get("_mgr")) is tuple and len(state["_mgr"]) == 2 else (None, None)
-    _check(blocks is not None and len(axes) == 2 and all(isinstance(a, np.ndarray) for a in axes), "a frame without columns")
+    blocks, axes = (
+        state["_mgr"]
+        if type(state) is dict and type(state.get("_mgr")) is tuple and len(state["_mgr"]) == 2
+        else (None, None)
+    )
+    _check(
+        blocks is not None and len(axes) == 2 and all(isinstance(a, np.ndarray) for a in axes),
+        "a frame without columns",
+    )
     found: dict[int, np.ndarray] = {}
     for values, places in blocks:
-        _check(isinstance(values, np.ndarray) and values.ndim == 2 and values.shape == (len(places), len(axes[1])), "a frame's block that does not fit")
+        _check(
+            isinstance(values, np.ndarray)
+            and values.ndim == 2
+            and values.shape == (len(places), len(axes[1])),
+            "a frame's block that does not fit",
+        )
         found.update(zip(places, values, strict=True))
     _check(sorted(found) == list(range(len(axes[0]))), "a frame with columns missing")
-    return pd.DataFrame({name: found[i] for i, name in enumerate(_hashable(axes[0].tolist()))}, index=axes[1])
+    return pd.DataFrame(
+        {name: found[i] for i, name in enumerate(_hashable(axes[0].tolist()))}, index=axes[1]
+    )
 
 # %% ../nbs/45_released.ipynb #27071621
 def _block(shop: Workshop, args: tuple, state: Any) -> tuple:
@@ -336,7 +495,10 @@ def _block(shop: Workshop, args: tuple, state: Any) -> tuple:
 
 
 def _manager(shop: Workshop, args: tuple, state: Any) -> tuple:
-    _check(len(args) == 2 and type(args[0]) in (tuple, list) and type(args[1]) in (tuple, list), "a frame without blocks")
+    _check(
+        len(args) == 2 and type(args[0]) in (tuple, list) and type(args[1]) in (tuple, list),
+        "a frame without blocks",
+    )
     return args
 
 
@@ -344,62 +506,104 @@ def _numbers(kind: str) -> Callable:
     def read(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
         "The numbers of a tensor's storage."
         raw = shop.storage(args[0])
-        _check(0 <= args[1] and args[1] * np.dtype(STORAGES[kind]).itemsize == len(raw), f"storage {args[0]} has not {args[1]} numbers")
+        _check(
+            args[1] >= 0 and args[1] * np.dtype(STORAGES[kind]).itemsize == len(raw),
+            f"storage {args[0]} has not {args[1]} numbers",
+        )
         shop.spend(len(raw))
         return np.frombuffer(raw, STORAGES[kind])
+
     return read
 
 
 MEANINGS: dict[str, Callable[[Workshop, tuple, Any], Any]] = {
-    **{f"{module} _reconstruct": _array for module in NUMPY}, **{f"{module} scalar": _scalar for module in NUMPY}, "numpy dtype": _dtype,
-    "_codecs encode": _encode, "__builtin__ bytes": _no_bytes, "__builtin__ set": _set, "builtins set": _set, "__builtin__ slice": _slice, "builtins slice": _slice,
-    "collections OrderedDict": lambda shop, args, state: {}, BLOCK: _block, "pandas.core.indexes.base _new_Index": _index,
-    "pandas.core.internals.managers BlockManager": _manager, "pandas.core.frame DataFrame": _frame, "sklearn.cluster._kmeans KMeans": _estimator,
-    "torch._utils _rebuild_tensor_v2": _tensor, **{kind: _numbers(kind) for kind in STORAGES},
+    **{f"{module} _reconstruct": _array for module in NUMPY},
+    **{f"{module} scalar": _scalar for module in NUMPY},
+    "numpy dtype": _dtype,
+    "_codecs encode": _encode,
+    "__builtin__ bytes": _no_bytes,
+    "__builtin__ set": _set,
+    "builtins set": _set,
+    "__builtin__ slice": _slice,
+    "builtins slice": _slice,
+    "collections OrderedDict": lambda shop, args, state: {},
+    BLOCK: _block,
+    "pandas.core.indexes.base _new_Index": _index,
+    "pandas.core.internals.managers BlockManager": _manager,
+    "pandas.core.frame DataFrame": _frame,
+    "sklearn.cluster._kmeans KMeans": _estimator,
+    "torch._utils _rebuild_tensor_v2": _tensor,
+    **{kind: _numbers(kind) for kind in STORAGES},
 }
 
 # %% ../nbs/45_released.ipynb #a5a78739
 DEEPEST = 100
 
 
-class _Unfinished: "Stands where a note is being worked out."
+class _Unfinished:
+    "Stands where a note is being worked out."
 
 
 def work_out(
-    value: Any,           # what `follow` gave
-    shop: Workshop,       # storage and limits
+    value: Any,  # what `follow` gave
+    shop: Workshop,  # storage and limits
     done: dict | None = None,  # results by identity; the caller leaves it out
     depth: int = 0,
-) -> Any:                 # numbers, text, containers, arrays, frames, Estimator
+) -> Any:  # numbers, text, containers, arrays, frames, Estimator
     "The value that notes describe. Raises Unsafe where they describe none."
-    if not isinstance(value, list | tuple | Made): return value
+    if not isinstance(value, list | tuple | Made):
+        return value
     done = {} if done is None else done
     if id(value) not in done:
-        if depth > DEEPEST: raise Unsafe(f"it is nested more than {DEEPEST} deep")
+        if depth > DEEPEST:
+            raise Unsafe(f"it is nested more than {DEEPEST} deep")
         shop.spend(64)
         done[id(value)] = _Unfinished
         done[id(value)] = _worked(value, shop, lambda v: work_out(v, shop, done, depth + 1))
-    if done[id(value)] is _Unfinished: raise Unsafe("something in it contains itself")
+    if done[id(value)] is _Unfinished:
+        raise Unsafe("something in it contains itself")
     return done[id(value)]
 
 
 def _worked(value: Any, shop: Workshop, inner: Callable[[Any], Any]) -> Any:
     "One note, its parts by `inner`."
-    if isinstance(value, Pairs): return dict(zip(_hashable([inner(k) for k, _ in value]), [inner(v) for _, v in value], strict=True))
-    if isinstance(value, list | tuple): return type(value)(inner(v) for v in value)
-    if value.of.path not in MEANINGS: raise Unsafe(f"it makes a {value.of.path.replace(' ', '.')}, which has no meaning by itself")
+    if isinstance(value, Pairs):
+        return dict(
+            zip(_hashable([inner(k) for k, _ in value]), [inner(v) for _, v in value], strict=True)
+        )
+    if isinstance(value, list | tuple):
+        return type(value)(inner(v) for v in value)
+    if value.of.path not in MEANINGS:
+        raise Unsafe(
+            f"it makes a {value.of.path.replace(' ', '.')}, which has no meaning by itself"
+        )
     return MEANINGS[value.of.path](shop, tuple(inner(v) for v in value.args), inner(value.state))
 
 # %% ../nbs/45_released.ipynb #4479b17e
 MOST_FILE = 64 << 20  # bytes of a file, packed or unpacked
 # what zipfile and numpy raise where bytes make no sense
-DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError)
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    OverflowError,
+    MemoryError,
+)
 
 
 def _unpacked(archive: zipfile.ZipFile, name: str) -> bytes:
     "One member of an archive. Raises Unsafe where it is larger than a file may be."
-    with archive.open(name) as member: content = member.read(MOST_FILE + 1)
-    if len(content) > MOST_FILE: raise Unsafe(f"{name} unpacks to more than {MOST_FILE >> 20} MB")
+    with archive.open(name) as member:
+        content = member.read(MOST_FILE + 1)
+    if len(content) > MOST_FILE:
+        raise Unsafe(f"{name} unpacks to more than {MOST_FILE >> 20} MB")
     return content
 
 
@@ -408,11 +612,13 @@ def _open_archive(path: Path) -> tuple[bytes, Callable[[str], bytes]]:
     archive = zipfile.ZipFile(path)
     names = [info.filename for info in archive.infolist()]
     programs = [name for name in names if name.rpartition("/")[2] == "data.pkl"]
-    if len(programs) != 1: raise Unsafe(f"the archive holds {len(programs)} files data.pkl, expected 1")
-    top = programs[0][:-len("data.pkl")]
+    if len(programs) != 1:
+        raise Unsafe(f"the archive holds {len(programs)} files data.pkl, expected 1")
+    top = programs[0][: -len("data.pkl")]
 
     def storage(key: str) -> bytes:
-        if not re.fullmatch(r"\d{1,9}", key) or f"{top}data/{key}" not in names: raise Unsafe(f"there is no storage {key[:20]!r} in the archive")
+        if not re.fullmatch(r"\d{1,9}", key) or f"{top}data/{key}" not in names:
+            raise Unsafe(f"there is no storage {key[:20]!r} in the archive")
         return _unpacked(archive, f"{top}data/{key}")
 
     return _unpacked(archive, programs[0]), storage
@@ -420,53 +626,68 @@ def _open_archive(path: Path) -> tuple[bytes, Callable[[str], bytes]]:
 # %% ../nbs/45_released.ipynb #ea995d99
 def read_released(
     path: str | Path,  # a .pth of the authors', or any pickle
-) -> Any:              # arrays, frames, dictionaries, Estimator
+) -> Any:  # arrays, frames, dictionaries, Estimator
     "A published file's content, with nothing in it run. Raises Unsafe (a ValueError) naming the file and what is wrong, FileNotFoundError for no file."
     path = Path(path)
-    if path.stat().st_size > MOST_FILE: raise Unsafe(f"{path.name} is not read: it has more than {MOST_FILE >> 20} MB")
+    if path.stat().st_size > MOST_FILE:
+        raise Unsafe(f"{path.name} is not read: it has more than {MOST_FILE >> 20} MB")
     try:
-        program, storage = _open_archive(path) if zipfile.is_zipfile(path) else (path.read_bytes(), _no_storage)
+        program, storage = (
+            _open_archive(path) if zipfile.is_zipfile(path) else (path.read_bytes(), _no_storage)
+        )
         return work_out(follow(program), Workshop(storage))
-    except Unsafe as error: raise Unsafe(f"{path.name} is not read: {error}") from None
-    except DAMAGE as error: raise Unsafe(f"{path.name} is not read: it is damaged ({error})") from error
+    except Unsafe as error:
+        raise Unsafe(f"{path.name} is not read: {error}") from None
+    except DAMAGE as error:
+        raise Unsafe(f"{path.name} is not read: it is damaged ({error})") from error
 
 
-def _no_storage(key: str) -> bytes: raise Unsafe("it refers to a storage, but is no archive")
+def _no_storage(key: str) -> bytes:
+    raise Unsafe("it refers to a storage, but is no archive")
 
 # %% ../nbs/45_released.ipynb #7089e295
 @dataclass(frozen=True, eq=False)
 class Fit:
     "One of the published k-means fits."
-    labels: np.ndarray   # (n,) cluster of each point
+
+    labels: np.ndarray  # (n,) cluster of each point
     centres: np.ndarray  # (k, d)
     inertia: float
-    restarts: int        # n_init
+    restarts: int  # n_init
 
 
 @dataclass(frozen=True, eq=False)
 class Authors:
     "The authors' published arrays."
-    source: str                                   # where they were found, for people
-    wnids: tuple[str, ...]                        # (366,) classes, the order of means and labels
-    means: np.ndarray | None                      # (366, d) level-0 targets
-    fits: Mapping[int, Fit]                       # by k: 88 and 107 over classes, 8 over the 88 centres, 17 over the 107
-    slugs: tuple[str, ...]                        # (20,) unseen classes, in alphabetical order
-    unseen: Mapping[int, np.ndarray]              # level → (20, d) mean embedding of each unseen class
-    frames: Mapping[str, pd.DataFrame]            # name → slug, vector1, vector2 (whose centre), label1, label2 (as written; missing where unknown)
-    groups: Mapping[int, frozenset[int]] | None   # super-parent → parents, as published
+
+    source: str  # where they were found, for people
+    wnids: tuple[str, ...]  # (366,) classes, the order of means and labels
+    means: np.ndarray | None  # (366, d) level-0 targets
+    fits: Mapping[int, Fit]  # by k: 88 and 107 over classes, 8 over the 88 centres, 17 over the 107
+    slugs: tuple[str, ...]  # (20,) unseen classes, in alphabetical order
+    unseen: Mapping[int, np.ndarray]  # level → (20, d) mean embedding of each unseen class
+    frames: Mapping[
+        str, pd.DataFrame
+    ]  # name → slug, vector1, vector2 (whose centre), label1, label2 (as written; missing where unknown)
+    groups: Mapping[int, frozenset[int]] | None  # super-parent → parents, as published
 
 # %% ../nbs/45_released.ipynb #b4dbe2d0
 def frame_labels(
-    frame: pd.DataFrame,    # as published: Label, Level<l>_Label, Level<l>_Embeddings
+    frame: pd.DataFrame,  # as published: Label, Level<l>_Label, Level<l>_Embeddings
     centres: Mapping[int, np.ndarray],  # level → (k, d)
-) -> pd.DataFrame:          # slug, vector1, label1, vector2, label2, by slug
+) -> pd.DataFrame:  # slug, vector1, label1, vector2, label2, by slug
     "Which centre each stored vector is (-1: none of them), beside the label stored with it. Raises Unsafe for another kind of frame."
-    lacking = {"Label"} | {f"Level{level}_{what}" for level in centres for what in ("Label", "Embeddings")} - set(frame.columns)
+    lacking = {"Label"} | {
+        f"Level{level}_{what}" for level in centres for what in ("Label", "Embeddings")
+    } - set(frame.columns)
     lacking -= set(frame.columns)
-    if lacking: raise Unsafe(f"the frame lacks the column {min(lacking)}")
+    if lacking:
+        raise Unsafe(f"the frame lacks the column {min(lacking)}")
     found: dict[str, Any] = {"slug": frame["Label"].astype(str)}
     for level, points in centres.items():
-        vectors = np.stack([np.asarray(v, dtype=points.dtype) for v in frame[f"Level{level}_Embeddings"]])
+        vectors = np.stack(
+            [np.asarray(v, dtype=points.dtype) for v in frame[f"Level{level}_Embeddings"]]
+        )
         apart = np.abs(vectors[:, None] - points[None]).max(axis=2)
         found[f"vector{level}"] = np.where(apart.min(axis=1) == 0, apart.argmin(axis=1), -1)
         found[f"label{level}"] = frame[f"Level{level}_Label"].astype(int)
@@ -474,18 +695,25 @@ def frame_labels(
 
 # %% ../nbs/45_released.ipynb #485b6ea9
 PUBLISHED = {
-    "wnids": "00_embeddings_folder_label_resnet.pth", "means": "00_mean_embeddings_resnet.pth",
-    88: "Cluster Centroid Embeddings/10_allmean_level1 Kmeans_366x2048_resnet_k_88.pth", 8: "Cluster Centroid Embeddings/10_allmean_level2 Kmeans_88x2048_resnet_k_8.pth",
-    107: "10_allmean_level1_366x2048_resnet_Kmeans_k_107.pth", 17: "10_allmean_level2_107x2048_resnet_Kmeans_k_17.pth",
-    "unseen0": "Embeddings Generated/unseen_embeddings_train_L0.pth", "unseen1": "Embeddings Generated/unseen_embeddings_train_L1.pth",
-    "unseen2": "Embeddings Generated/unseen_embeddings_train_L2.pth", "mapping": "few_shot_mapping.pth", "dataframe": "dataframes/few_shot_dataframe.pth",
+    "wnids": "00_embeddings_folder_label_resnet.pth",
+    "means": "00_mean_embeddings_resnet.pth",
+    88: "Cluster Centroid Embeddings/10_allmean_level1 Kmeans_366x2048_resnet_k_88.pth",
+    8: "Cluster Centroid Embeddings/10_allmean_level2 Kmeans_88x2048_resnet_k_8.pth",
+    107: "10_allmean_level1_366x2048_resnet_Kmeans_k_107.pth",
+    17: "10_allmean_level2_107x2048_resnet_Kmeans_k_17.pth",
+    "unseen0": "Embeddings Generated/unseen_embeddings_train_L0.pth",
+    "unseen1": "Embeddings Generated/unseen_embeddings_train_L1.pth",
+    "unseen2": "Embeddings Generated/unseen_embeddings_train_L2.pth",
+    "mapping": "few_shot_mapping.pth",
+    "dataframe": "dataframes/few_shot_dataframe.pth",
     "groups": "Cluster Centroid Embeddings/10_level2 Kmeans_group.pth",
 }
 
 
 def _fit_of(model: Any) -> Fit:
     a = model.attributes if isinstance(model, Estimator) else {}
-    if not {"labels_", "cluster_centers_", "inertia_", "n_init"} <= a.keys(): raise Unsafe("a k-means fit lacks its labels or centres")
+    if not {"labels_", "cluster_centers_", "inertia_", "n_init"} <= a.keys():
+        raise Unsafe("a k-means fit lacks its labels or centres")
     return Fit(a["labels_"], a["cluster_centers_"], float(a["inertia_"]), int(a["n_init"]))
 
 
@@ -495,27 +723,49 @@ def _by_slug(vectors: Mapping[str, np.ndarray], slugs: tuple[str, ...]) -> np.nd
 
 def read_published(
     folder: Path,  # with the files under their published paths, or all in one folder
-) -> Authors:      # what is there; None or empty where a file is missing
+) -> Authors:  # what is there; None or empty where a file is missing
     "The published files as arrays. Raises Unsafe for files that are not what their names say."
-    places = {key: next((p for p in (folder / path, folder / Path(path).name) if p.is_file()), None) for key, path in PUBLISHED.items()}
+    places = {
+        key: next((p for p in (folder / path, folder / Path(path).name) if p.is_file()), None)
+        for key, path in PUBLISHED.items()
+    }
     found = {key: read_released(path) for key, path in places.items() if path is not None}
     fits = {k: _fit_of(found[k]) for k in (88, 8, 107, 17) if k in found}
     unseen = {level: found[f"unseen{level}"] for level in (0, 1, 2) if f"unseen{level}" in found}
     slugs = tuple(sorted(next(iter(unseen.values())))) if unseen else ()
-    frames = {name: frame_labels(found[name], {1: fits[88].centres, 2: fits[8].centres}) for name in ("mapping", "dataframe") if name in found and {88, 8} <= fits.keys()}
-    groups = {int(c): frozenset(members) for c, members in found["groups"].items()} if "groups" in found else None
+    frames = {
+        name: frame_labels(found[name], {1: fits[88].centres, 2: fits[8].centres})
+        for name in ("mapping", "dataframe")
+        if name in found and {88, 8} <= fits.keys()
+    }
+    groups = (
+        {int(c): frozenset(members) for c, members in found["groups"].items()}
+        if "groups" in found
+        else None
+    )
     means = found.get("means")
-    if means is not None and np.ndim(means) != 2: raise Unsafe("the class means are not a matrix")
-    return Authors("the authors' published files", tuple(map(str, found.get("wnids", ()))), means, fits, slugs,
-                   {level: _by_slug(vectors, slugs) for level, vectors in unseen.items()}, frames, groups)
+    if means is not None and np.ndim(means) != 2:
+        raise Unsafe("the class means are not a matrix")
+    return Authors(
+        "the authors' published files",
+        tuple(map(str, found.get("wnids", ()))),
+        means,
+        fits,
+        slugs,
+        {level: _by_slug(vectors, slugs) for level, vectors in unseen.items()},
+        frames,
+        groups,
+    )
 
 # %% ../nbs/45_released.ipynb #9fee59cf
 def read_packs(
     folder: Path,  # with level0_means.npz, kmeans_k<k>.npz, unseen_level<l>.npz, few_shot_*.csv
 ) -> Authors:
     "The same arrays from packs of plain arrays; labels and groups from files as published beside them, where there are any."
+
     def pack(name: str) -> dict[str, np.ndarray]:
-        with np.load(folder / f"{name}.npz", allow_pickle=False) as file: return dict(file)
+        with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
+            return dict(file)
 
     classes, fits = pack("level0_means"), {}
     for k in (88, 8, 107, 17):
@@ -523,14 +773,36 @@ def read_packs(
         fits[k] = Fit(a["labels"], a["centers"], float(a["inertia"]), int(a["n_init"]))
     unseen = {level: pack(f"unseen_level{level}") for level in (0, 1, 2)}
     slugs = tuple(sorted(map(str, unseen[0]["slug"])))
-    frames = {name: pd.read_csv(folder / f"few_shot_{name}.csv").set_axis(["slug", "vector1", "vector2"], axis=1).sort_values("slug", ignore_index=True) for name in ("mapping", "dataframe")}
+    frames = {
+        name: pd.read_csv(folder / f"few_shot_{name}.csv")
+        .set_axis(["slug", "vector1", "vector2"], axis=1)
+        .sort_values("slug", ignore_index=True)
+        for name in ("mapping", "dataframe")
+    }
     groups, raw = None, folder / "as_published"
     if raw.is_dir():
         centres = {1: fits[88].centres, 2: fits[8].centres}
-        frames = {name: frame_labels(read_released(raw / f"few_shot_{name}.pth"), centres) for name in frames}
-        groups = {int(c): frozenset(members) for c, members in read_released(raw / "10_level2 Kmeans_group.pth").items()}
-    return Authors("packs of the authors' published arrays", tuple(map(str, classes["wnid"])), classes["mean"], fits, slugs,
-                   {level: _by_slug(dict(zip(a["slug"], a["mean"], strict=True)), slugs) for level, a in unseen.items()}, frames, groups)
+        frames = {
+            name: frame_labels(read_released(raw / f"few_shot_{name}.pth"), centres)
+            for name in frames
+        }
+        groups = {
+            int(c): frozenset(members)
+            for c, members in read_released(raw / "10_level2 Kmeans_group.pth").items()
+        }
+    return Authors(
+        "packs of the authors' published arrays",
+        tuple(map(str, classes["wnid"])),
+        classes["mean"],
+        fits,
+        slugs,
+        {
+            level: _by_slug(dict(zip(a["slug"], a["mean"], strict=True)), slugs)
+            for level, a in unseen.items()
+        },
+        frames,
+        groups,
+    )
 
 
 def authors_home() -> Path:
@@ -539,12 +811,22 @@ def authors_home() -> Path:
 
 
 def load_authors(
-    folders: tuple[Path, ...] | None = None,  # where to look; None: downloaded files, then packs beside the project
-) -> Authors | None:                          # None where there are none
+    folders: tuple[Path, ...]
+    | None = None,  # where to look; None: downloaded files, then packs beside the project
+) -> Authors | None:  # None where there are none
     "The authors' arrays, from where they are found first. Raises Unsafe for files that are not what they should be."
-    for folder in folders if folders is not None else (authors_home(), project_root().parent / "shared" / "data" / "authors"):
-        if (folder / "level0_means.npz").is_file(): return read_packs(folder)
-        if any((folder / path).is_file() or (folder / Path(path).name).is_file() for path in PUBLISHED.values()): return read_published(folder)
+    for folder in (
+        folders
+        if folders is not None
+        else (authors_home(), project_root().parent / "shared" / "data" / "authors")
+    ):
+        if (folder / "level0_means.npz").is_file():
+            return read_packs(folder)
+        if any(
+            (folder / path).is_file() or (folder / Path(path).name).is_file()
+            for path in PUBLISHED.values()
+        ):
+            return read_published(folder)
     return None
 
 # %% ../nbs/45_released.ipynb #625f7c53
@@ -559,13 +841,16 @@ class FetchError(OSError):
 def published_files() -> pd.DataFrame:  # path, bytes, sha256
     "The authors' published files at the pinned commit."
     path = project_root() / "data" / "authors_published.csv"
-    if not path.is_file(): raise FileNotFoundError(f"{path} is missing; install the package from a clone of the project: pip install -e .")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing; install the package from a clone of the project: pip install -e ."
+        )
     return pd.read_csv(path)
 
 
 def published_url(
-    path: str,          # in the authors' repository
-    base: str = RAW,    # of the server
+    path: str,  # in the authors' repository
+    base: str = RAW,  # of the server
 ) -> str:
     "Where a published file is."
     return f"{base}/{OWNER}/{REPOSITORY}/{COMMIT}/{urllib.parse.quote(path)}"
@@ -573,62 +858,83 @@ def published_url(
 
 def is_whole(
     path: Path,
-    size: int,    # bytes it should have
+    size: int,  # bytes it should have
     sha256: str,  # its hash in hexadecimal digits
 ) -> bool:
     "Whether a file is there and is the one that was meant."
-    if not path.is_file() or path.stat().st_size != size: return False
-    with open(path, "rb") as file: return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    if not path.is_file() or path.stat().st_size != size:
+        return False
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
 # %% ../nbs/45_released.ipynb #09e41ea9
 def _receive(url: str, part: Path, size: int, timeout: float, tick: Callable[[int], None]) -> None:
     "Adds to `part` what is missing of a file."
     have = part.stat().st_size if part.is_file() else 0
-    if have >= size: part.unlink(missing_ok=True)
+    if have >= size:
+        part.unlink(missing_ok=True)
     have = have if have < size else 0
-    request = urllib.request.Request(url, headers={"User-Agent": "chip-study"} | ({"Range": f"bytes={have}-"} if have else {}))
+    request = urllib.request.Request(
+        url, headers={"User-Agent": "chip-study"} | ({"Range": f"bytes={have}-"} if have else {})
+    )
     with urllib.request.urlopen(request, timeout=timeout) as answer:
-        if have and answer.status != 206: have = 0
+        if have and answer.status != 206:
+            have = 0
         tick(have)
         with open(part, "ab" if have else "wb") as file:
             while chunk := answer.read(1 << 16):
                 have += len(chunk)
-                if have > size: raise FetchError(f"{url} is longer than the {size:,} bytes that were expected")
+                if have > size:
+                    raise FetchError(f"{url} is longer than the {size:,} bytes that were expected")
                 file.write(chunk)
                 tick(len(chunk))
 
 # %% ../nbs/45_released.ipynb #483b61b2
 def fetch_file(
     url: str,
-    path: Path,              # where it shall be
-    size: int,               # bytes it should have
-    sha256: str,             # its hash in hexadecimal digits
-    attempts: int = 3,       # before giving up
-    timeout: float = 30,     # seconds without an answer
-    pause: float = 1,        # seconds between attempts, longer each time
+    path: Path,  # where it shall be
+    size: int,  # bytes it should have
+    sha256: str,  # its hash in hexadecimal digits
+    attempts: int = 3,  # before giving up
+    timeout: float = 30,  # seconds without an answer
+    pause: float = 1,  # seconds between attempts, longer each time
     tick: Callable[[int], None] = lambda n: None,  # told how many bytes came
-) -> bool:                   # False where it was there already
+) -> bool:  # False where it was there already
     "Downloads a file, checked and resumable. Raises FetchError."
-    if is_whole(path, size, sha256): return False
+    if is_whole(path, size, sha256):
+        return False
     part = path.with_name(f".{path.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(attempts):
-        if attempt: time.sleep(pause * attempt)
-        try: _receive(url, part, size, timeout, tick)
-        except FetchError: part.unlink(missing_ok=True); raise
+        if attempt:
+            time.sleep(pause * attempt)
+        try:
+            _receive(url, part, size, timeout, tick)
+        except FetchError:
+            part.unlink(missing_ok=True)
+            raise
         except urllib.error.HTTPError as error:
-            if error.code in (404, 403, 410): raise FetchError(f"{url} is not there (status {error.code}): the repository may have moved; the pinned commit is {COMMIT[:12]}") from error
+            if error.code in (404, 403, 410):
+                raise FetchError(
+                    f"{url} is not there (status {error.code}): the repository may have moved; the pinned commit is {COMMIT[:12]}"
+                ) from error
             reason: object = f"status {error.code}"
-        except (OSError, http.client.HTTPException) as error: reason = getattr(error, "reason", error)
-        else: reason = f"{part.stat().st_size:,} of {size:,} bytes came"
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)
+        else:
+            reason = f"{part.stat().st_size:,} of {size:,} bytes came"
         if is_whole(part, size, sha256):
             part.replace(path)
             return True
         if part.is_file() and part.stat().st_size == size:
             part.unlink()
-            raise FetchError(f"{url} came whole but is another file: its SHA-256 is not {sha256[:12]}…; nothing was kept")
-    raise FetchError(f"{url} could not be fetched ({reason}): check the network and run the command again, what has arrived is kept; "
-                     f"or put the file at {_short(path)} yourself")
+            raise FetchError(
+                f"{url} came whole but is another file: its SHA-256 is not {sha256[:12]}…; nothing was kept"
+            )
+    raise FetchError(
+        f"{url} could not be fetched ({reason}): check the network and run the command again, what has arrived is kept; "
+        f"or put the file at {_short(path)} yourself"
+    )
 
 
 def _short(path: Path) -> str:
@@ -638,15 +944,31 @@ def _short(path: Path) -> str:
 # %% ../nbs/45_released.ipynb #6998acf8
 def fetch_authors(
     folder: Path | None = None,  # None: `authors_home()`
-    base: str = RAW,             # of the server
-    progress: bool = True,       # show a bar
-    **how: Any,                  # attempts, timeout and pause of `fetch_file`
-) -> tuple[Path, int]:           # the folder, and how many files were downloaded
+    base: str = RAW,  # of the server
+    progress: bool = True,  # show a bar
+    **how: Any,  # attempts, timeout and pause of `fetch_file`
+) -> tuple[Path, int]:  # the folder, and how many files were downloaded
     "Downloads the authors' published files, those that are not there yet. Raises FetchError."
     folder, files, new = folder or authors_home(), published_files(), 0
-    with tqdm(total=int(files["bytes"].sum()), desc="the authors' files", unit="B", unit_scale=True, disable=not progress, delay=1) as bar:
+    with tqdm(
+        total=int(files["bytes"].sum()),
+        desc="the authors' files",
+        unit="B",
+        unit_scale=True,
+        disable=not progress,
+        delay=1,
+    ) as bar:
         for row in files.to_dict("records"):
             path = folder / row["path"]
-            if not fetch_file(published_url(row["path"], base), path, row["bytes"], row["sha256"], tick=bar.update, **how): bar.update(row["bytes"])
-            else: new += 1
+            if not fetch_file(
+                published_url(row["path"], base),
+                path,
+                row["bytes"],
+                row["sha256"],
+                tick=bar.update,
+                **how,
+            ):
+                bar.update(row["bytes"])
+            else:
+                new += 1
     return folder, new

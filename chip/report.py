@@ -35,9 +35,30 @@ from PIL import Image
 from pygments.formatters import HtmlFormatter
 
 import chip
-from .explorer import REFERENCES, d3_source, explorer_data, first_seeds, in_script, methods_in_order, other_rule
+from chip.explorer import (
+    REFERENCES,
+    d3_source,
+    explorer_data,
+    first_seeds,
+    in_script,
+    methods_in_order,
+    other_rule,
+)
 from .hierarchy import LEVEL_NAMES
-from .results import RULE_LABELS, SeedMean, both_right, main_methods, method_colours, method_label, placement_counts, read_optional, reported, rule_of, seed_mean, wilson_count
+from chip.results import (
+    RULE_LABELS,
+    SeedMean,
+    both_right,
+    main_methods,
+    method_colours,
+    method_label,
+    placement_counts,
+    read_optional,
+    reported,
+    rule_of,
+    seed_mean,
+    wilson_count,
+)
 from .runs import PHASES, Phase, Refused, engine_kind, notebooks_folder, read_marker
 from .settings import PROFILES, Run, profiles_table
 from .taxonomy import home
@@ -45,39 +66,49 @@ from .taxonomy import home
 # %% ../nbs/91_report.ipynb #b10ab7a4
 def seen_summary(
     seen: pd.DataFrame,  # as in seen.csv
-) -> pd.DataFrame:       # a row a level; share of pictures whose nearest target is right, a column a method, and chance
+) -> (
+    pd.DataFrame
+):  # a row a level; share of pictures whose nearest target is right, a column a method, and chance
     "Top-1 accuracy by level and method, mean over seeds, with its chance level."
     means = seen.groupby(["level", "method"])["top1"].mean().unstack()
-    return means[methods_in_order(means.columns)].assign(chance=seen.groupby("level")["chance"].mean())
+    return means[methods_in_order(means.columns)].assign(
+        chance=seen.groupby("level")["chance"].mean()
+    )
 
 
 def placed_summary(
     placements: pd.DataFrame,  # as in placements.csv
-) -> pd.DataFrame:             # a row a level; classes placed right, a column a method; those expected by chance; how many there are
+) -> pd.DataFrame:  # a row a level; classes placed right, a column a method; those expected by chance; how many there are
     "Unseen classes placed right by level and method, mean over seeds. Classes without a known kin are left out."
-    right = placements["right"].map({True: 1.0, False: 0.0, "True": 1.0, "False": 0.0, 1: 1.0, 0: 0.0})
+    right = placements["right"].map({True: 1.0, False: 0.0, "True": 1.0, "False": 0.0})
     known = placements.assign(right=right).dropna(subset=["right"])
     each = known.groupby(["level", "method", "seed"])
     counts = each["right"].sum().groupby(["level", "method"]).mean().unstack()
     chance = each["chance"].sum().groupby("level").mean()
-    return counts[methods_in_order(counts.columns)].assign(chance=chance, n=each.size().groupby("level").max())
+    return counts[methods_in_order(counts.columns)].assign(
+        chance=chance, n=each.size().groupby("level").max()
+    )
 
 # %% ../nbs/91_report.ipynb #e91289c2
 def read_summary(
     run: Run,
-    table: str,          # 'seen' or 'placements'
-) -> pd.DataFrame:       # empty where the run has none
+    table: str,  # 'seen' or 'placements'
+) -> pd.DataFrame:  # empty where the run has none
     "The summary of one of a run's tables."
     path = run.folder / "tables" / f"{table}.csv"
     summary = {"seen": seen_summary, "placements": placed_summary}[table]
-    try: return summary(pd.read_csv(path)) if path.is_file() else pd.DataFrame()
-    except EmptyDataError: return pd.DataFrame()
+    try:
+        return summary(pd.read_csv(path)) if path.is_file() else pd.DataFrame()
+    except EmptyDataError:
+        return pd.DataFrame()
 
 
-def _percent(share: float) -> str: return f"{100 * share:.1f} %"
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
-def _count(number: float) -> str: return f"{number:.0f}" if number == int(number) else f"{number:.1f}"
+def _count(number: float) -> str:
+    return f"{number:.0f}" if number == int(number) else f"{number:.1f}"
 
 
 def summary_lines(
@@ -85,14 +116,21 @@ def summary_lines(
 ) -> list[str]:
     "The key numbers of a run for a terminal: each method by its own rule of inference."
     lines: list[str] = []
-    for table, what, show in [("seen", "nearest target is the right one", _percent), ("placements", "unseen classes put among their kin", _count)]:
+    for table, what, show in [
+        ("seen", "nearest target is the right one", _percent),
+        ("placements", "unseen classes put among their kin", _count),
+    ]:
         summary = read_summary(run, table)
-        if summary.empty: continue
+        if summary.empty:
+            continue
         n = f" (of {summary.pop('n').max():.0f})" if "n" in summary else ""
         summary = summary[[*main_methods(summary.columns.drop("chance")), "chance"]]
         width = max(10, *(len(c) + 2 for c in summary.columns))
         lines.append(f"{what + n:<46}" + "".join(f"{c:>{width}}" for c in summary.columns))
-        lines += [f"  {LEVEL_NAMES[level]:<44}" + "".join(f"{show(v):>{width}}" for v in row) for level, row in zip(summary.index, summary.to_numpy())]
+        lines += [
+            f"  {LEVEL_NAMES[level]:<44}" + "".join(f"{show(v):>{width}}" for v in row)
+            for level, row in zip(summary.index, summary.to_numpy())
+        ]
     return lines
 
 # %% ../nbs/91_report.ipynb #42a5ea0d
@@ -101,57 +139,89 @@ _TOLD = {"paper": "after training as the paper describes", "frozen": "without an
 
 def told_methods(
     methods: Iterable[str],  # of a table
-) -> dict[str, str]:         # method → how a sentence calls it
+) -> dict[str, str]:  # method → how a sentence calls it
     "The methods that the summary speaks of: a version that is no reference, if there is one, then the paper's and the frozen encoder."
     known = methods_in_order(methods)
     own = [m for m in known if m not in REFERENCES and not other_rule(m, known)][:1]
-    return {m: _TOLD.get(m, f"with method “{m}”") for m in [*own, *(m for m in _TOLD if m in known)] or known[:1]}
+    return {
+        m: _TOLD.get(m, f"with method “{m}”")
+        for m in [*own, *(m for m in _TOLD if m in known)] or known[:1]
+    }
 
 
-def _listed(words: list[str]) -> str: return ", ".join(words[:-1]) + (" and " if words[1:] else "") + "".join(words[-1:])
+def _listed(words: list[str]) -> str:
+    return ", ".join(words[:-1]) + (" and " if words[1:] else "") + "".join(words[-1:])
 
 
 def _told_seen(summary: pd.DataFrame) -> str:
     "The first question's answer as a sentence."
     level = summary.index.min()
     row = summary.loc[level]
-    said = [f"{_percent(row[m])} {how}" for m, how in told_methods(summary.columns.drop("chance")).items()]
-    return f"Shown a test picture of a seen class, the nearest {LEVEL_NAMES[level]} is the right one in " + _listed(said) + f"; chance would be {_percent(row['chance'])}."
+    said = [
+        f"{_percent(row[m])} {how}"
+        for m, how in told_methods(summary.columns.drop("chance")).items()
+    ]
+    return (
+        f"Shown a test picture of a seen class, the nearest {LEVEL_NAMES[level]} is the right one in "
+        + _listed(said)
+        + f"; chance would be {_percent(row['chance'])}."
+    )
 
 
 def _told_placed(summary: pd.DataFrame, both: dict[str, SeedMean]) -> str:
     "The second question's answer as a sentence."
     above = summary[summary.index > 0]
-    def counts(column: str) -> str: return " and ".join(_count(v) for v in above[column])
+
+    def counts(column: str) -> str:
+        return " and ".join(_count(v) for v in above[column])
+
     methods = told_methods(summary.columns.drop(["chance", "n"]))
     first = next(iter(methods))
-    levels = " and ".join(f"{_count(v)} {'' if i else 'are given '}a {LEVEL_NAMES[level]}" for i, (level, v) in enumerate(above[first].items()))
-    others = [*(f"{how} {{}}{counts(m)}" for m, how in methods.items() if m != first), f"by chance {{}}{counts('chance')}"]
+    levels = " and ".join(
+        f"{_count(v)} {'' if i else 'are given '}a {LEVEL_NAMES[level]}"
+        for i, (level, v) in enumerate(above[first].items())
+    )
+    others = [
+        *(f"{how} {{}}{counts(m)}" for m, how in methods.items() if m != first),
+        f"by chance {{}}{counts('chance')}",
+    ]
     rest = ", ".join(one.format("" if i else "it is ") for i, one in enumerate(others))
     said = f"Of {_count(above['n'].max())} unseen classes, {levels} that holds one of their nearest kin, {methods[first]}; {rest}."
     together = _listed([_count(both[m].mean) for m in methods if m in both])
     paper = f"the paper reports {reported('placed_both'):g} of {reported('n_unseen'):g}"
-    return f"{said} Parent and super-parent are both right for {together}; {paper}." if together else f"{said} Of parent and super-parent together {paper}."
+    return (
+        f"{said} Parent and super-parent are both right for {together}; {paper}."
+        if together
+        else f"{said} Of parent and super-parent together {paper}."
+    )
 
 # %% ../nbs/91_report.ipynb #852e3270
 class Bar(NamedTuple):
     "One bar of the summary."
-    name: str                                # a method, or what stands beside methods
-    length: float                            # 0 … 1
+
+    name: str  # a method, or what stands beside methods
+    length: float  # 0 … 1
     text: str
-    colour: str = ""                         # of a method
+    colour: str = ""  # of a method
     span: tuple[float, float] | None = None  # 95 % interval, 0 … 1
-    folded: bool = False                     # shown on demand
+    folded: bool = False  # shown on demand
 
 
 def _bar(name: str, value: SeedMean, n: float, text: str, colours: dict[str, str]) -> Bar:
     "A method's bar."
     low, high = (min(max(v / n, 0), 1) if v == v else None for v in (value.low, value.high))
-    return Bar(name, value.mean / n, text, colours[name], None if low is None or high is None else (low, high), other_rule(name, colours))
+    return Bar(
+        name,
+        value.mean / n,
+        text,
+        colours[name],
+        None if low is None or high is None else (low, high),
+        other_rule(name, colours),
+    )
 
 
 def seen_bars(
-    seen: pd.DataFrame,       # tables/seen.csv
+    seen: pd.DataFrame,  # tables/seen.csv
     colours: dict[str, str],  # of the methods
 ) -> list[tuple[str, list[Bar]]]:
     "Top-1 accuracy: for each level its bars, with 95 % intervals over seeds."
@@ -159,46 +229,104 @@ def seen_bars(
     for level, rows in seen.groupby("level"):
         means = {m: seed_mean(rows, "top1", method=m) for m in methods_in_order(rows["method"])}
         bars = [_bar(m, value, 1, _percent(value.mean), colours) for m, value in means.items()]
-        groups.append((LEVEL_NAMES[level], [*bars, Bar("chance", rows["chance"].mean(), _percent(rows["chance"].mean()))]))
+        groups.append(
+            (
+                LEVEL_NAMES[level],
+                [*bars, Bar("chance", rows["chance"].mean(), _percent(rows["chance"].mean()))],
+            )
+        )
     return groups
 
 # %% ../nbs/91_report.ipynb #6f46aee3
-def _of(value: float, n: float) -> str: return f"{_count(value)} of {_count(n)}"
+def _of(value: float, n: float) -> str:
+    return f"{_count(value)} of {_count(n)}"
 
 
 def both_counts(
-    placements: pd.DataFrame,        # tables/placements.csv
-) -> tuple[dict[str, SeedMean], float, float]:  # method → classes with both right; how many there are; expected by chance
+    placements: pd.DataFrame,  # tables/placements.csv
+) -> tuple[
+    dict[str, SeedMean], float, float
+]:  # method → classes with both right; how many there are; expected by chance
     "Unseen classes with a right parent and a right super-parent, mean over seeds with Wilson's interval over classes."
-    found = {m: table for m in methods_in_order(placements["method"]) if len(table := both_right(placements, m))}
-    if not found: return {}, 0, 0
+    found = {
+        m: table
+        for m in methods_in_order(placements["method"])
+        if len(table := both_right(placements, m))
+    }
+    if not found:
+        return {}, 0, 0
     total = max(int(table["total"].max()) for table in found.values())
-    return {m: SeedMean(t["right"].mean(), *wilson_count(t["right"].mean(), total), len(t)) for m, t in found.items()}, total, next(iter(found.values()))["expected"].mean()
+    return (
+        {
+            m: SeedMean(t["right"].mean(), *wilson_count(t["right"].mean(), total), len(t))
+            for m, t in found.items()
+        },
+        total,
+        next(iter(found.values()))["expected"].mean(),
+    )
 
 
 def placed_bars(
     placements: pd.DataFrame,  # tables/placements.csv
-    best: dict[int, float],    # level → what the best single answer scores; perhaps empty
-    colours: dict[str, str],   # of the methods
+    best: dict[int, float],  # level → what the best single answer scores; perhaps empty
+    colours: dict[str, str],  # of the methods
 ) -> list[tuple[str, list[Bar]]]:
     "Unseen classes placed right: for each kind of cluster, for both together, and for the nearest class, its bars with 95 % intervals over classes."
     counts, groups = placement_counts(placements), []
     for level, rows in counts.groupby("level"):
         of, n = {r.method: r for r in rows.itertuples()}, rows["total"].max()
-        bars = [_bar(m, SeedMean(of[m].right, of[m].low, of[m].high, of[m].n_seeds), n, _of(of[m].right, n), colours) for m in methods_in_order(of)]
+        bars = [
+            _bar(
+                m,
+                SeedMean(of[m].right, of[m].low, of[m].high, of[m].n_seeds),
+                n,
+                _of(of[m].right, n),
+                colours,
+            )
+            for m in methods_in_order(of)
+        ]
         bars.append(Bar("chance", rows["expected"].mean() / n, _of(rows["expected"].mean(), n)))
-        groups.append((LEVEL_NAMES[level], bars + ([Bar("one answer", best[level] / n, _of(best[level], n))] if level in best else [])))
+        groups.append(
+            (
+                LEVEL_NAMES[level],
+                bars
+                + (
+                    [Bar("one answer", best[level] / n, _of(best[level], n))]
+                    if level in best
+                    else []
+                ),
+            )
+        )
     both, n, expected = both_counts(placements)
     if both:
-        bars = [*(_bar(m, value, n, _of(value.mean, n), colours) for m, value in both.items()), Bar("chance", expected / n, _of(expected, n))]
-        groups.append(("parent and super-parent", [*bars, Bar("paper reports", reported("placed_both") / reported("n_unseen"), _of(reported("placed_both"), reported("n_unseen")))]))
+        bars = [
+            *(_bar(m, value, n, _of(value.mean, n), colours) for m, value in both.items()),
+            Bar("chance", expected / n, _of(expected, n)),
+        ]
+        groups.append(
+            (
+                "parent and super-parent",
+                [
+                    *bars,
+                    Bar(
+                        "paper reports",
+                        reported("placed_both") / reported("n_unseen"),
+                        _of(reported("placed_both"), reported("n_unseen")),
+                    ),
+                ],
+            )
+        )
     return sorted(groups, key=lambda group: group[0] == LEVEL_NAMES[0])
 
 # %% ../nbs/91_report.ipynb #2cad22ca
 def _best_single(run: Run) -> dict[int, float]:
     "What the best single answer for all unseen classes scores, by level, where the results say so."
     table = read_optional(run, "placement_counts")
-    return {} if table.empty or "best_constant" not in table else table.groupby("level")["best_constant"].first().dropna().to_dict()
+    return (
+        {}
+        if table.empty or "best_constant" not in table
+        else table.groupby("level")["best_constant"].first().dropna().to_dict()
+    )
 
 
 def answers(
@@ -206,13 +334,28 @@ def answers(
 ) -> list[dict[str, Any]]:  # question, answer, and groups of bars: (label, bars)
     "What came out, for the top of the page."
     found, seen, placed = [], read_optional(run, "seen"), read_optional(run, "placements")
-    colours = method_colours(sorted({m for table in (seen, placed) if len(table) for m in table["method"]}))
+    colours = method_colours(
+        sorted({m for table in (seen, placed) if len(table) for m in table["method"]})
+    )
     summary = read_summary(run, "placements")
     if len(summary) and (summary.index > 0).any():
         placed["right"] = pd.to_numeric(placed["right"].replace({"True": 1, "False": 0}))
-        found.append({"question": "Is an unseen animal put among its kin?", "answer": _told_placed(summary, both_counts(placed)[0]), "groups": placed_bars(placed, _best_single(run), colours)})
+        found.append(
+            {
+                "question": "Is an unseen animal put among its kin?",
+                "answer": _told_placed(summary, both_counts(placed)[0]),
+                "groups": placed_bars(placed, _best_single(run), colours),
+            }
+        )
     summary = read_summary(run, "seen")
-    if len(summary): found.append({"question": "Is a seen class recognised?", "answer": _told_seen(summary), "groups": seen_bars(seen, colours)})
+    if len(summary):
+        found.append(
+            {
+                "question": "Is a seen class recognised?",
+                "answer": _told_seen(summary),
+                "groups": seen_bars(seen, colours),
+            }
+        )
     return found
 
 
@@ -229,20 +372,50 @@ SAID = {  # in one sentence, for who hears of it for the first time
 
 def methods_said(
     groups: Iterable[dict],  # from `answers`
-) -> dict[str, str]:         # method → what it is
+) -> dict[str, str]:  # method → what it is
     "What the names beside the bars mean, in the order of the bars."
-    names = [bar.name for answer in groups for _, bars in answer["groups"] for bar in bars if bar.colour]
+    names = [
+        bar.name for answer in groups for _, bars in answer["groups"] for bar in bars if bar.colour
+    ]
     main = [m for m in dict.fromkeys(names) if not other_rule(m, names)]
     said = {m: SAID.get(m, method_label(m).removeprefix(f"{m}: ")) for m in main}
-    rules = {f"…_{rule_of(m)[1]}": RULE_LABELS[rule_of(m)[1]] for m in dict.fromkeys(names) if m not in main}
+    rules = {
+        f"…_{rule_of(m)[1]}": RULE_LABELS[rule_of(m)[1]]
+        for m in dict.fromkeys(names)
+        if m not in main
+    }
     return {m: what for m, what in said.items() if what != m.replace("_", " ")} | rules
 
 # %% ../nbs/91_report.ipynb #fb974ef5
-FIRST_TABLES = ("table1", "table2", "paper_beside_ours", "seen", "placements", "phase1", "unseen", "claims", "hierarchy")
-TITLES = {"seen": "Test pictures of seen classes", "placements": "Where unseen classes landed", "unseen": "Unseen pictures, by the paper's measures", "sweep": "The number of clusters",
-          "phase1": "Phase 1", "curves": "Phase 2, epoch by epoch", "unseen_curves": "Phase 3, epoch by epoch", "measure": "What contrastive accuracy shows", "claims": "The ledger",
-          "alternatives": "Nearest alternatives", "hierarchy": "The hierarchy"}
-SHORT, LONG, LIGHT_LONG = 14, 500, 120  # rows up to which a table stands open; rows of which a page, and a light one, shows no more
+FIRST_TABLES = (
+    "table1",
+    "table2",
+    "paper_beside_ours",
+    "seen",
+    "placements",
+    "phase1",
+    "unseen",
+    "claims",
+    "hierarchy",
+)
+TITLES = {
+    "seen": "Test pictures of seen classes",
+    "placements": "Where unseen classes landed",
+    "unseen": "Unseen pictures, by the paper's measures",
+    "sweep": "The number of clusters",
+    "phase1": "Phase 1",
+    "curves": "Phase 2, epoch by epoch",
+    "unseen_curves": "Phase 3, epoch by epoch",
+    "measure": "What contrastive accuracy shows",
+    "claims": "The ledger",
+    "alternatives": "Nearest alternatives",
+    "hierarchy": "The hierarchy",
+}
+SHORT, LONG, LIGHT_LONG = (
+    14,
+    500,
+    120,
+)  # rows up to which a table stands open; rows of which a page, and a light one, shows no more
 
 
 def title_of(
@@ -250,15 +423,18 @@ def title_of(
 ) -> str:
     "A name as a heading."
     numbered = re.fullmatch(r"([a-z]+)_?(\d+)(.*)", name)
-    if name in TITLES: return TITLES[name]
-    if numbered: return f"{numbered[1].capitalize()} {numbered[2]}{numbered[3].replace('_', ' ')}"
+    if name in TITLES:
+        return TITLES[name]
+    if numbered:
+        return f"{numbered[1].capitalize()} {numbered[2]}{numbered[3].replace('_', ' ')}"
     return name.replace("_", " ").capitalize()
 
 
 def _place(name: str) -> tuple:
     "Sorts figures and tables: well-known tables, then what is numbered, then all else by name."
     numbered = re.fullmatch(r"[a-z]+_?(\d+)(.*)", name)
-    if name in FIRST_TABLES: return (0, FIRST_TABLES.index(name), "")
+    if name in FIRST_TABLES:
+        return (0, FIRST_TABLES.index(name), "")
     return (1, int(numbered[1]), numbered[2]) if numbered else (2, 0, name)
 
 
@@ -280,62 +456,105 @@ def without_photos(name: str) -> str:
 
 def chosen_figures(
     folder: Path,  # holds figures/
-    light: bool,   # names in the place of photographs
+    light: bool,  # names in the place of photographs
 ) -> list[Path]:
     "The figures that a page shows, in order: one of each pair that differs in the photographs alone."
     paths = {p.stem: p for p in (folder / "figures").glob("[!.]*.png")}
-    left_out = {name if light else without_photos(name) for name in paths if without_photos(name) in paths}
-    return sorted((p for name, p in paths.items() if name not in left_out), key=lambda p: _place(p.stem))
+    left_out = {
+        name if light else without_photos(name) for name in paths if without_photos(name) in paths
+    }
+    return sorted(
+        (p for name, p in paths.items() if name not in left_out), key=lambda p: _place(p.stem)
+    )
 
 # %% ../nbs/91_report.ipynb #14d82ea3
 def few_colours(path: Path, n: int = 64) -> Image.Image:
     "A drawing in a palette of n colours, which the eye does not miss in lines and text."
-    with Image.open(path) as picture: return picture.convert("RGB").quantize(n, dither=Image.Dither.NONE)
+    with Image.open(path) as picture:
+        return picture.convert("RGB").quantize(n, dither=Image.Dither.NONE)
 
 
 def packed(
-    path: Path,   # of a PNG
+    path: Path,  # of a PNG
     light: bool,  # few colours, and WebP, which is smaller by a third
-) -> str:         # a data: URI
+) -> str:  # a data: URI
     "A figure for the page."
-    if not light: return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    if not light:
+        return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
     held = io.BytesIO()
     few_colours(path).convert("RGB").save(held, "WEBP", lossless=True, quality=100, method=4)
     return "data:image/webp;base64," + base64.b64encode(held.getvalue()).decode()
 
 
 def figures_of(
-    folder: Path,                # holds figures/
-    beside: Path | None = None,  # the report's folder, which holds those that the page can link to; None: the same
-    light: bool = False,         # see `chosen_figures` and `packed`
+    folder: Path,  # holds figures/
+    beside: Path
+    | None = None,  # the report's folder, which holds those that the page can link to; None: the same
+    light: bool = False,  # see `chosen_figures` and `packed`
 ) -> list[dict[str, Any]]:
     "The figures in a folder, in order, as data: URIs."
     files = (beside or folder) / "figures"
-    links = lambda name: [(files / f"{name}{ending}").is_file() and f"{name}{ending}" or "" for ending in (".svg", ".png")]
-    shown = [(p, *links(p.stem), links(without_photos(p.stem))[1]) for p in chosen_figures(folder, light)]
-    return [{"name": p.stem, "title": title_of(p.stem), "caption": _caption(p), "svg": svg, "png": png, "plain": plain, "source": packed(p, light)}
-            for p, svg, png, plain in shown]
+
+    def links(name):
+        return [
+            (files / f"{name}{ending}").is_file() and f"{name}{ending}" or ""
+            for ending in (".svg", ".png")
+        ]
+
+    shown = [
+        (p, *links(p.stem), links(without_photos(p.stem))[1]) for p in chosen_figures(folder, light)
+    ]
+    return [
+        {
+            "name": p.stem,
+            "title": title_of(p.stem),
+            "caption": _caption(p),
+            "svg": svg,
+            "png": png,
+            "plain": plain,
+            "source": packed(p, light),
+        }
+        for p, svg, png, plain in shown
+    ]
 
 # %% ../nbs/91_report.ipynb #649d3a92
 def _cell(value: Any) -> str:
     "A cell's text: numbers to four significant digits, nothing for what is missing."
-    if isinstance(value, float): return "" if value != value else f"{value:.4g}"
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.4g}"
     return "" if value is None else str(value)
 
 
 def tables_of(
-    folder: Path,      # holds tables/
+    folder: Path,  # holds tables/
     most: int = LONG,  # rows of each
 ) -> list[dict[str, Any]]:
     "The tables in a folder, in order, as text cells."
     found = []
     for path in sorted((folder / "tables").glob("*.csv"), key=lambda p: _place(p.stem)):
-        if path.name.startswith("."): continue
+        if path.name.startswith("."):
+            continue
         table = pd.read_csv(path)
-        columns = [(str(c), pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool) for c in table.columns]
-        rows = [[_cell(v) for v in row] for row in table.head(most).astype(object).itertuples(index=False)]
-        found.append({"name": path.stem, "title": title_of(path.stem), "caption": _caption(path), "columns": columns, "rows": rows,
-                      "markdown": path.with_suffix(".md").is_file(), "n": len(table), "open": path.stem in FIRST_TABLES and len(table) <= SHORT})
+        columns = [
+            (str(c), pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool)
+            for c in table.columns
+        ]
+        rows = [
+            [_cell(v) for v in row]
+            for row in table.head(most).astype(object).itertuples(index=False)
+        ]
+        found.append(
+            {
+                "name": path.stem,
+                "title": title_of(path.stem),
+                "caption": _caption(path),
+                "columns": columns,
+                "rows": rows,
+                "markdown": path.with_suffix(".md").is_file(),
+                "n": len(table),
+                "open": path.stem in FIRST_TABLES and len(table) <= SHORT,
+            }
+        )
     return found
 
 # %% ../nbs/91_report.ipynb #bf51566e
@@ -343,8 +562,10 @@ def shown_settings(
     settings: dict[str, Any],  # as in settings.json
 ) -> dict[str, Any]:
     "Settings with paths reduced to their last component, and without addresses."
+
     def short(value: Any) -> Any:
         return Path(value).name if isinstance(value, str) and os.sep in value else value
+
     how = {"images": short, "hierarchy": short, "weights": short, "engine": engine_kind}
     return {name: how[name](value) if name in how else value for name, value in settings.items()}
 
@@ -354,10 +575,16 @@ def scrub(
     images: str = "",  # image folder of the run
 ) -> str:
     "Text without this machine's folders."
-    roots = {images: Path(images).name, str(home()): ".", str(Path(chip.__file__).resolve().parent.parent): ".",
-             sys.prefix: "python", str(Path.home()): "~"}
+    roots = {
+        images: Path(images).name,
+        str(home()): ".",
+        str(Path(chip.__file__).resolve().parent.parent): ".",
+        sys.prefix: "python",
+        str(Path.home()): "~",
+    }
     for path in sorted(filter(None, roots), key=len, reverse=True):
-        if len(path) > 1: text = re.sub(rf"(?<![\w.-]){re.escape(path)}(?![\w-])", lambda _: roots[path], text)
+        if len(path) > 1:
+            text = re.sub(rf"(?<![\w.-]){re.escape(path)}(?![\w-])", lambda _: roots[path], text)
     return text
 
 # %% ../nbs/91_report.ipynb #1cad6aa7
@@ -368,72 +595,137 @@ def run_record(
     "The content of run.json. Raises Refused where a phase has not been run."
     records = {phase: read_marker(run, phase) for phase in phases}
     if missing := [phase.notebook for phase, record in records.items() if record is None]:
-        raise Refused(f"run '{run.name}' is not finished, {', '.join(missing)} has not been run: chip run --name {run.name}")
+        raise Refused(
+            f"run '{run.name}' is not finished, {', '.join(missing)} has not been run: chip run --name {run.name}"
+        )
     settings = json.loads((run.folder / "settings.json").read_text())
     study = run.folder / "study.json"
     pictures = json.loads(study.read_text()).get("summary", "") if study.is_file() else ""
     last, inputs = list(records.values())[-1], [record["inputs"] for record in records.values()]
-    contents = {"pictures": inputs[0].get("pictures", ""), **{name: read for i in inputs for name, read in i.get("files", {}).items() if name in ("hierarchy", "weights")}}
-    costs = [{"notebook": p.notebook, "title": p.title, "seconds": r["seconds"], "peak_memory_bytes": r["peak_memory"],
-              "fingerprint": r["fingerprint"], "commit": r["git"]["commit"]} for p, r in records.items()]
-    return {"name": run.name, "profile": settings["profile"], "settings": shown_settings(settings), "contents": contents,
-            "seeds": [settings["seed"] + i for i in range(settings["n_seeds"])], "pictures": scrub(pictures, settings["images"]),
-            "seconds": round(sum(r["seconds"] for r in records.values()), 2), "phases": costs,
-            "packages": last["packages"], "hardware": last["hardware"], "git": last["git"]}
+    contents = {
+        "pictures": inputs[0].get("pictures", ""),
+        **{
+            name: read
+            for i in inputs
+            for name, read in i.get("files", {}).items()
+            if name in ("hierarchy", "weights")
+        },
+    }
+    costs = [
+        {
+            "notebook": p.notebook,
+            "title": p.title,
+            "seconds": r["seconds"],
+            "peak_memory_bytes": r["peak_memory"],
+            "fingerprint": r["fingerprint"],
+            "commit": r["git"]["commit"],
+        }
+        for p, r in records.items()
+    ]
+    return {
+        "name": run.name,
+        "profile": settings["profile"],
+        "settings": shown_settings(settings),
+        "contents": contents,
+        "seeds": [settings["seed"] + i for i in range(settings["n_seeds"])],
+        "pictures": scrub(pictures, settings["images"]),
+        "seconds": round(sum(r["seconds"] for r in records.values()), 2),
+        "phases": costs,
+        "packages": last["packages"],
+        "hardware": last["hardware"],
+        "git": last["git"],
+    }
 
 
 def settings_rows(
     settings: dict[str, Any],  # as shown
-) -> list[dict[str, Any]]:     # name, value, group, meaning, and whether the profile says otherwise
+) -> list[dict[str, Any]]:  # name, value, group, meaning, and whether the profile says otherwise
     "The settings of a run beside what its profile says."
     usual = profiles_table().set_index("setting")
     profile = settings["profile"]
-    return [{"name": name, "value": str(settings[name]), "group": row["group"], "meaning": row["meaning"],
-             "changed": settings[name] != row[profile], "usual": str(row[profile])} for name, row in usual.iterrows() if name in settings]
+    return [
+        {
+            "name": name,
+            "value": str(settings[name]),
+            "group": row["group"],
+            "meaning": row["meaning"],
+            "changed": settings[name] != row[profile],
+            "usual": str(row[profile]),
+        }
+        for name, row in usual.iterrows()
+        if name in settings
+    ]
 
 # %% ../nbs/91_report.ipynb #17805563
 def _templates() -> jinja2.Environment:
     "The templates beside the notebooks; everything put into them is escaped."
     loader = jinja2.FileSystemLoader(notebooks_folder() / "templates")
-    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return jinja2.Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 # %% ../nbs/91_report.ipynb #54eb8c2c
 def mathml(
-    latex: str,              # without dollar signs
-    display: str = "inline", # or 'block'
-) -> str:                    # HTML
+    latex: str,  # without dollar signs
+    display: str = "inline",  # or 'block'
+) -> str:  # HTML
     "A formula as MathML, or as it was written, escaped, where it cannot be read."
-    unreadable = tuple(e for e in vars(latex_errors).values() if isinstance(e, type) and issubclass(e, Exception))
-    try: return latex2mathml.converter.convert(latex.strip(), display=display)
-    except (*unreadable, IndexError, ValueError): return f"<code>{escape(latex)}</code>"
+    unreadable = tuple(
+        e for e in vars(latex_errors).values() if isinstance(e, type) and issubclass(e, Exception)
+    )
+    try:
+        return latex2mathml.converter.convert(latex.strip(), display=display)
+    except (*unreadable, IndexError, ValueError):
+        return f"<code>{escape(latex)}</code>"
 
 
 class _Renderer(IPythonRenderer):
     "nbconvert's Markdown, with formulas as MathML."
-    def inline_math(self, body: str) -> str: return mathml(body)
-    def block_math(self, body: str) -> str: return mathml(body, "block")
+
+    def inline_math(self, body: str) -> str:
+        return mathml(body)
+
+    def block_math(self, body: str) -> str:
+        return mathml(body, "block")
 
 
 class _Exporter(nbconvert.HTMLExporter):
     "nbconvert's exporter, without the need for a script that draws formulas."
+
     @jinja2.pass_context
     def markdown2html(self, context: jinja2.runtime.Context, source: str) -> str:
         attachments = context.get("cell", {}).get("attachments", {})
-        return MarkdownWithMath(renderer=_Renderer(escape=False, attachments=attachments, anchor_link_text=self.anchor_link_text)).render(source)
+        return MarkdownWithMath(
+            renderer=_Renderer(
+                escape=False, attachments=attachments, anchor_link_text=self.anchor_link_text
+            )
+        ).render(source)
 
 # %% ../nbs/91_report.ipynb #06435ae8
 def notebook_page(
     executed: Path,  # a notebook
     title: str,
-) -> str:            # HTML
+) -> str:  # HTML
     "An executed notebook for the browser, without nbdev's directives and the cells that they hide."
     notebook = nbformat.read(executed, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if not cell.source.startswith("#| hide")]
     for cell in notebook.cells:
-        if cell.cell_type == "code": cell.source = re.sub(r"^#\|.*\n?", "", cell.source, flags=re.MULTILINE)
+        if cell.cell_type == "code":
+            cell.source = re.sub(r"^#\|.*\n?", "", cell.source, flags=re.MULTILINE)
     body, _ = _Exporter(template_name="basic").from_notebook_node(notebook)
-    light, dark = (HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("default", "github-dark"))
-    return _templates().get_template("notebook.html.j2").render(title=title, body=body, light=light, dark=dark, file=executed.name)
+    light, dark = (
+        HtmlFormatter(style=style).get_style_defs(".highlight")
+        for style in ("default", "github-dark")
+    )
+    return (
+        _templates()
+        .get_template("notebook.html.j2")
+        .render(title=title, body=body, light=light, dark=dark, file=executed.name)
+    )
 
 # %% ../nbs/91_report.ipynb #630097d1
 def fingerprint(
@@ -445,43 +737,77 @@ def fingerprint(
 
 def explorer_of(
     run: Run,
-    light: bool,                # without photographs
-) -> dict[str, Any] | None:     # said, scripts, data; None where the run has no hierarchy
+    light: bool,  # without photographs
+) -> dict[str, Any] | None:  # said, scripts, data; None where the run has no hierarchy
     "The explorer's part of the page."
     data = explorer_data(run, light)
-    if data is None: return None
+    if data is None:
+        return None
     classes, parents, tops = map(len, data["nodes"])
     said = f"{classes:,} classes in {parents:,} parents and {tops:,} super-parents, as Phase 1 grouped them. "
-    said += f"In them, at every level, the {len(data['unseen'])} unseen classes where the chosen method puts them." if data["unseen"] else "This run placed no unseen classes."
+    said += (
+        f"In them, at every level, the {len(data['unseen'])} unseen classes where the chosen method puts them."
+        if data["unseen"]
+        else "This run placed no unseen classes."
+    )
     folder = notebooks_folder() / "templates"
-    licence, script = ((folder / name).read_text(encoding="utf-8") for name in ("d3.licence.txt", "explorer.js"))
-    return {"said": said, "data": in_script(data), "scripts": [Markup(f"/*\n{licence}*/\n{d3_source()}"), Markup(script)]}
+    licence, script = (
+        (folder / name).read_text(encoding="utf-8") for name in ("d3.licence.txt", "explorer.js")
+    )
+    return {
+        "said": said,
+        "data": in_script(data),
+        "scripts": [Markup(f"/*\n{licence}*/\n{d3_source()}"), Markup(script)],
+    }
 
 # %% ../nbs/91_report.ipynb #1e6c183e
 def page(
     run: Run,
-    folder: Path,            # of the report: holds tables/, notebooks/, audit/, and what of figures/ the page can link to
+    folder: Path,  # of the report: holds tables/, notebooks/, audit/, and what of figures/ the page can link to
     record: dict[str, Any],  # as run_record gives it
-    light: bool = False,     # without photographs
-) -> str:                    # HTML
+    light: bool = False,  # without photographs
+) -> str:  # HTML
     "The report's page."
-    pages, audit = {path.stem for path in (folder / "notebooks").glob("*.html")}, folder / "audit" / "summary.html"
+    pages, audit = (
+        {path.stem for path in (folder / "notebooks").glob("*.html")},
+        folder / "audit" / "summary.html",
+    )
     found, explorer = answers(run), explorer_of(run, light)
-    return _templates().get_template("report.html.j2").render(
-        run=record, answers=found, methods=methods_said(found), figures=figures_of(run.folder, folder, light), tables=tables_of(folder, LIGHT_LONG if light else LONG),
-        settings=settings_rows(record["settings"]), explorer=explorer, scripts=[fingerprint(s) for s in explorer["scripts"]] if explorer else [],
-        audit=audit.read_text(encoding="utf-8") if audit.is_file() else "", pages=pages, profiles=list(PROFILES), version=chip.__version__,
-        reported=f"{reported('placed_both'):g} of {reported('n_unseen'):g}")
+    return (
+        _templates()
+        .get_template("report.html.j2")
+        .render(
+            run=record,
+            answers=found,
+            methods=methods_said(found),
+            figures=figures_of(run.folder, folder, light),
+            tables=tables_of(folder, LIGHT_LONG if light else LONG),
+            settings=settings_rows(record["settings"]),
+            explorer=explorer,
+            scripts=[fingerprint(s) for s in explorer["scripts"]] if explorer else [],
+            audit=audit.read_text(encoding="utf-8") if audit.is_file() else "",
+            pages=pages,
+            profiles=list(PROFILES),
+            version=chip.__version__,
+            reported=f"{reported('placed_both'):g} of {reported('n_unseen'):g}",
+        )
+    )
 
 # %% ../nbs/91_report.ipynb #ddb051cc
 def _copy(run: Run, kind: str, suffixes: tuple[str, ...], to: Path, images: str) -> None:
     "Copy a run's figures, tables or notebooks; text without this machine's folders."
-    if kind == "audit" and not (run.folder / kind).is_dir(): return  # not every run has one
+    if kind == "audit" and not (run.folder / kind).is_dir():
+        return  # not every run has one
     (to / kind).mkdir(parents=True)
     for path in sorted((run.folder / kind).glob("*")):
-        if path.name.startswith(".") or path.suffix not in suffixes: continue
-        if path.suffix == ".png": shutil.copyfile(path, to / kind / path.name)
-        else: (to / kind / path.name).write_text(scrub(path.read_text(encoding="utf-8"), images), encoding="utf-8")
+        if path.name.startswith(".") or path.suffix not in suffixes:
+            continue
+        if path.suffix == ".png":
+            shutil.copyfile(path, to / kind / path.name)
+        else:
+            (to / kind / path.name).write_text(
+                scrub(path.read_text(encoding="utf-8"), images), encoding="utf-8"
+            )
 
 
 def lighten(
@@ -490,12 +816,18 @@ def lighten(
     "Take out what a light report does without: notebooks, figures that the page holds, alternatives of further seeds, and Markdown too long to be read."
     shutil.rmtree(folder / "notebooks")
     for path in sorted((folder / "figures").iterdir()):
-        if path.suffix == ".svg" or path.stem not in KEPT_BESIDE: path.unlink()
-        elif path.suffix == ".png": few_colours(path).save(path, optimize=True)
+        if path.suffix == ".svg" or path.stem not in KEPT_BESIDE:
+            path.unlink()
+        elif path.suffix == ".png":
+            few_colours(path).save(path, optimize=True)
     near = folder / "tables" / "alternatives.csv"
-    if near.is_file(): first_seeds(pd.read_csv(near, dtype=str, keep_default_na=False)).to_csv(near, index=False, lineterminator="\n")
+    if near.is_file():
+        first_seeds(pd.read_csv(near, dtype=str, keep_default_na=False)).to_csv(
+            near, index=False, lineterminator="\n"
+        )
     for path in sorted((folder / "tables").glob("*.md")):
-        if path.read_text(encoding="utf-8").count("\n") > LIGHT_LONG: path.unlink()
+        if path.read_text(encoding="utf-8").count("\n") > LIGHT_LONG:
+            path.unlink()
 
 # %% ../nbs/91_report.ipynb #e02b93a8
 def recover(
@@ -503,17 +835,20 @@ def recover(
 ) -> None:
     "Put back a report whose replacement was interrupted, and remove what that left."
     old, new = target.with_name(f".{target.name}.old"), target.with_name(f".{target.name}.new")
-    if old.exists() and not target.exists(): old.rename(target)
-    for rest in (old, new): shutil.rmtree(rest, ignore_errors=True)
+    if old.exists() and not target.exists():
+        old.rename(target)
+    for rest in (old, new):
+        shutil.rmtree(rest, ignore_errors=True)
 
 
 def swap_in(
-    new: Path,     # a complete folder beside the target
+    new: Path,  # a complete folder beside the target
     target: Path,  # what it replaces
 ) -> None:
     "Put a folder in another's place."
     old = target.with_name(f".{target.name}.old")
-    if target.exists(): target.rename(old)
+    if target.exists():
+        target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -522,17 +857,28 @@ def build_report(
     run: Run,
     phases: tuple[Phase, ...] = PHASES,
     light: bool = False,  # without photographs and executed notebooks: a reference run, to be kept with the code
-) -> Path:                # the page
+) -> Path:  # the page
     "Write reports/<name>/ from what a finished run has left. The old report stays until the new one is complete."
     target = home() / "reports" / run.name
-    record, images = run_record(run, phases), json.loads((run.folder / "settings.json").read_text())["images"]
+    record, images = (
+        run_record(run, phases),
+        json.loads((run.folder / "settings.json").read_text())["images"],
+    )
     recover(target)
     new = target.with_name(f".{run.name}.new")
-    for kind, suffixes in [("figures", (".png", ".svg", ".txt")), ("tables", (".csv", ".md", ".txt")), ("notebooks", (".ipynb",)), ("audit", (".html", ".md"))]:
+    for kind, suffixes in [
+        ("figures", (".png", ".svg", ".txt")),
+        ("tables", (".csv", ".md", ".txt")),
+        ("notebooks", (".ipynb",)),
+        ("audit", (".html", ".md")),
+    ]:
         _copy(run, kind, suffixes, new, images)
     for phase in phases:
         executed = new / "notebooks" / f"{phase.notebook}.ipynb"
-        if executed.is_file(): executed.with_suffix(".html").write_text(notebook_page(executed, phase.title), encoding="utf-8")
+        if executed.is_file():
+            executed.with_suffix(".html").write_text(
+                notebook_page(executed, phase.title), encoding="utf-8"
+            )
     if light:
         lighten(new)
         record = {"name": record["name"], "reference": True, **record}

@@ -38,25 +38,49 @@ from PIL import Image, ImageOps
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, plot_sweep
 from .images import UnreadableImage, contact_sheet, open_image
 from .losses import LOSSES
-from .metrics import PairedDifference, accuracy_ceiling, best_constant_placement, cosine_similarity_matrix, kin_matrix, loss_floor, paired_difference, t_interval, wilson_count, wilson_interval
-from .settings import Run, Settings, profile_values, read_table, save_figure, save_table, start_run
+from chip.metrics import (
+    PairedDifference,
+    accuracy_ceiling,
+    best_constant_placement,
+    cosine_similarity_matrix,
+    kin_matrix,
+    loss_floor,
+    paired_difference,
+    t_interval,
+    wilson_count,
+    wilson_interval,
+)
+from chip.settings import (
+    Run,
+    Settings,
+    profile_values,
+    read_table,
+    save_figure,
+    save_table,
+    start_run,
+)
 from .study import Study, kin_of, load_study
 from .taxonomy import home, pretty
 
 # %% ../nbs/40_results.ipynb #ac1c4007
 class Reported(NamedTuple):
     "A number in the paper."
-    quantity: str      # what we call it
+
+    quantity: str  # what we call it
     level: int | None  # 0, 1, 2, or None where it belongs to no single level
-    value: float       # shares, not percentages
-    printed: str       # as it stands in the paper
-    where: str         # in the paper
-    what: str          # in words
+    value: float  # shares, not percentages
+    printed: str  # as it stands in the paper
+    where: str  # in the paper
+    what: str  # in words
 
 
-def _levels(quantity: str, values: Sequence[float], printed: Sequence[str], where: str, what: str) -> list[Reported]:
+def _levels(
+    quantity: str, values: Sequence[float], printed: Sequence[str], where: str, what: str
+) -> list[Reported]:
     "The same quantity at levels 0, 1 and 2."
-    return [Reported(quantity, level, values[level], printed[level], where, what) for level in LEVELS]
+    return [
+        Reported(quantity, level, values[level], printed[level], where, what) for level in LEVELS
+    ]
 
 
 PAPER = (
@@ -64,39 +88,107 @@ PAPER = (
     Reported("n_unseen", None, 20, "20", "§3", "unseen classes"),
     Reported("k", 1, 88, "88", "§5 Phase 1, Figure 5", "number of parents"),
     Reported("k", 2, 8, "8", "§5 Phase 1, Figure 6", "number of super-parents"),
-    *_levels("seen_loss", (0.035117637, 0.03500075, 0.03300126), ("0.035117637", "0.03500075", "0.03300126"), "Table 1", "average loss, seen classes"),
-    *_levels("seen_cosine", (0.92117435, 0.5109769, 0.5102735), ("0.92117435", "0.5109769", "0.5102735"), "Table 1", "average cosine similarity, seen classes"),
-    *_levels("seen_accuracy_text", (0.94,) * 3, ("around 94%",) * 3, "§5 Phase 2, text on Figure 7", "contrastive accuracy, seen classes"),
-    *_levels("seen_cosine_text", (0.85, 0.85, 0.74), ("over 0.85", "over 0.85", "over 0.74"), "§5 Phase 2, text on Figure 7", "cosine similarity, seen classes"),
-    *_levels("unseen_accuracy", (0.938, 0.939, 0.95), ("93.8", "93.9", "95"), "Table 2", "average accuracy, unseen classes"),
-    *_levels("unseen_cosine", (0.815, 0.82, 0.745), ("81.5", "82", "74.5"), "Table 2", "average cosine similarity, unseen classes"),
-    Reported("placed_both", None, 14, "14 of 20", "§5 Phase 3, Figure 9", "unseen classes with the correct parent and super-parent"),
+    *_levels(
+        "seen_loss",
+        (0.035117637, 0.03500075, 0.03300126),
+        ("0.035117637", "0.03500075", "0.03300126"),
+        "Table 1",
+        "average loss, seen classes",
+    ),
+    *_levels(
+        "seen_cosine",
+        (0.92117435, 0.5109769, 0.5102735),
+        ("0.92117435", "0.5109769", "0.5102735"),
+        "Table 1",
+        "average cosine similarity, seen classes",
+    ),
+    *_levels(
+        "seen_accuracy_text",
+        (0.94,) * 3,
+        ("around 94%",) * 3,
+        "§5 Phase 2, text on Figure 7",
+        "contrastive accuracy, seen classes",
+    ),
+    *_levels(
+        "seen_cosine_text",
+        (0.85, 0.85, 0.74),
+        ("over 0.85", "over 0.85", "over 0.74"),
+        "§5 Phase 2, text on Figure 7",
+        "cosine similarity, seen classes",
+    ),
+    *_levels(
+        "unseen_accuracy",
+        (0.938, 0.939, 0.95),
+        ("93.8", "93.9", "95"),
+        "Table 2",
+        "average accuracy, unseen classes",
+    ),
+    *_levels(
+        "unseen_cosine",
+        (0.815, 0.82, 0.745),
+        ("81.5", "82", "74.5"),
+        "Table 2",
+        "average cosine similarity, unseen classes",
+    ),
+    Reported(
+        "placed_both",
+        None,
+        14,
+        "14 of 20",
+        "§5 Phase 3, Figure 9",
+        "unseen classes with the correct parent and super-parent",
+    ),
 )
 
 
 def reported(
-    quantity: str,             # such as 'seen_loss'
+    quantity: str,  # such as 'seen_loss'
     level: int | None = None,  # 0, 1, 2, where it has one
 ) -> float:
     "One of the paper's numbers. Raises KeyError for what it does not report."
     found = [r.value for r in PAPER if (r.quantity, r.level) == (quantity, level)]
-    if not found: raise KeyError(f"the paper reports no {quantity} at level {level}; it reports {sorted({r.quantity for r in PAPER})}")
+    if not found:
+        raise KeyError(
+            f"the paper reports no {quantity} at level {level}; it reports {sorted({r.quantity for r in PAPER})}"
+        )
     return found[0]
 
 # %% ../nbs/40_results.ipynb #a3b2a4cf
-def paper_against_itself() -> pd.DataFrame:  # table, level, accuracy, cosine, most (accuracy possible with that cosine), possible
+def paper_against_itself() -> (
+    pd.DataFrame
+):  # table, level, accuracy, cosine, most (accuracy possible with that cosine), possible
     "The paper's accuracies (or 1 - loss) beside the highest that its cosine similarities allow, whatever the margin."
     rows = []
-    for where, quantity, cosine in (("Table 1", "seen_loss", "seen_cosine"), ("Table 2", "unseen_accuracy", "unseen_cosine")):
+    for where, quantity, cosine in (
+        ("Table 1", "seen_loss", "seen_cosine"),
+        ("Table 2", "unseen_accuracy", "unseen_cosine"),
+    ):
         for level in LEVELS:
             value, c = reported(quantity, level), reported(cosine, level)
             accuracy, most = 1 - value if quantity == "seen_loss" else value, accuracy_ceiling(0, c)
-            rows.append({"where": where, "level": level, "accuracy": accuracy, "cosine": c, "most": most, "possible": accuracy <= most})
+            rows.append(
+                {
+                    "where": where,
+                    "level": level,
+                    "accuracy": accuracy,
+                    "cosine": c,
+                    "most": most,
+                    "possible": accuracy <= most,
+                }
+            )
     return pd.DataFrame(rows)
 
 # %% ../nbs/40_results.ipynb #8479c261
-METHOD_COLOURS = {"frozen": "#0072B2", "kin": "#332288", "start": "#56B4E9", "paper": LOSSES["paper"].colour, "released": LOSSES["released"].colour,
-                  "contrastive": LOSSES["contrastive"].colour, "constant": "#777777", "chance": "#777777"}
+METHOD_COLOURS = {
+    "frozen": "#0072B2",
+    "kin": "#332288",
+    "start": "#56B4E9",
+    "paper": LOSSES["paper"].colour,
+    "released": LOSSES["released"].colour,
+    "contrastive": LOSSES["contrastive"].colour,
+    "constant": "#777777",
+    "chance": "#777777",
+}
 METHOD_LABELS = {
     "frozen": "frozen: no training",
     "kin": "kin: the version that works",
@@ -107,7 +199,11 @@ METHOD_LABELS = {
     "constant": "constant: ignores the picture",
     "chance": "blind choice",
 }
-RULE_LABELS = {"base": "by its nearest class's cluster", "sum": "by summed probabilities", "cost": "by least expected cost"}
+RULE_LABELS = {
+    "base": "by its nearest class's cluster",
+    "sum": "by summed probabilities",
+    "cost": "by least expected cost",
+}
 RULE_HATCHES = {"": "", "base": "//", "sum": "..", "cost": "xx"}
 LEVEL_COLOURS = ("#332288", "#2A9D8F", "#B5446E")  # class, parent, super-parent
 RIGHT, WRONG, UNKNOWN = "#1B7F3B", "#C1121F", "#666666"  # always with a mark, never by colour alone
@@ -122,7 +218,9 @@ def rule_of(method: str) -> tuple[str, str]:  # such as ('frozen', 'sum') for 'f
 
 def method_colours(
     methods: Sequence[str],  # as in the column 'method'
-) -> dict[str, str]:         # method → colour, in the order of METHOD_COLOURS, each followed by its rules, then by name
+) -> dict[
+    str, str
+]:  # method → colour, in the order of METHOD_COLOURS, each followed by its rules, then by name
     "Colours of some methods, the same in every figure that holds the same unknown ones; a rule has its method's colour."
     unknown = sorted({rule_of(m)[0] for m in methods} - set(METHOD_COLOURS))
     known = {**METHOD_COLOURS, **{m: _SPARE[i % len(_SPARE)] for i, m in enumerate(unknown)}}
@@ -143,7 +241,8 @@ def untrained(table: pd.DataFrame) -> str:
 def method_label(method: str) -> str:
     "What a figure's legend calls a method."
     base, rule = rule_of(method)
-    if rule: return f"{base.replace('_', ' ')}, {RULE_LABELS[rule]}"
+    if rule:
+        return f"{base.replace('_', ' ')}, {RULE_LABELS[rule]}"
     return METHOD_LABELS.get(method, method.replace("_", " "))
 
 # %% ../nbs/40_results.ipynb #ab3ee903
@@ -153,6 +252,7 @@ _TABLES = ("sweep", "phase1", "curves", "seen", "placements", "unseen", "unseen_
 @dataclass(frozen=True, eq=False)
 class Tables:
     "The tables of a run; an empty frame where the run has none."
+
     sweep: pd.DataFrame
     phase1: pd.DataFrame
     curves: pd.DataFrame
@@ -165,23 +265,31 @@ class Tables:
 def read_optional(run: Run, table: str) -> pd.DataFrame:
     "A table of the run, class names as text; an empty frame where it is missing."
     path = run.folder / "tables" / f"{table}.csv"
-    if not path.exists(): return pd.DataFrame()
-    return pd.read_csv(path, dtype={"slug": str, "chosen": str, "method": str}, keep_default_na=False, na_values=[""])
+    if not path.exists():
+        return pd.DataFrame()
+    return pd.read_csv(
+        path,
+        dtype={"slug": str, "chosen": str, "method": str},
+        keep_default_na=False,
+        na_values=[""],
+    )
 
 
 def load_tables(
-    run: Run,            # with the files of Phases 1 to 3
+    run: Run,  # with the files of Phases 1 to 3
     settings: Settings,  # a sweep that an earlier run left beside a given hierarchy does not count
 ) -> Tables:
     "All tables that this chapter reads. Raises FileNotFoundError where Phases 1 and 2 have not been run."
     read_table(run, "phase1", "10_hierarchy"), read_table(run, "curves", "20_oneshot")
     found = {table: read_optional(run, table) for table in _TABLES}
-    if settings.hierarchy: found["sweep"] = pd.DataFrame()
+    if settings.hierarchy:
+        found["sweep"] = pd.DataFrame()
     return Tables(**found)
 
 # %% ../nbs/40_results.ipynb #2d4547c6
 class SeedMean(NamedTuple):
     "A mean over seeds with its 95 % interval (NaN for a single seed), and the number of seeds."
+
     mean: float
     low: float
     high: float
@@ -191,201 +299,401 @@ class SeedMean(NamedTuple):
 def mean_of(values: Sequence[float]) -> SeedMean:
     "Mean and interval of one value a seed; NaN throughout for none."
     values = np.asarray(values, dtype=np.float64)
-    if not len(values) or np.isnan(values).any(): return SeedMean(float("nan"), float("nan"), float("nan"), len(values))
+    if not len(values) or np.isnan(values).any():
+        return SeedMean(float("nan"), float("nan"), float("nan"), len(values))
     return SeedMean(float(values.mean()), *t_interval(values), len(values))
 
 
 def seed_mean(
     table: pd.DataFrame,  # one row a measurement, perhaps empty
-    column: str,          # what to average
-    **where,              # other columns and the values that they must have, such as method='paper'
+    column: str,  # what to average
+    **where,  # other columns and the values that they must have, such as method='paper'
 ) -> SeedMean:
     "Mean over seeds of a column, in the rows that fit. Raises ValueError for two rows of one seed."
     for key, value in where.items():
-        if len(table): table = table[table[key] == value]
-    if table.empty: return mean_of([])
-    if table["seed"].duplicated().any(): raise ValueError(f"{column} where {where}: several rows of one seed; add a column to tell them apart")
+        if len(table):
+            table = table[table[key] == value]
+    if table.empty:
+        return mean_of([])
+    if table["seed"].duplicated().any():
+        raise ValueError(
+            f"{column} where {where}: several rows of one seed; add a column to tell them apart"
+        )
     return mean_of(table[column])
 
 # %% ../nbs/40_results.ipynb #42a8d9eb
 def placement_counts(
-    placements: pd.DataFrame,                     # as in tables/placements.csv
-    constant: Mapping[int, int] | None = None,    # level → what the best single answer scores
-) -> pd.DataFrame:  # method, level, n_seeds, right, total, low, high, expected, best_constant, photo_rate
+    placements: pd.DataFrame,  # as in tables/placements.csv
+    constant: Mapping[int, int] | None = None,  # level → what the best single answer scores
+) -> (
+    pd.DataFrame
+):  # method, level, n_seeds, right, total, low, high, expected, best_constant, photo_rate
     "One row a method and level; classes without kin do not count. Empty where there are none."
-    if placements.empty or placements["right"].isna().all(): return pd.DataFrame()
+    if placements.empty or placements["right"].isna().all():
+        return pd.DataFrame()
     rows = []
-    for (method, level), group in placements.dropna(subset=["right"]).groupby(["method", "level"], sort=True):
+    for (method, level), group in placements.dropna(subset=["right"]).groupby(
+        ["method", "level"], sort=True
+    ):
         per_seed = group.groupby("seed")[["right", "chance"]].sum()
         right, total = float(per_seed["right"].mean()), int(group["slug"].nunique())
         low, high = wilson_count(right, total)
-        rows.append({"method": method, "level": level, "n_seeds": len(per_seed), "right": right, "total": total, "low": low, "high": high,
-                     "expected": float(per_seed["chance"].mean()), "best_constant": (constant or {}).get(level, float("nan")),
-                     "photo_rate": group["photos_right"].sum() / group["photos_total"].sum()})
+        rows.append(
+            {
+                "method": method,
+                "level": level,
+                "n_seeds": len(per_seed),
+                "right": right,
+                "total": total,
+                "low": low,
+                "high": high,
+                "expected": float(per_seed["chance"].mean()),
+                "best_constant": (constant or {}).get(level, float("nan")),
+                "photo_rate": group["photos_right"].sum() / group["photos_total"].sum(),
+            }
+        )
     order = list(method_colours([row["method"] for row in rows]))
     return pd.DataFrame(sorted(rows, key=lambda row: (order.index(row["method"]), row["level"])))
 
 # %% ../nbs/40_results.ipynb #ba7c67c2
 def both_right(
     placements: pd.DataFrame,  # as in tables/placements.csv
-    method: str,               # such as 'paper'
-) -> pd.DataFrame:             # seed, right, total, expected (by two blind, independent choices)
+    method: str,  # such as 'paper'
+) -> pd.DataFrame:  # seed, right, total, expected (by two blind, independent choices)
     "How many unseen classes have a right parent and a right super-parent, a row a seed; empty where nothing was judged."
-    if placements.empty: return pd.DataFrame()
-    rows = placements[(placements["method"] == method) & placements["level"].isin([1, 2])].dropna(subset=["right"])
-    per_class = rows.groupby(["seed", "slug"]).agg(right=("right", "min"), expected=("chance", "prod"), levels=("level", "nunique")).reset_index()
+    if placements.empty:
+        return pd.DataFrame()
+    rows = placements[(placements["method"] == method) & placements["level"].isin([1, 2])].dropna(
+        subset=["right"]
+    )
+    per_class = (
+        rows.groupby(["seed", "slug"])
+        .agg(right=("right", "min"), expected=("chance", "prod"), levels=("level", "nunique"))
+        .reset_index()
+    )
     per_class = per_class[per_class["levels"] == 2]
-    return per_class.groupby("seed").agg(right=("right", "sum"), total=("right", "size"), expected=("expected", "sum")).reset_index()
+    return (
+        per_class.groupby("seed")
+        .agg(right=("right", "sum"), total=("right", "size"), expected=("expected", "sum"))
+        .reset_index()
+    )
 
 
-def constant_scores(h: Hierarchy, kin: Mapping[str, Sequence[str]]) -> dict[int, int]:  # level → classes
+def constant_scores(
+    h: Hierarchy, kin: Mapping[str, Sequence[str]]
+) -> dict[int, int]:  # level → classes
     "For how many unseen classes the best single answer is right, at each level; empty where no class has kin."
-    if not kin: return {}
+    if not kin:
+        return {}
     matrix = kin_matrix([kin[slug] for slug in sorted(kin)], h.keys)
     return {level: best_constant_placement(matrix, h.membership(level))[1] for level in LEVELS}
 
 # %% ../nbs/40_results.ipynb #09b59127
-def _row(level: int, measure: str, ours: SeedMean, frozen: float = float("nan"), limit: float = float("nan"), limit_is: str = "", **papers: float) -> dict:
+def _row(
+    level: int,
+    measure: str,
+    ours: SeedMean,
+    frozen: float = float("nan"),
+    limit: float = float("nan"),
+    limit_is: str = "",
+    **papers: float,
+) -> dict:
     "A row of Table 1 or 2."
-    return {"level": level, "measure": measure, **papers, "ours": ours.mean, "low": ours.low, "high": ours.high, "n_seeds": ours.n,
-            "frozen": frozen, "limit": limit, "limit_is": limit_is}
+    return {
+        "level": level,
+        "measure": measure,
+        **papers,
+        "ours": ours.mean,
+        "low": ours.low,
+        "high": ours.high,
+        "n_seeds": ours.n,
+        "frozen": frozen,
+        "limit": limit,
+        "limit_is": limit_is,
+    }
 
 
 def table1(
     seen: pd.DataFrame,  # tables/seen.csv, perhaps empty
-    margin: float,       # of Phase 2
-) -> pd.DataFrame:       # level, measure, paper_table, paper_text, ours, low, high, n_seeds, frozen, limit, limit_is
+    margin: float,  # of Phase 2
+) -> (
+    pd.DataFrame
+):  # level, measure, paper_table, paper_text, ours, low, high, n_seeds, frozen, limit, limit_is
     "The paper's Table 1 beside ours (method 'paper') and the frozen encoder; NaN where there were no test pictures."
     rows, nothing = [], float("nan")
     for level in LEVELS:
-        ours = lambda column, method="paper": seed_mean(seen, column, method=method, level=level)
+
+        def ours(column, method="paper"):
+            return seed_mean(seen, column, method=method, level=level)
+
         for measure, column, table, text, limit, limit_is in (
             ("loss", "contrastive_loss", "seen_loss", None, loss_floor(margin), "floor m/2"),
-            ("contrastive accuracy", "contrastive_accuracy", None, "seen_accuracy_text", accuracy_ceiling(margin), "ceiling 1 - m/2"),
+            (
+                "contrastive accuracy",
+                "contrastive_accuracy",
+                None,
+                "seen_accuracy_text",
+                accuracy_ceiling(margin),
+                "ceiling 1 - m/2",
+            ),
             ("cosine to own target", "cosine", "seen_cosine", "seen_cosine_text", 1.0, "ceiling"),
             ("nearest target is right", "top1", None, None, ours("chance").mean, "chance"),
         ):
-            papers = {"paper_table": reported(table, level) if table else nothing, "paper_text": reported(text, level) if text else nothing}
-            rows.append(_row(level, measure, ours(column), ours(column, "frozen").mean, limit, limit_is, **papers))
+            papers = {
+                "paper_table": reported(table, level) if table else nothing,
+                "paper_text": reported(text, level) if text else nothing,
+            }
+            rows.append(
+                _row(
+                    level,
+                    measure,
+                    ours(column),
+                    ours(column, "frozen").mean,
+                    limit,
+                    limit_is,
+                    **papers,
+                )
+            )
     return pd.DataFrame(rows)
 
 # %% ../nbs/40_results.ipynb #fb207711
 def table2(
     unseen: pd.DataFrame,  # tables/unseen.csv, perhaps empty
     counts: pd.DataFrame,  # from `placement_counts`, perhaps empty
-    margin: float,         # of Phase 3
-) -> pd.DataFrame:         # level, measure, paper_table, ours, low, high, n_seeds, frozen, limit, limit_is
+    margin: float,  # of Phase 3
+) -> pd.DataFrame:  # level, measure, paper_table, ours, low, high, n_seeds, frozen, limit, limit_is
     "The paper's Table 2 beside ours (method 'paper', after fine-tuning) and the placements; NaN where there are no unseen classes."
     rows, nothing = [], float("nan")
     for level in LEVELS:
-        ours = lambda column, stage="after": seed_mean(unseen, column, method="paper", level=level, stage=stage)
+
+        def ours(column, stage="after"):
+            return seed_mean(unseen, column, method="paper", level=level, stage=stage)
+
         rows += [
-            _row(level, "contrastive accuracy", ours("contrastive_accuracy"), nothing, accuracy_ceiling(margin), "ceiling 1 - m/2", paper_table=reported("unseen_accuracy", level)),
-            _row(level, "cosine to given target", ours("cosine"), nothing, 1.0, "ceiling", paper_table=reported("unseen_cosine", level)),
-            _row(level, "the same before fine-tuning", ours("cosine", "before"), nothing, 1.0, "ceiling", paper_table=nothing),
-            _row(level, "cosine between pictures", ours("mean_pairwise_cosine"), paper_table=nothing),
+            _row(
+                level,
+                "contrastive accuracy",
+                ours("contrastive_accuracy"),
+                nothing,
+                accuracy_ceiling(margin),
+                "ceiling 1 - m/2",
+                paper_table=reported("unseen_accuracy", level),
+            ),
+            _row(
+                level,
+                "cosine to given target",
+                ours("cosine"),
+                nothing,
+                1.0,
+                "ceiling",
+                paper_table=reported("unseen_cosine", level),
+            ),
+            _row(
+                level,
+                "the same before fine-tuning",
+                ours("cosine", "before"),
+                nothing,
+                1.0,
+                "ceiling",
+                paper_table=nothing,
+            ),
+            _row(
+                level, "cosine between pictures", ours("mean_pairwise_cosine"), paper_table=nothing
+            ),
         ]
-        placed, frozen, blind, total = (_placed(counts, level, m, c) for m, c in (("paper", None), ("frozen", "right"), ("paper", "expected"), ("paper", "total")))
+        placed, frozen, blind, total = (
+            _placed(counts, level, m, c)
+            for m, c in (
+                ("paper", None),
+                ("frozen", "right"),
+                ("paper", "expected"),
+                ("paper", "total"),
+            )
+        )
         if not np.isnan(total):
-            rows += [_row(level, f"classes placed right, of {total:g}", placed, frozen, blind, "blind choice", paper_table=nothing),
-                     _row(level, "the same after fine-tuning", ours("classes_right"), frozen, blind, "blind choice", paper_table=nothing)]
+            rows += [
+                _row(
+                    level,
+                    f"classes placed right, of {total:g}",
+                    placed,
+                    frozen,
+                    blind,
+                    "blind choice",
+                    paper_table=nothing,
+                ),
+                _row(
+                    level,
+                    "the same after fine-tuning",
+                    ours("classes_right"),
+                    frozen,
+                    blind,
+                    "blind choice",
+                    paper_table=nothing,
+                ),
+            ]
     return pd.DataFrame(rows)
 
 
 def _placed(counts: pd.DataFrame, level: int, method: str, column: str | None) -> SeedMean | float:
     "A cell of `placement_counts`, or (without a column) the count with its interval over classes."
-    found = counts[(counts["method"] == method) & (counts["level"] == level)] if len(counts) else counts
-    if found.empty: return mean_of([]) if column is None else float("nan")
-    return SeedMean(*found[["right", "low", "high", "n_seeds"]].iloc[0]) if column is None else found[column].iloc[0]
+    found = (
+        counts[(counts["method"] == method) & (counts["level"] == level)] if len(counts) else counts
+    )
+    if found.empty:
+        return mean_of([]) if column is None else float("nan")
+    return (
+        SeedMean(*found[["right", "low", "high", "n_seeds"]].iloc[0])
+        if column is None
+        else found[column].iloc[0]
+    )
 
 # %% ../nbs/40_results.ipynb #732f2899
 def _public(path: str, instead: str) -> str:
     "A path relative to the project's root, if that stays in its surroundings; else a placeholder."
     relative = os.path.relpath(path, home()) if os.path.isabs(path) else os.path.normpath(path)
-    return instead if relative.startswith(os.path.join("..", "..")) or os.path.isabs(relative) else Path(relative).as_posix()
+    return (
+        instead
+        if relative.startswith(os.path.join("..", "..")) or os.path.isabs(relative)
+        else Path(relative).as_posix()
+    )
 
 
 def command_of(
     settings: Settings,  # of the run
-    name: str = "",      # the run's name
+    name: str = "",  # the run's name
 ) -> str:
     "The `chip run` command that makes a run with these settings."
     usual = profile_values(settings.profile)
     changed = {k: v for k, v in asdict(settings).items() if v != usual[k]}
     words = ["chip", "run", settings.profile]
-    if images := changed.pop("images", ""): words += ["--images", _public(images, "DIR")]
+    if images := changed.pop("images", ""):
+        words += ["--images", _public(images, "DIR")]
     for key, value in changed.items():
         is_path = key == "hierarchy" or (key == "weights" and os.sep in value)
         words += ["-p", f"{key}={_public(value, 'FILE') if is_path else value}"]
-    if name not in ("", settings.profile): words += ["--name", name]
+    if name not in ("", settings.profile):
+        words += ["--name", name]
     return shlex.join(words)
 
 # %% ../nbs/40_results.ipynb #140e2a27
-def _ours(r: Reported, tables: Tables, n_seen: int, n_unseen: int, method: str = "paper") -> SeedMean:
+def _ours(
+    r: Reported, tables: Tables, n_seen: int, n_unseen: int, method: str = "paper"
+) -> SeedMean:
     "This run's value of a reported quantity by one method; NaN where the run or the method has none."
-    columns = {"seen_loss": "contrastive_loss", "seen_cosine": "cosine", "seen_accuracy_text": "contrastive_accuracy", "seen_cosine_text": "cosine",
-               "unseen_accuracy": "contrastive_accuracy", "unseen_cosine": "cosine"}
+    columns = {
+        "seen_loss": "contrastive_loss",
+        "seen_cosine": "cosine",
+        "seen_accuracy_text": "contrastive_accuracy",
+        "seen_cosine_text": "cosine",
+        "unseen_accuracy": "contrastive_accuracy",
+        "unseen_cosine": "cosine",
+    }
     if r.quantity == "placed_both":
         found = both_right(tables.placements, method)
-        if found.empty: return mean_of([])
-        return SeedMean(float(found["right"].mean()), *wilson_count(found["right"].mean(), int(found["total"].max())), len(found))
-    if r.quantity.startswith("seen_"): return seed_mean(tables.seen, columns[r.quantity], method=method, level=r.level)
-    if r.quantity.startswith("unseen_"): return seed_mean(tables.unseen, columns[r.quantity], method=method, level=r.level, stage="after")
+        if found.empty:
+            return mean_of([])
+        return SeedMean(
+            float(found["right"].mean()),
+            *wilson_count(found["right"].mean(), int(found["total"].max())),
+            len(found),
+        )
+    if r.quantity.startswith("seen_"):
+        return seed_mean(tables.seen, columns[r.quantity], method=method, level=r.level)
+    if r.quantity.startswith("unseen_"):
+        return seed_mean(
+            tables.unseen, columns[r.quantity], method=method, level=r.level, stage="after"
+        )
     nothing = float("nan")
-    if method != "paper": return SeedMean(nothing, nothing, nothing, 0)
+    if method != "paper":
+        return SeedMean(nothing, nothing, nothing, 0)
     k = tables.phase1.set_index("level")["k"]
-    return SeedMean(float({"n_seen": n_seen, "n_unseen": n_unseen}.get(r.quantity, k.get(r.level, nothing))), nothing, nothing, 1)
+    return SeedMean(
+        float({"n_seen": n_seen, "n_unseen": n_unseen}.get(r.quantity, k.get(r.level, nothing))),
+        nothing,
+        nothing,
+        1,
+    )
 
 
 def _remark(r: Reported, tables: Tables, counts: pd.DataFrame, settings: Settings) -> str:
     "What has to be known to read a row."
-    if r.quantity == "k": return f"ours: chosen by {dict(zip(tables.phase1['level'], tables.phase1['chosen_by'])).get(r.level, 'nothing')}"
+    if r.quantity == "k":
+        return f"ours: chosen by {dict(zip(tables.phase1['level'], tables.phase1['chosen_by'])).get(r.level, 'nothing')}"
     if r.quantity == "seen_loss":
-        return (f"ours cannot be below m/2 = {loss_floor(settings.margin):g}; with Table 1's cosine of {reported('seen_cosine', r.level):.3f} "
-                f"the loss as written is at least {1 - accuracy_ceiling(0, reported('seen_cosine', r.level)):.3f}, whatever m")
-    if r.quantity == "seen_accuracy_text": return f"accuracy is 1 - loss; ours cannot be above 1 - m/2 = {accuracy_ceiling(settings.margin):g}"
-    if r.quantity == "seen_cosine_text": return f"the paper's Table 1 says {reported('seen_cosine', r.level):.3f}"
-    if r.quantity == "seen_cosine": return f"the paper's text says {next(p.printed for p in PAPER if p[:2] == ('seen_cosine_text', r.level))}"
+        return (
+            f"ours cannot be below m/2 = {loss_floor(settings.margin):g}; with Table 1's cosine of {reported('seen_cosine', r.level):.3f} "
+            f"the loss as written is at least {1 - accuracy_ceiling(0, reported('seen_cosine', r.level)):.3f}, whatever m"
+        )
+    if r.quantity == "seen_accuracy_text":
+        return f"accuracy is 1 - loss; ours cannot be above 1 - m/2 = {accuracy_ceiling(settings.margin):g}"
+    if r.quantity == "seen_cosine_text":
+        return f"the paper's Table 1 says {reported('seen_cosine', r.level):.3f}"
+    if r.quantity == "seen_cosine":
+        return f"the paper's text says {next(p.printed for p in PAPER if p[:2] == ('seen_cosine_text', r.level))}"
     if r.quantity == "unseen_accuracy":
-        return (f"ours cannot be above 1 - m/2 = {accuracy_ceiling(settings.unseen_margin):g}; with Table 2's cosine of {reported('unseen_cosine', r.level):.3f} "
-                f"accuracy is at most {accuracy_ceiling(0, reported('unseen_cosine', r.level)):.3f}, whatever m")
-    if r.quantity == "unseen_cosine": return "measured on the pictures just trained on, against labels that the encoders gave themselves"
+        return (
+            f"ours cannot be above 1 - m/2 = {accuracy_ceiling(settings.unseen_margin):g}; with Table 2's cosine of {reported('unseen_cosine', r.level):.3f} "
+            f"accuracy is at most {accuracy_ceiling(0, reported('unseen_cosine', r.level)):.3f}, whatever m"
+        )
+    if r.quantity == "unseen_cosine":
+        return "measured on the pictures just trained on, against labels that the encoders gave themselves"
     return _both_remark(tables, counts) if r.quantity == "placed_both" else ""
 
 
 def _both_remark(tables: Tables, counts: pd.DataFrame) -> str:
     "What stands beside '14 of 20'."
     both = both_right(tables.placements, "paper")
-    if both.empty or counts.empty: return "no unseen class could be judged"
-    alone = [counts[(counts["method"] == "paper") & (counts["level"] == level)].iloc[0] for level in (1, 2)]
-    return (f"of {both['total'].iloc[0]} judged by nearest kin (the paper judged by hand); parents alone {alone[0]['right']:g}, super-parents alone {alone[1]['right']:g}; "
-            f"two blind choices {both['expected'].mean():.1f}; interval over classes")
+    if both.empty or counts.empty:
+        return "no unseen class could be judged"
+    alone = [
+        counts[(counts["method"] == "paper") & (counts["level"] == level)].iloc[0]
+        for level in (1, 2)
+    ]
+    return (
+        f"of {both['total'].iloc[0]} judged by nearest kin (the paper judged by hand); parents alone {alone[0]['right']:g}, super-parents alone {alone[1]['right']:g}; "
+        f"two blind choices {both['expected'].mean():.1f}; interval over classes"
+    )
 
 # %% ../nbs/40_results.ipynb #d183793d
 def paper_beside_ours(
-    tables: Tables,          # of the run
-    counts: pd.DataFrame,    # from `placement_counts`
-    settings: Settings,      # of the run
-    name: str,               # the run's
-    n_seen: int,             # classes
-    n_unseen: int,           # classes
-) -> pd.DataFrame:           # where, what, level, paper, paper_prints, ours, low, high, frozen, n_seeds, command, remark
+    tables: Tables,  # of the run
+    counts: pd.DataFrame,  # from `placement_counts`
+    settings: Settings,  # of the run
+    name: str,  # the run's
+    n_seen: int,  # classes
+    n_unseen: int,  # classes
+) -> (
+    pd.DataFrame
+):  # where, what, level, paper, paper_prints, ours, low, high, frozen, n_seeds, command, remark
     "One row for each number that the paper reports."
     rows, command = [], command_of(settings, name)
     for r in PAPER:
         ours = _ours(r, tables, n_seen, n_unseen)
-        rows.append({"where": r.where, "what": r.what, "level": "" if r.level is None else r.level, "paper": r.value, "paper_prints": r.printed,
-                     "ours": ours.mean, "low": ours.low, "high": ours.high, "frozen": _ours(r, tables, n_seen, n_unseen, "frozen").mean,
-                     "n_seeds": ours.n, "command": command, "remark": _remark(r, tables, counts, settings)})
+        rows.append(
+            {
+                "where": r.where,
+                "what": r.what,
+                "level": "" if r.level is None else r.level,
+                "paper": r.value,
+                "paper_prints": r.printed,
+                "ours": ours.mean,
+                "low": ours.low,
+                "high": ours.high,
+                "frozen": _ours(r, tables, n_seen, n_unseen, "frozen").mean,
+                "n_seeds": ours.n,
+                "command": command,
+                "remark": _remark(r, tables, counts, settings),
+            }
+        )
     return pd.DataFrame(rows)
 
 # %% ../nbs/40_results.ipynb #27ddad6c
 def draw_sweep(
-    sweep: pd.DataFrame,   # tables/sweep.csv: level, k, inertia, silhouette
+    sweep: pd.DataFrame,  # tables/sweep.csv: level, k, inertia, silhouette
     phase1: pd.DataFrame,  # tables/phase1.csv
-    level: int,            # 1 (Figure 5) or 2 (Figure 6)
-    n_seen: int,           # classes; the paper's k is marked where this is the paper's number
-) -> tuple[Figure, str]:   # the figure and its caption
+    level: int,  # 1 (Figure 5) or 2 (Figure 6)
+    n_seen: int,  # classes; the paper's k is marked where this is the paper's number
+) -> tuple[Figure, str]:  # the figure and its caption
     "Silhouette and inertia over the number of clusters, with the one that was chosen."
     rows, about = sweep[sweep["level"] == level], phase1.set_index("level").loc[level]
     comparable = n_seen == reported("n_seen")
@@ -394,25 +702,38 @@ def draw_sweep(
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_zorder(figure.axes[1].get_zorder() + 1)  # the silhouette before the inertia
     ax.patch.set_visible(False)
-    ax.set_title(f"Level {level}: {about['n_points']} {('', 'classes', 'parents')[level]} into {about['k']} {LEVEL_NAMES[level]}s")
-    caption = (f"Figure {level + 4}: mean silhouette (higher is better) and inertia for {rows['k'].min()} to {rows['k'].max()} {LEVEL_NAMES[level]}s; "
-               f"{about['k']} were taken (chosen by {about['chosen_by']}), the paper took {reported('k', level):g}. "
-               f"The silhouette runs from {rows['silhouette'].min():.3f} to {rows['silhouette'].max():.3f} over the whole sweep.")
+    ax.set_title(
+        f"Level {level}: {about['n_points']} {('', 'classes', 'parents')[level]} into {about['k']} {LEVEL_NAMES[level]}s"
+    )
+    caption = (
+        f"Figure {level + 4}: mean silhouette (higher is better) and inertia for {rows['k'].min()} to {rows['k'].max()} {LEVEL_NAMES[level]}s; "
+        f"{about['k']} were taken (chosen by {about['chosen_by']}), the paper took {reported('k', level):g}. "
+        f"The silhouette runs from {rows['silhouette'].min():.3f} to {rows['silhouette'].max():.3f} over the whole sweep."
+    )
     return figure, caption
 
 # %% ../nbs/40_results.ipynb #187249a7
 def plot_measure(
-    curves: pd.DataFrame,          # of one method and level: seed, epoch, split and the column
-    column: str,                   # loss, accuracy or cosine
-    ax: Axes,                      # where to draw
-    colour: str = "black",         # of the level
+    curves: pd.DataFrame,  # of one method and level: seed, epoch, split and the column
+    column: str,  # loss, accuracy or cosine
+    ax: Axes,  # where to draw
+    colour: str = "black",  # of the level
 ) -> Axes:
     "One measure over epochs: the mean over seeds, its range as a band; validation solid, training dashed."
     for split in sorted(set(curves["split"])):
         over = curves[curves["split"] == split].groupby("epoch")[column].agg(["mean", "min", "max"])
         training = split == "train"
-        ax.plot(over.index, over["mean"], color=colour, ls="--" if training else "-", lw=1.6 if training else 2.4, marker="o", ms=3.5,
-                mfc="white" if training else colour, label="training pictures" if training else "validation pictures")
+        ax.plot(
+            over.index,
+            over["mean"],
+            color=colour,
+            ls="--" if training else "-",
+            lw=1.6 if training else 2.4,
+            marker="o",
+            ms=3.5,
+            mfc="white" if training else colour,
+            label="training pictures" if training else "validation pictures",
+        )
         ax.fill_between(over.index, over["min"], over["max"], color=colour, alpha=0.15, lw=0)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.margins(x=0.04, y=0.12)
@@ -421,41 +742,74 @@ def plot_measure(
 
 
 def mark_value(
-    ax: Axes, value: float, text: str,
-    ls: str = "-",        # of the line
+    ax: Axes,
+    value: float,
+    text: str,
+    ls: str = "-",  # of the line
     below: bool = False,  # the text below the line instead of above
 ) -> Axes:
     "A grey horizontal line with its meaning written on it."
     ax.axhline(value, color="0.45", lw=1, ls=ls, zorder=0)
-    ax.annotate(text, (0.5, value), xycoords=("axes fraction", "data"), xytext=(0, -3 if below else 3), textcoords="offset points",
-                ha="center", va="top" if below else "bottom", fontsize=8, color="0.35",
-                bbox=dict(fc="white", ec="none", pad=0.5), zorder=1)
+    ax.annotate(
+        text,
+        (0.5, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, -3 if below else 3),
+        textcoords="offset points",
+        ha="center",
+        va="top" if below else "bottom",
+        fontsize=8,
+        color="0.35",
+        bbox=dict(fc="white", ec="none", pad=0.5),
+        zorder=1,
+    )
     return ax
 
 # %% ../nbs/40_results.ipynb #9069f380
 def draw_curves(
-    curves: pd.DataFrame,                           # one method: seed, level, epoch, split, and the measures
-    measures: Mapping[str, str],                    # column → label
-    marks: Mapping[tuple[str, int], Sequence[tuple[float, str, str]]],  # (column, level) → (value, text, line style)
-    figsize: tuple[float, float] = (12, 6),         # inches
+    curves: pd.DataFrame,  # one method: seed, level, epoch, split, and the measures
+    measures: Mapping[str, str],  # column → label
+    marks: Mapping[
+        tuple[str, int], Sequence[tuple[float, str, str]]
+    ],  # (column, level) → (value, text, line style)
+    figsize: tuple[float, float] = (12, 6),  # inches
 ) -> Figure:
     "A grid of panels, one row a measure and one column a level (Figures 7 and 8)."
-    figure, axes = plt.subplots(len(measures), 3, figsize=figsize, sharex=True, sharey="row", layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        len(measures),
+        3,
+        figsize=figsize,
+        sharex=True,
+        sharey="row",
+        layout="constrained",
+        squeeze=False,
+    )
     for row, (column, label) in zip(axes, measures.items(), strict=True):
         for level, ax in zip(LEVELS, row, strict=True):
             plot_measure(curves[curves["level"] == level], column, ax, LEVEL_COLOURS[level])
-            for i, (value, text, ls) in enumerate(marks.get((column, level), ())): mark_value(ax, value, text, ls, below=column == "accuracy" and i > 0)
+            for i, (value, text, ls) in enumerate(marks.get((column, level), ())):
+                mark_value(ax, value, text, ls, below=column == "accuracy" and i > 0)
         row[0].set_ylabel(label, fontsize=11)
-    for level, ax in zip(LEVELS, axes[0], strict=True): ax.set_title(f"level {level}: {LEVEL_NAMES[level]}", color=LEVEL_COLOURS[level], fontweight="bold")
-    for ax in axes[-1]: ax.set_xlabel("epoch (0: before training)")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    for level, ax in zip(LEVELS, axes[0], strict=True):
+        ax.set_title(
+            f"level {level}: {LEVEL_NAMES[level]}", color=LEVEL_COLOURS[level], fontweight="bold"
+        )
+    for ax in axes[-1]:
+        ax.set_xlabel("epoch (0: before training)")
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False
+    )
     return figure
 
 
 def _over_seeds(curves: pd.DataFrame) -> str:
     "How a caption says what the band is."
     n = curves["seed"].nunique()
-    return f" Lines are means over {n} seeds, bands reach from the lowest to the highest." if n > 1 else ""
+    return (
+        f" Lines are means over {n} seeds, bands reach from the lowest to the highest."
+        if n > 1
+        else ""
+    )
 
 
 def shown_method(methods: Sequence[str]) -> str:
@@ -465,88 +819,212 @@ def shown_method(methods: Sequence[str]) -> str:
 
 def draw_figure7(curves: pd.DataFrame, margin: float) -> tuple[Figure, str]:
     "Phase 2: contrastive accuracy and cosine similarity over epochs, and the caption."
-    rows, ceiling = curves[curves["method"] == shown_method(curves["method"])], accuracy_ceiling(margin)
-    marks = {("accuracy", level): [(ceiling, f"ceiling 1 - m/2 = {ceiling:g}", "-"), (reported("seen_accuracy_text", level), "paper, text", ":")] for level in LEVELS}
-    marks |= {("cosine", level): [(reported("seen_cosine_text", level), "paper, text", ":"), (reported("seen_cosine", level), "paper, Table 1", "--")] for level in LEVELS}
-    figure = draw_curves(rows, {"accuracy": "contrastive accuracy", "cosine": "cosine to own target"}, marks)
-    return figure, (f"Figure 7: Phase 2 epoch by epoch. Contrastive accuracy is 1 - loss and cannot exceed {ceiling:g}, whatever an encoder learns; "
-                    f"the dotted line is the paper's 'around 94%'. The paper reports the cosine similarity twice, and differently.{_over_seeds(rows)}")
+    rows, ceiling = (
+        curves[curves["method"] == shown_method(curves["method"])],
+        accuracy_ceiling(margin),
+    )
+    marks = {
+        ("accuracy", level): [
+            (ceiling, f"ceiling 1 - m/2 = {ceiling:g}", "-"),
+            (reported("seen_accuracy_text", level), "paper, text", ":"),
+        ]
+        for level in LEVELS
+    }
+    marks |= {
+        ("cosine", level): [
+            (reported("seen_cosine_text", level), "paper, text", ":"),
+            (reported("seen_cosine", level), "paper, Table 1", "--"),
+        ]
+        for level in LEVELS
+    }
+    figure = draw_curves(
+        rows, {"accuracy": "contrastive accuracy", "cosine": "cosine to own target"}, marks
+    )
+    return figure, (
+        f"Figure 7: Phase 2 epoch by epoch. Contrastive accuracy is 1 - loss and cannot exceed {ceiling:g}, whatever an encoder learns; "
+        f"the dotted line is the paper's 'around 94%'. The paper reports the cosine similarity twice, and differently.{_over_seeds(rows)}"
+    )
 
 # %% ../nbs/40_results.ipynb #44f23c7f
 def draw_figure8(unseen_curves: pd.DataFrame, margin: float) -> tuple[Figure, str]:
     "Phase 3: training loss and cosine similarity over epochs, and the caption."
-    rows, floor = unseen_curves[unseen_curves["method"] == shown_method(unseen_curves["method"])], loss_floor(margin)
+    rows, floor = (
+        unseen_curves[unseen_curves["method"] == shown_method(unseen_curves["method"])],
+        loss_floor(margin),
+    )
     marks = {("loss", level): [(floor, f"floor m/2 = {floor:g}", "-")] for level in LEVELS}
-    marks |= {("cosine", level): [(reported("unseen_cosine", level), "paper, Table 2", "--")] for level in LEVELS}
+    marks |= {
+        ("cosine", level): [(reported("unseen_cosine", level), "paper, Table 2", "--")]
+        for level in LEVELS
+    }
     figure = draw_curves(rows, {"loss": "training loss", "cosine": "cosine to given target"}, marks)
-    return figure, (f"Figure 8: Phase 3 epoch by epoch, on the unseen classes' own pictures, towards the targets that the encoders gave them. "
-                    f"The loss cannot fall below {floor:g}.{_over_seeds(rows)}")
+    return figure, (
+        f"Figure 8: Phase 3 epoch by epoch, on the unseen classes' own pictures, towards the targets that the encoders gave them. "
+        f"The loss cannot fall below {floor:g}.{_over_seeds(rows)}"
+    )
 
 # %% ../nbs/40_results.ipynb #ccd5e62a
-COLLAPSE = {"mean_pairwise_cosine": "mean cosine of different pictures", "effective_rank": "effective rank"}
-DEAD = {"mean_pairwise_cosine": 1, "effective_rank": 0}  # where an encoder is drawn that says nothing but zeros
+COLLAPSE = {
+    "mean_pairwise_cosine": "mean cosine of different pictures",
+    "effective_rank": "effective rank",
+}
+DEAD = {
+    "mean_pairwise_cosine": 1,
+    "effective_rank": 0,
+}  # where an encoder is drawn that says nothing but zeros
 
 
 def draw_collapse(curves: pd.DataFrame) -> tuple[Figure, str]:
     "Mean pairwise cosine and effective rank over the epochs of Phase 2, a line a loss, and the caption."
-    figure, axes = plt.subplots(len(COLLAPSE), 3, figsize=(12, 5.6), sharex=True, sharey="row", layout="constrained")
+    figure, axes = plt.subplots(
+        len(COLLAPSE), 3, figsize=(12, 5.6), sharex=True, sharey="row", layout="constrained"
+    )
     for row, (column, label) in zip(axes, COLLAPSE.items(), strict=True):
         for level, ax in zip(LEVELS, row, strict=True):
             for method, colour in method_colours(curves["method"]).items():
                 rows = curves[(curves["method"] == method) & (curves["level"] == level)]
                 rows = rows[rows["split"] == ("val" if (rows["split"] == "val").any() else "train")]
                 over = rows.groupby("epoch")[column].agg(["mean", "min", "max"])
-                ax.plot(over.index, over["mean"], color=colour, marker="o", ms=3.5, lw=2, label=method_label(method))
-                ax.fill_between(over.index, over["min"], over["max"], color=colour, alpha=0.15, lw=0)
+                ax.plot(
+                    over.index,
+                    over["mean"],
+                    color=colour,
+                    marker="o",
+                    ms=3.5,
+                    lw=2,
+                    label=method_label(method),
+                )
+                ax.fill_between(
+                    over.index, over["min"], over["max"], color=colour, alpha=0.15, lw=0
+                )
                 dead = rows.loc[rows[column].isna(), "epoch"].unique()
-                if len(dead): ax.plot(dead, np.full(len(dead), DEAD[column]), "x", color=colour, ms=8, mew=2, clip_on=False)
+                if len(dead):
+                    ax.plot(
+                        dead,
+                        np.full(len(dead), DEAD[column]),
+                        "x",
+                        color=colour,
+                        ms=8,
+                        mew=2,
+                        clip_on=False,
+                    )
             ax.xaxis.get_major_locator().set_params(integer=True)
             ax.spines[["top", "right"]].set_visible(False)
         row[0].set_ylabel(label)
-    for level, ax in zip(LEVELS, axes[0], strict=True): ax.set_title(f"level {level}: {LEVEL_NAMES[level]}", color=LEVEL_COLOURS[level], fontweight="bold")
-    for ax in axes[-1]: ax.set_xlabel("epoch (0: before training)")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    return figure, f"Collapse, epoch by epoch: how alike the embeddings of different pictures are (1: the encoder says the same of all), and how many directions they use.{_over_seeds(curves)}" + (
-        " A cross: the encoder says zeros for every picture, in one seed at least; the line is the mean of the seeds in which it does not." if curves[list(COLLAPSE)].isna().any(axis=None) else "")
+    for level, ax in zip(LEVELS, axes[0], strict=True):
+        ax.set_title(
+            f"level {level}: {LEVEL_NAMES[level]}", color=LEVEL_COLOURS[level], fontweight="bold"
+        )
+    for ax in axes[-1]:
+        ax.set_xlabel("epoch (0: before training)")
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
+    return (
+        figure,
+        f"Collapse, epoch by epoch: how alike the embeddings of different pictures are (1: the encoder says the same of all), and how many directions they use.{_over_seeds(curves)}"
+        + (
+            " A cross: the encoder says zeros for every picture, in one seed at least; the line is the mean of the seeds in which it does not."
+            if curves[list(COLLAPSE)].isna().any(axis=None)
+            else ""
+        ),
+    )
 
 # %% ../nbs/40_results.ipynb #0ba90c72
-def _bars(ax: Axes, groups: Sequence[int], methods: Mapping[str, str], of: Mapping[tuple[str, int], tuple[float, float, float]]) -> dict[tuple[str, int], float]:
+def _bars(
+    ax: Axes,
+    groups: Sequence[int],
+    methods: Mapping[str, str],
+    of: Mapping[tuple[str, int], tuple[float, float, float]],
+) -> dict[tuple[str, int], float]:
     "Grouped bars, one group a level and one bar a method, with intervals where there are any. Returns the bars' places."
     width, places = 0.8 / len(methods), {}
     for i, (method, colour) in enumerate(methods.items()):
         for j, level in enumerate(groups):
-            if (method, level) not in of: continue
+            if (method, level) not in of:
+                continue
             value, low, high = of[method, level]
             x = places[method, level] = j + (i - (len(methods) - 1) / 2) * width
-            ax.bar(x, value, width * 0.92, color=colour, label=method_label(method) if j == 0 else None, hatch=RULE_HATCHES[rule_of(method)[1]] or None, edgecolor="white", lw=0)
-            if low == low and high == high: ax.plot([x, x], [low, high], color="black", lw=1.3)
-    ax.set_xticks(range(len(groups)), [f"level {level}\n{LEVEL_NAMES[level]}" for level in groups], fontsize=11)
+            ax.bar(
+                x,
+                value,
+                width * 0.92,
+                color=colour,
+                label=method_label(method) if j == 0 else None,
+                hatch=RULE_HATCHES[rule_of(method)[1]] or None,
+                edgecolor="white",
+                lw=0,
+            )
+            if low == low and high == high:
+                ax.plot([x, x], [low, high], color="black", lw=1.3)
+    ax.set_xticks(
+        range(len(groups)),
+        [f"level {level}\n{LEVEL_NAMES[level]}" for level in groups],
+        fontsize=11,
+    )
     ax.spines[["top", "right"]].set_visible(False)
     return places
 
 # %% ../nbs/40_results.ipynb #10d7a708
 def _write_above(ax: Axes, x: float, top: float, text: str, bars: int) -> None:
     "A number above a bar and whatever else is drawn there; smaller where there are many bars."
-    note = ax.annotate(text, (x, top), xytext=(0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=10 if bars <= 5 else 8.5, color="black", fontweight="bold")
+    note = ax.annotate(
+        text,
+        (x, top),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=10 if bars <= 5 else 8.5,
+        color="black",
+        fontweight="bold",
+    )
     note.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
 
 
 def plot_placements(
-    counts: pd.DataFrame,      # from `placement_counts`
+    counts: pd.DataFrame,  # from `placement_counts`
     placements: pd.DataFrame,  # tables/placements.csv, for the single seeds
-    ax: Axes,                  # where to draw
+    ax: Axes,  # where to draw
 ) -> Axes:
     "Unseen classes placed right, by level and method, with 95 % intervals, blind choice and best single answer."
     methods, total = method_colours(counts["method"]), int(counts["total"].max())
-    places = _bars(ax, LEVELS, methods, {(r.method, r.level): (r.right, r.low, r.high) for r in counts.itertuples()})
+    places = _bars(
+        ax,
+        LEVELS,
+        methods,
+        {(r.method, r.level): (r.right, r.low, r.high) for r in counts.itertuples()},
+    )
     half, seeds = 0.4 / len(methods), placements.groupby(["method", "level", "seed"])["right"].sum()
     for r in counts.itertuples():
         x = places[r.method, r.level]
-        ax.plot([x - half, x + half], [r.expected] * 2, color="black", lw=2.2, label="blind choice" if r.Index == counts.index[0] else None)
+        ax.plot(
+            [x - half, x + half],
+            [r.expected] * 2,
+            color="black",
+            lw=2.2,
+            label="blind choice" if r.Index == counts.index[0] else None,
+        )
         _write_above(ax, x, max(r.high, r.expected), f"{r.right:.3g}", len(methods))
-        if r.n_seeds > 1: ax.plot(np.linspace(x - half / 2, x + half / 2, r.n_seeds), seeds[r.method, r.level], "o", ms=3.5, mfc="white", mec="black", mew=0.8)
+        if r.n_seeds > 1:
+            ax.plot(
+                np.linspace(x - half / 2, x + half / 2, r.n_seeds),
+                seeds[r.method, r.level],
+                "o",
+                ms=3.5,
+                mfc="white",
+                mec="black",
+                mew=0.8,
+            )
     for level, best in counts.groupby("level")["best_constant"].first().dropna().items():
-        ax.plot([level - 0.45, level + 0.45], [best] * 2, color="black", ls=":", lw=1.6, label="best single answer for all" if level == 0 else None)
+        ax.plot(
+            [level - 0.45, level + 0.45],
+            [best] * 2,
+            color="black",
+            ls=":",
+            lw=1.6,
+            label="best single answer for all" if level == 0 else None,
+        )
     ax.yaxis.get_major_locator().set_params(integer=True)
     ax.set(ylim=(0, total * 1.1), ylabel=f"unseen classes placed right, of {total}")
     ax.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
@@ -555,18 +1033,43 @@ def plot_placements(
 # %% ../nbs/40_results.ipynb #59fb0374
 def plot_seen(
     seen: pd.DataFrame,  # tables/seen.csv
-    ax: Axes,            # where to draw
+    ax: Axes,  # where to draw
 ) -> Axes:
     "Top-1 accuracy on test pictures of seen classes, by level and method, with chance and, for several seeds, intervals."
     methods = method_colours(seen["method"])
-    cells = {(m, level): seed_mean(seen, "top1", method=m, level=level)[:3] for m in methods for level in LEVELS}
+    cells = {
+        (m, level): seed_mean(seen, "top1", method=m, level=level)[:3]
+        for m in methods
+        for level in LEVELS
+    }
     places = _bars(ax, LEVELS, methods, cells)
     for (method, level), x in places.items():
         rows = seen[(seen["method"] == method) & (seen["level"] == level)]
         half, chance = 0.4 / len(methods), rows["chance"].mean()
-        ax.plot([x - half, x + half], [chance] * 2, color="black", lw=2.2, label="chance" if x == min(places.values()) else None)
-        _write_above(ax, x, max(chance, *(v for v in (*cells[method, level], *rows["top1"]) if v == v)), f"{100 * cells[method, level][0]:.0f}", len(methods))
-        if len(rows) > 1: ax.plot(np.linspace(x - half / 2, x + half / 2, len(rows)), rows["top1"], "o", ms=3.5, mfc="white", mec="black", mew=0.8)
+        ax.plot(
+            [x - half, x + half],
+            [chance] * 2,
+            color="black",
+            lw=2.2,
+            label="chance" if x == min(places.values()) else None,
+        )
+        _write_above(
+            ax,
+            x,
+            max(chance, *(v for v in (*cells[method, level], *rows["top1"]) if v == v)),
+            f"{100 * cells[method, level][0]:.0f}",
+            len(methods),
+        )
+        if len(rows) > 1:
+            ax.plot(
+                np.linspace(x - half / 2, x + half / 2, len(rows)),
+                rows["top1"],
+                "o",
+                ms=3.5,
+                mfc="white",
+                mec="black",
+                mew=0.8,
+            )
     ax.set(ylim=(0, 1.1), ylabel="nearest target is the right one (%)")
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     ax.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
@@ -582,15 +1085,29 @@ def read_hits(run: Run) -> pd.DataFrame:  # method, seed, level, picture, label,
 def _pairs(methods: Sequence[str]) -> list[tuple[str, str]]:
     "Which method is compared with which: every one with *frozen*, trained ones with their starting point, a rule with the paper's rule of the same method, *kin* with the frozen encoder's other rules."
     known = list(method_colours(methods))
-    against = {m: ["frozen", *(["start" + m.removeprefix(rule_of(m)[0])] if rule_of(m)[0] in LOSSES else []), rule_of(m)[0]] for m in known} | {"kin": ["frozen", "frozen_base", "frozen_sum"]}
+    against = {
+        m: [
+            "frozen",
+            *(["start" + m.removeprefix(rule_of(m)[0])] if rule_of(m)[0] in LOSSES else []),
+            rule_of(m)[0],
+        ]
+        for m in known
+    } | {"kin": ["frozen", "frozen_base", "frozen_sum"]}
     return [(m, a) for m in known for a in dict.fromkeys(against[m]) if a in known and a != m]
 
 
-def _difference(items: pd.DataFrame, column: str, method: str, against: str, seed: int, group: str | None) -> PairedDifference:
+def _difference(
+    items: pd.DataFrame, column: str, method: str, against: str, seed: int, group: str | None
+) -> PairedDifference:
     "Mean paired difference of two methods over items; the index of `items` is (method, item)."
     a, b = items.loc[method], items.loc[against]
     groups = a[group].to_numpy() if group else None
-    return paired_difference(a[column].to_numpy(dtype=float), b[column].reindex(a.index).to_numpy(dtype=float), np.random.default_rng(seed), groups)
+    return paired_difference(
+        a[column].to_numpy(dtype=float),
+        b[column].reindex(a.index).to_numpy(dtype=float),
+        np.random.default_rng(seed),
+        groups,
+    )
 
 # %% ../nbs/40_results.ipynb #ae37179e
 def seen_differences(hits: pd.DataFrame, seed: int) -> list[dict]:
@@ -598,51 +1115,137 @@ def seen_differences(hits: pd.DataFrame, seed: int) -> list[dict]:
     rows = []
     for level, at in hits.groupby("level") if len(hits) else ():
         items = at.groupby(["method", "picture"]).agg(hit=("hit", "mean"), label=("label", "first"))
-        rows += [_difference_row("seen pictures", level, m, a, items["hit"], _difference(items, "hit", m, a, seed, "label")) for m, a in _pairs(at["method"])]
+        rows += [
+            _difference_row(
+                "seen pictures",
+                level,
+                m,
+                a,
+                items["hit"],
+                _difference(items, "hit", m, a, seed, "label"),
+            )
+            for m, a in _pairs(at["method"])
+        ]
     return rows
 
 
 def placement_differences(placements: pd.DataFrame, seed: int) -> list[dict]:
     "Rows of differences.csv for unseen classes and for their single photos, by level."
     rows = []
-    if placements.empty or placements["right"].isna().all(): return rows
+    if placements.empty or placements["right"].isna().all():
+        return rows
     for level, at in placements.dropna(subset=["right"]).groupby("level"):
         items = at.groupby(["method", "slug"])[["right", "photos_right", "photos_total"]].mean()
-        photos = items.loc[items.index.repeat(items["photos_total"].round().astype(int))].assign(rate=lambda t: t["photos_right"] / t["photos_total"]).reset_index()
+        photos = (
+            items.loc[items.index.repeat(items["photos_total"].round().astype(int))]
+            .assign(rate=lambda t: t["photos_right"] / t["photos_total"])
+            .reset_index()
+        )
         photos["photo"] = photos.groupby("method").cumcount()
         photos = photos.set_index(["method", "photo"])
         for m, a in _pairs(at["method"]):
-            rows.append(_difference_row("unseen classes", level, m, a, items["right"], _difference(items, "right", m, a, seed, None)))
-            rows.append(_difference_row("unseen photos", level, m, a, photos["rate"], _difference(photos, "rate", m, a, seed, "slug")))
+            rows.append(
+                _difference_row(
+                    "unseen classes",
+                    level,
+                    m,
+                    a,
+                    items["right"],
+                    _difference(items, "right", m, a, seed, None),
+                )
+            )
+            rows.append(
+                _difference_row(
+                    "unseen photos",
+                    level,
+                    m,
+                    a,
+                    photos["rate"],
+                    _difference(photos, "rate", m, a, seed, "slug"),
+                )
+            )
     return rows
 
 
-def _difference_row(of: str, level: int, method: str, against: str, values: pd.Series, d: PairedDifference) -> dict:
-    return {"of": of, "level": level, "method": method, "against": against, "value": values.loc[method].mean(), "other": values.loc[against].mean(),
-            "difference": d.difference, "low": d.low, "high": d.high, "n": d.n}
+def _difference_row(
+    of: str, level: int, method: str, against: str, values: pd.Series, d: PairedDifference
+) -> dict:
+    return {
+        "of": of,
+        "level": level,
+        "method": method,
+        "against": against,
+        "value": values.loc[method].mean(),
+        "other": values.loc[against].mean(),
+        "difference": d.difference,
+        "low": d.low,
+        "high": d.high,
+        "n": d.n,
+    }
 
 # %% ../nbs/40_results.ipynb #1298901c
 def draw_rules(
     counts: pd.DataFrame,  # from `placement_counts`, perhaps empty
-    seen: pd.DataFrame,    # tables/seen.csv, perhaps empty
+    seen: pd.DataFrame,  # tables/seen.csv, perhaps empty
 ) -> tuple[Figure, str]:
     "The rules of inference side by side, for each method that has them: parents and super-parents, seen pictures and unseen classes; and the caption."
-    panels = [("seen pictures", level, seen.groupby(["method", "level"])["top1"].mean().xs(level, level="level")) for level in (1, 2) if len(seen)]
-    panels += [("unseen classes", level, (counts.set_index(["method", "level"])["right"] / counts["total"].max()).xs(level, level="level")) for level in (1, 2) if len(counts)]
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 4), sharey=True, layout="constrained", squeeze=False)
+    panels = [
+        (
+            "seen pictures",
+            level,
+            seen.groupby(["method", "level"])["top1"].mean().xs(level, level="level"),
+        )
+        for level in (1, 2)
+        if len(seen)
+    ]
+    panels += [
+        (
+            "unseen classes",
+            level,
+            (counts.set_index(["method", "level"])["right"] / counts["total"].max()).xs(
+                level, level="level"
+            ),
+        )
+        for level in (1, 2)
+        if len(counts)
+    ]
+    figure, axes = plt.subplots(
+        1,
+        len(panels),
+        figsize=(3.4 * len(panels), 4),
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
+    )
     bases = [m for m in main_methods(panels[0][2].index) if f"{m}_base" in panels[0][2].index]
     for ax, (of, level, value) in zip(axes[0], panels, strict=True):
         for i, base in enumerate(bases):
             for k, (rule, hatch) in enumerate(RULE_HATCHES.items()):
                 name = f"{base}_{rule}" if rule else base
                 x = i + (k - 1.5) * 0.2
-                ax.bar(x, value[name], 0.18, color=METHOD_COLOURS.get(base, "0.5"), hatch=hatch, edgecolor="white", lw=0, label=(RULE_LABELS[rule] if rule else "by the level's own targets") if i == 0 else None)
+                ax.bar(
+                    x,
+                    value[name],
+                    0.18,
+                    color=METHOD_COLOURS.get(base, "0.5"),
+                    hatch=hatch,
+                    edgecolor="white",
+                    lw=0,
+                    label=(RULE_LABELS[rule] if rule else "by the level's own targets")
+                    if i == 0
+                    else None,
+                )
         ax.set_xticks(range(len(bases)), bases)
         ax.set(title=f"{of}: {LEVEL_NAMES[level]}", ylim=(0, 1))
         ax.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylabel("share right")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    return figure, "The same embeddings under four rules of inference: each level's own targets (the paper's), the best class handed up, summed class probabilities, and least expected cost. Means over seeds; the paper says that the first is best, `differences` says where the intervals stand."
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
+    )
+    return (
+        figure,
+        "The same embeddings under four rules of inference: each level's own targets (the paper's), the best class handed up, summed class probabilities, and least expected cost. Means over seeds; the paper says that the first is best, `differences` says where the intervals stand.",
+    )
 
 # %% ../nbs/40_results.ipynb #b979c716
 def _some(names: Sequence[str], most: int = 12) -> str:
@@ -656,33 +1259,47 @@ def target_index(h: Hierarchy, level: int, chosen: str) -> int:
 
 
 def figure9_table(
-    placements: pd.DataFrame,             # tables/placements.csv
-    study: Study,                         # names
-    h: Hierarchy,                         # names of the clusters
-    kin: Mapping[str, Sequence[str]],     # unseen class → nearest kin
+    placements: pd.DataFrame,  # tables/placements.csv
+    study: Study,  # names
+    h: Hierarchy,  # names of the clusters
+    kin: Mapping[str, Sequence[str]],  # unseen class → nearest kin
     methods: Sequence[str] = ("paper", "frozen"),
 ) -> pd.DataFrame:  # method, slug, name, kin, n_images; for each level chosen_<l>, target_<l> (its index), right_<l>, chance_<l>
     "One row a method and unseen class, for the first seed; `right` is empty where the class has no kin."
-    if placements.empty: return pd.DataFrame()
+    if placements.empty:
+        return pd.DataFrame()
     rows, first = [], placements["seed"].min()
     for method in methods:
         of = placements[(placements["method"] == method) & (placements["seed"] == first)]
         for slug, group in of.groupby("slug", sort=True):
-            row = {"method": method, "slug": slug, "name": pretty(study.name(slug)), "kin": _some([pretty(study.name(k)) for k in kin.get(slug, ())]), "n_images": int(group["n_images"].iloc[0])}
+            row = {
+                "method": method,
+                "slug": slug,
+                "name": pretty(study.name(slug)),
+                "kin": _some([pretty(study.name(k)) for k in kin.get(slug, ())]),
+                "n_images": int(group["n_images"].iloc[0]),
+            }
             for r in group.sort_values("level").itertuples():
                 target = target_index(h, r.level, r.chosen)
-                row |= {f"chosen_{r.level}": pretty(h.target_name(r.level, target)), f"target_{r.level}": target, f"right_{r.level}": r.right, f"chance_{r.level}": r.chance}
+                row |= {
+                    f"chosen_{r.level}": pretty(h.target_name(r.level, target)),
+                    f"target_{r.level}": target,
+                    f"right_{r.level}": r.right,
+                    f"chance_{r.level}": r.chance,
+                }
             rows.append(row)
     return pd.DataFrame(rows)
 
 # %% ../nbs/40_results.ipynb #5ff81de8
 def tile(
-    path: Path,      # of a picture
-    size: int = 160, # side in pixels
-) -> Image.Image:    # RGB, square
+    path: Path,  # of a picture
+    size: int = 160,  # side in pixels
+) -> Image.Image:  # RGB, square
     "The middle of a picture as a square tile; grey if the picture cannot be read."
-    try: return ImageOps.fit(open_image(path, at_least=size), (size, size))
-    except UnreadableImage: return Image.new("RGB", (size, size), (190, 190, 190))
+    try:
+        return ImageOps.fit(open_image(path, at_least=size), (size, size))
+    except UnreadableImage:
+        return Image.new("RGB", (size, size), (190, 190, 190))
 
 
 def first_pictures(study: Study, key: str, split: str, n: int) -> list[Image.Image]:
@@ -692,21 +1309,23 @@ def first_pictures(study: Study, key: str, split: str, n: int) -> list[Image.Ima
 
 
 def typical_members(
-    h: Hierarchy,         # with targets
-    level: int,           # 1 or 2
-    target: int,          # a cluster
-    kin: Sequence[str],   # shown first, where they are members
-    n: int = 3,           # at most so many
-) -> list[str]:           # keys
+    h: Hierarchy,  # with targets
+    level: int,  # 1 or 2
+    target: int,  # a cluster
+    kin: Sequence[str],  # shown first, where they are members
+    n: int = 3,  # at most so many
+) -> list[str]:  # keys
     "Members of a cluster: the kin among them, then those nearest to its target."
     members = h.members(level, target)
-    near = cosine_similarity_matrix(h.targets[0][[h.keys.index(k) for k in members]], h.targets[level][[target]])[:, 0]
+    near = cosine_similarity_matrix(
+        h.targets[0][[h.keys.index(k) for k in members]], h.targets[level][[target]]
+    )[:, 0]
     order = sorted(range(len(members)), key=lambda i: (members[i] not in kin, -near[i], members[i]))
     return [members[i] for i in order[:n]]
 
 # %% ../nbs/40_results.ipynb #2f3db29f
-CARD = (6.5, 2.0)   # inches
-PER_PAGE = 21       # cards on one figure, three columns
+CARD = (6.5, 2.0)  # inches
+PER_PAGE = 21  # cards on one figure, three columns
 _MARKS = {1: ("✓", RIGHT, "right"), 0: ("✗", WRONG, "wrong"), None: ("?", UNKNOWN, "not judged")}
 
 
@@ -717,41 +1336,81 @@ class Sheet:
         self.width, self.height, self.figure = width, height, plt.figure(figsize=(width, height))
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        ax = self.figure.add_axes((left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height))
+        ax = self.figure.add_axes(
+            (
+                left / self.width,
+                1 - (top + height) / self.height,
+                width / self.width,
+                height / self.height,
+            )
+        )
         ax.axis("off")
         return ax
 
     def panel(self, left: float, top: float, width: float, height: float) -> None:
-        self.figure.add_artist(FancyBboxPatch((left / self.width, 1 - (top + height) / self.height), width / self.width, height / self.height,
-                                              boxstyle="square,pad=0", transform=self.figure.transFigure, fc="#F7F7F5", ec="0.85", lw=0.8, zorder=-1))
+        self.figure.add_artist(
+            FancyBboxPatch(
+                (left / self.width, 1 - (top + height) / self.height),
+                width / self.width,
+                height / self.height,
+                boxstyle="square,pad=0",
+                transform=self.figure.transFigure,
+                fc="#F7F7F5",
+                ec="0.85",
+                lw=0.8,
+                zorder=-1,
+            )
+        )
 
     def text(self, left: float, top: float, text: str, **style) -> None:
-        self.figure.text(left / self.width, 1 - top / self.height, text, **{"va": "top", "ha": "left", "fontsize": 11, "linespacing": 1.05, "parse_math": False} | style)
+        self.figure.text(
+            left / self.width,
+            1 - top / self.height,
+            text,
+            **{"va": "top", "ha": "left", "fontsize": 11, "linespacing": 1.05, "parse_math": False}
+            | style,
+        )
 
 
 def wrap(text: str, inches: float, fontsize: float, lines: int = 2) -> str:
     "Text broken to a width, but not within '(3 of 4)'; what does not fit ends in '…'. A letter is taken as 0.55 of its height wide."
     text = re.sub(r"\((\d+) of (\d+)\)", "(\\1\u00a0of\u00a0\\2)", text)
-    return "\n".join(textwrap.wrap(text, max(int(72 * inches / (0.55 * fontsize)), 4), max_lines=lines, placeholder=" …"))
+    return "\n".join(
+        textwrap.wrap(
+            text, max(int(72 * inches / (0.55 * fontsize)), 4), max_lines=lines, placeholder=" …"
+        )
+    )
 
 
 def text_inches(text: str, fontsize: float) -> float:
     "How wide a line of text is drawn."
-    return TextPath((0, 0), text.replace("$", "S"), size=fontsize).get_extents().width / 72 if text.strip() else 0.0
+    return (
+        TextPath((0, 0), text.replace("$", "S"), size=fontsize).get_extents().width / 72
+        if text.strip()
+        else 0.0
+    )
 
 # %% ../nbs/40_results.ipynb #6dcb7619
 def fitted(
     text: str,
-    inches: float,        # width
-    fontsize: float,      # at most
+    inches: float,  # width
+    fontsize: float,  # at most
     lines: int = 4,
-    least: float = 5.5,   # smallest size
+    least: float = 5.5,  # smallest size
 ) -> tuple[str, float]:
     "Text broken between its words, and the largest size at which every line fits; at the smallest, words are broken too."
     longest = max(map(len, text.split()), default=1)
     while fontsize > least:
-        broken = "\n".join(textwrap.wrap(text, max(int(72 * inches / (0.55 * fontsize)), longest), max_lines=lines, placeholder=" …"))
-        if all(text_inches(line, fontsize) <= inches for line in broken.split("\n")): return broken, fontsize
+        broken = "\n".join(
+            textwrap.wrap(
+                text,
+                max(int(72 * inches / (0.55 * fontsize)), longest),
+                max_lines=lines,
+                placeholder=" …",
+            )
+        )
+        if all(text_inches(line, fontsize) <= inches for line in broken.split("\n")):
+            return broken, fontsize
         fontsize -= 0.5
     return wrap(text, inches, least, lines), least
 
@@ -759,7 +1418,17 @@ def fitted(
 def names_strip(names: Sequence[str], colours: Sequence[str | None], ax: Axes) -> Axes:
     "Tiles that hold names where there are to be no pictures."
     for i, (text, colour) in enumerate(zip(names, colours, strict=True)):
-        ax.add_patch(FancyBboxPatch((i + 0.02, 0.04), 0.96, 0.92, boxstyle="round,pad=0,rounding_size=0.08", fc="#E3F1E6" if colour else "#F1F1F1", ec=colour or "0.8", lw=1.5))
+        ax.add_patch(
+            FancyBboxPatch(
+                (i + 0.02, 0.04),
+                0.96,
+                0.92,
+                boxstyle="round,pad=0,rounding_size=0.08",
+                fc="#E3F1E6" if colour else "#F1F1F1",
+                ec=colour or "0.8",
+                lw=1.5,
+            )
+        )
         said, size = fitted(text, 0.69, 8)
         ax.text(i + 0.5, 0.5, said, ha="center", va="center", fontsize=size, parse_math=False)
     ax.set(xlim=(0, 3), ylim=(0, 1))
@@ -769,6 +1438,7 @@ def names_strip(names: Sequence[str], colours: Sequence[str | None], ax: Axes) -
 @dataclass(frozen=True, eq=False)
 class Gallery:
     "What the cards of Figure 9 are made from."
+
     study: Study
     h: Hierarchy
     kin: Mapping[str, Sequence[str]]
@@ -780,9 +1450,12 @@ class Gallery:
         sheet.text(left, top, wrap(row["name"], 1.3, 13), fontsize=13, fontweight="bold")
         ax = sheet.axes(left, top + 0.45, 1.4, 1.4)
         found = first_pictures(self.study, row["slug"], "unseen", 1) if self.pictures else []
-        if found: ax.imshow(np.asarray(found[0]))
-        else: self._kin_text(sheet, left, top + 0.5, row["slug"])
-        for level in (1, 2): self._group(sheet, left + 1.58 + 2.46 * (level - 1), top, level, row)
+        if found:
+            ax.imshow(np.asarray(found[0]))
+        else:
+            self._kin_text(sheet, left, top + 0.5, row["slug"])
+        for level in (1, 2):
+            self._group(sheet, left + 1.58 + 2.46 * (level - 1), top, level, row)
 
     def _kin_text(self, sheet: Sheet, left: float, top: float, slug: str) -> None:
         names = [pretty(self.study.name(k)) for k in self.kin.get(slug, ())]
@@ -793,24 +1466,49 @@ class Gallery:
         "The cluster of one level: mark, name, members."
         right, kin = row[f"right_{level}"], self.kin.get(row["slug"], ())
         mark, colour, word = _MARKS[None if pd.isna(right) else int(right)]
-        sheet.text(left, top, f"{mark} {LEVEL_NAMES[level]}: {word}", fontsize=9.5, fontweight="bold", color=colour)
-        if pd.notna(row[f"chance_{level}"]): sheet.text(left + 2.35, top + 0.02, f"blind {row[f'chance_{level}']:.0%}", fontsize=7.5, ha="right", color="0.45")
+        sheet.text(
+            left,
+            top,
+            f"{mark} {LEVEL_NAMES[level]}: {word}",
+            fontsize=9.5,
+            fontweight="bold",
+            color=colour,
+        )
+        if pd.notna(row[f"chance_{level}"]):
+            sheet.text(
+                left + 2.35,
+                top + 0.02,
+                f"blind {row[f'chance_{level}']:.0%}",
+                fontsize=7.5,
+                ha="right",
+                color="0.45",
+            )
         sheet.text(left, top + 0.2, wrap(row[f"chosen_{level}"], 2.35, 11), fontsize=11)
         keys = typical_members(self.h, level, int(row[f"target_{level}"]), kin)
-        names, colours = [pretty(self.study.name(k)) for k in keys], [RIGHT if k in kin else None for k in keys]
+        names, colours = (
+            [pretty(self.study.name(k)) for k in keys],
+            [RIGHT if k in kin else None for k in keys],
+        )
         if not self.pictures:
             names_strip(names, colours, sheet.axes(left, top + 0.72, 2.35, 0.78))
             return
         tiles = [next(iter(first_pictures(self.study, k, "train", 1)), None) for k in keys]
         blank = 3 - len(keys)
         titles = [n.replace("$", r"\$") for n in names]  # a dollar sign starts no formula
-        contact_sheet(tiles + [None] * blank, titles + [""] * blank, 3, colours + [None] * blank, sheet.axes(left, top + 0.66, 2.35, 1.12), fontsize=8)
+        contact_sheet(
+            tiles + [None] * blank,
+            titles + [""] * blank,
+            3,
+            colours + [None] * blank,
+            sheet.axes(left, top + 0.66, 2.35, 1.12),
+            fontsize=8,
+        )
 
 # %% ../nbs/40_results.ipynb #8338f156
 def draw_figure9(
-    rows: pd.DataFrame,      # of one method, at most PER_PAGE, from `figure9_table`
-    gallery: Gallery,        # pictures and names
-    title: str,              # above the cards
+    rows: pd.DataFrame,  # of one method, at most PER_PAGE, from `figure9_table`
+    gallery: Gallery,  # pictures and names
+    title: str,  # above the cards
 ) -> Figure:
     "Cards of unseen classes with the parent and super-parent that they were given (Figure 9)."
     columns = min(3 if len(rows) > 4 else 2, len(rows))
@@ -833,15 +1531,21 @@ def figure9_names(rows: pd.DataFrame, gallery: Gallery, title: str) -> Figure:
 
 def figure9_pages(rows: pd.DataFrame, most: int = 5) -> list[pd.DataFrame]:
     "The rows of one method in pages of PER_PAGE; no more than so many pages, the table holds the rest."
-    return [rows.iloc[i:i + PER_PAGE] for i in range(0, len(rows), PER_PAGE)][:most]
+    return [rows.iloc[i : i + PER_PAGE] for i in range(0, len(rows), PER_PAGE)][:most]
 
 
 def figure9_title(rows: pd.DataFrame, method: str) -> str:
     "How many of these classes were right, in one line."
     judged = rows.dropna(subset=["right_1", "right_2"])
-    count = lambda right: f"{int(right.sum())} of {len(judged)}"
-    verdict = (f"parent right {count(judged['right_1'])}, super-parent right {count(judged['right_2'])}, both {count(judged['right_1'] * judged['right_2'])}"
-               if len(judged) else "no class could be judged")
+
+    def count(right):
+        return f"{int(right.sum())} of {len(judged)}"
+
+    verdict = (
+        f"parent right {count(judged['right_1'])}, super-parent right {count(judged['right_2'])}, both {count(judged['right_1'] * judged['right_2'])}"
+        if len(judged)
+        else "no class could be judged"
+    )
     return f"{method_label(method)}. {verdict[0].upper()}{verdict[1:]}."
 
 # %% ../nbs/40_results.ipynb #73bee748
@@ -849,29 +1553,92 @@ _INK, _PAPER = "#222222", "#FBF7EF"
 
 
 def box(
-    ax: Axes, x: float, y: float, width: float, height: float,  # centre and size
-    text: str, colour: str = "white", ink: str = _INK, size: float = 11, **style,
+    ax: Axes,
+    x: float,
+    y: float,
+    width: float,
+    height: float,  # centre and size
+    text: str,
+    colour: str = "white",
+    ink: str = _INK,
+    size: float = 11,
+    **style,
 ) -> None:
     "A rounded box with text in it."
-    ax.add_patch(FancyBboxPatch((x - width / 2, y - height / 2), width, height, boxstyle="round,pad=0,rounding_size=1.2", fc=colour, ec=ink, lw=1.4, **style))
+    ax.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=1.2",
+            fc=colour,
+            ec=ink,
+            lw=1.4,
+            **style,
+        )
+    )
     ax.text(x, y, text, ha="center", va="center", fontsize=size, color=ink, linespacing=1.25)
 
 
-def arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "", colour: str = _INK, bend: float = 0, **style) -> None:
+def arrow(
+    ax: Axes,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    text: str = "",
+    colour: str = _INK,
+    bend: float = 0,
+    **style,
+) -> None:
     "An arrow, with words above its middle."
-    ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=14, lw=1.5, color=colour, shrinkA=2, shrinkB=2, connectionstyle=f"arc3,rad={bend}", **style))
-    ax.text((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 1, text, ha="center", va="bottom", fontsize=9, color=colour)
+    ax.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>",
+            mutation_scale=14,
+            lw=1.5,
+            color=colour,
+            shrinkA=2,
+            shrinkB=2,
+            connectionstyle=f"arc3,rad={bend}",
+            **style,
+        )
+    )
+    ax.text(
+        (start[0] + end[0]) / 2,
+        (start[1] + end[1]) / 2 + 1,
+        text,
+        ha="center",
+        va="bottom",
+        fontsize=9,
+        color=colour,
+    )
 
 
-def pile(ax: Axes, x: float, y: float, n: int = 3, side: float = 8, colour: str = "#DDE7F3") -> None:
+def pile(
+    ax: Axes, x: float, y: float, n: int = 3, side: float = 8, colour: str = "#DDE7F3"
+) -> None:
     "A pile of pictures, each with an animal's head."
     for i in reversed(range(n)):
         dx, dy, s = x + 1.1 * i, y + 1.1 * i, side
         ax.add_patch(Rectangle((dx - s / 2, dy - s / 2), s, s, fc=colour, ec=_INK, lw=1.2))
-        if i: continue
-        for ear in (-1, 1): ax.add_patch(Polygon([(dx + ear * s * 0.28, dy + s * 0.34), (dx + ear * s * 0.26, dy), (dx + ear * s * 0.05, dy + s * 0.2)], fc=_INK, ec="none"))
+        if i:
+            continue
+        for ear in (-1, 1):
+            ax.add_patch(
+                Polygon(
+                    [
+                        (dx + ear * s * 0.28, dy + s * 0.34),
+                        (dx + ear * s * 0.26, dy),
+                        (dx + ear * s * 0.05, dy + s * 0.2),
+                    ],
+                    fc=_INK,
+                    ec="none",
+                )
+            )
         ax.add_patch(Circle((dx, dy - s * 0.05), s * 0.26, fc=_INK, ec="none"))
-        for eye in (-1, 1): ax.add_patch(Circle((dx + eye * s * 0.1, dy), s * 0.045, fc=colour, ec="none"))
+        for eye in (-1, 1):
+            ax.add_patch(Circle((dx + eye * s * 0.1, dy), s * 0.045, fc=colour, ec="none"))
 
 
 def blank(ax: Axes, height: float, title: str) -> Axes:
@@ -886,23 +1653,71 @@ def draw_figure1(ax: Axes) -> Axes:
     "The aim: an unseen animal, and the branch of the tree that it belongs to."
     blank(ax, 44, "The aim: say what kind of animal it is, though its class was never seen")
     pile(ax, 9, 22, 3, 11, "#FCE8C8")
-    ax.text(9, 12.5, "a few photos of a\nRagdoll cat, a class\nno phase has seen", ha="center", va="top", fontsize=10)
+    ax.text(
+        9,
+        12.5,
+        "a few photos of a\nRagdoll cat, a class\nno phase has seen",
+        ha="center",
+        va="top",
+        fontsize=10,
+    )
     box(ax, 32, 22, 15, 9, "three encoders,\none a level", _PAPER)
     arrow(ax, (17.5, 22), (24.3, 22))
-    tree = {"mammals": (70, 38, 2), "cats": (56, 24, 1), "dogs": (84, 24, 1), "Persian": (49, 8, 0), "tabby": (61, 8, 0), "beagle": (78, 8, 0), "husky": (90, 8, 0)}
+    tree = {
+        "mammals": (70, 38, 2),
+        "cats": (56, 24, 1),
+        "dogs": (84, 24, 1),
+        "Persian": (49, 8, 0),
+        "tabby": (61, 8, 0),
+        "beagle": (78, 8, 0),
+        "husky": (90, 8, 0),
+    }
     chosen = ("mammals", "cats")
-    for below, above in (("cats", "mammals"), ("dogs", "mammals"), ("Persian", "cats"), ("tabby", "cats"), ("beagle", "dogs"), ("husky", "dogs")):
+    for below, above in (
+        ("cats", "mammals"),
+        ("dogs", "mammals"),
+        ("Persian", "cats"),
+        ("tabby", "cats"),
+        ("beagle", "dogs"),
+        ("husky", "dogs"),
+    ):
         on = below in chosen
-        ax.plot(*zip(tree[below][:2], tree[above][:2]), color=LEVEL_COLOURS[1] if on else "0.7", lw=3 if on else 1.3, zorder=0)
+        ax.plot(
+            *zip(tree[below][:2], tree[above][:2]),
+            color=LEVEL_COLOURS[1] if on else "0.7",
+            lw=3 if on else 1.3,
+            zorder=0,
+        )
     for text, (x, y, level) in tree.items():
         on = text in chosen
-        box(ax, x, y, 10, 5, text, "#FFFFFF" if not on else "#E2F3EF" if level == 1 else "#F8E4EC", LEVEL_COLOURS[level] if on else "0.45")
+        box(
+            ax,
+            x,
+            y,
+            10,
+            5,
+            text,
+            "#FFFFFF" if not on else "#E2F3EF" if level == 1 else "#F8E4EC",
+            LEVEL_COLOURS[level] if on else "0.45",
+        )
     arrow(ax, (39.7, 24), (64.6, 38), "", LEVEL_COLOURS[2], -0.2)
     ax.text(47, 38, "super-parent", ha="center", fontsize=9, color=LEVEL_COLOURS[2])
     arrow(ax, (39.7, 22), (50.6, 23.6), "parent", LEVEL_COLOURS[1])
     arrow(ax, (39.7, 20), (44, 10), "", LEVEL_COLOURS[0], 0.15, ls="--")
-    ax.text(35, 9, "class: the nearest\none it can name", ha="center", fontsize=9, color=LEVEL_COLOURS[0])
-    for y, text in ((38, "level 2: super-parents"), (28.5, "level 1: parents"), (2.5, "level 0: seen classes")): ax.text(100, y, text, ha="right", va="center", fontsize=9, color="0.45")
+    ax.text(
+        35,
+        9,
+        "class: the nearest\none it can name",
+        ha="center",
+        fontsize=9,
+        color=LEVEL_COLOURS[0],
+    )
+    for y, text in (
+        (38, "level 2: super-parents"),
+        (28.5, "level 1: parents"),
+        (2.5, "level 0: seen classes"),
+    ):
+        ax.text(100, y, text, ha="right", va="center", fontsize=9, color="0.45")
     return ax
 
 # %% ../nbs/40_results.ipynb #65008a55
@@ -910,19 +1725,36 @@ def draw_figure2(ax: Axes) -> Axes:
     "Phase 1: from pictures to target embeddings at three levels."
     n, k1, k2 = (f"{reported(*q):g}" for q in (("n_seen",), ("k", 1), ("k", 2)))
     blank(ax, 40, "Phase 1: a target for every class, parent and super-parent")
-    for i, y in enumerate((30, 20, 10)): pile(ax, 6, y, 3, 6)
+    for _i, y in enumerate((30, 20, 10)):
+        pile(ax, 6, y, 3, 6)
     ax.text(7, 4.2, f"all pictures of\n{n} classes", ha="center", va="center", fontsize=10)
     box(ax, 23, 20, 13, 12, "pretrained\nencoder\n(frozen)", "#E8EEF5")
-    for y in (30, 20, 10): arrow(ax, (11.5, y), (16.3, 20 + (y - 20) * 0.3))
-    places = ((42, f"level 0\n{n} class means", 0), (64, f"level 1\n{k1} parents", 1), (86, f"level 2\n{k2} super-parents", 2))
-    for x, text, level in places: box(ax, x, 28, 15, 9, text, "white", LEVEL_COLOURS[level])
+    for y in (30, 20, 10):
+        arrow(ax, (11.5, y), (16.3, 20 + (y - 20) * 0.3))
+    places = (
+        (42, f"level 0\n{n} class means", 0),
+        (64, f"level 1\n{k1} parents", 1),
+        (86, f"level 2\n{k2} super-parents", 2),
+    )
+    for x, text, level in places:
+        box(ax, x, 28, 15, 9, text, "white", LEVEL_COLOURS[level])
     arrow(ax, (29.7, 21.5), (34.3, 26.5), "")
     ax.text(29.5, 26.5, "mean", fontsize=9, ha="center")
-    for x in (42, 64): arrow(ax, (x + 7.7, 28), (x + 14.3, 28), "k-means")
+    for x in (42, 64):
+        arrow(ax, (x + 7.7, 28), (x + 14.3, 28), "k-means")
     ax.text(64, 36.2, "how many? the silhouette's maximum", ha="center", fontsize=9, color="0.4")
     ax.text(86, 36.2, "likewise", ha="center", fontsize=9, color="0.4")
-    box(ax, 64, 9, 59, 7, "D: each class → its cluster and its target embedding at levels 0, 1 and 2", _PAPER)
-    for x, _, level in places: arrow(ax, (x, 23.3), (x, 12.7), "", LEVEL_COLOURS[level])
+    box(
+        ax,
+        64,
+        9,
+        59,
+        7,
+        "D: each class → its cluster and its target embedding at levels 0, 1 and 2",
+        _PAPER,
+    )
+    for x, _, level in places:
+        arrow(ax, (x, 23.3), (x, 12.7), "", LEVEL_COLOURS[level])
     ax.text(65.5, 18, "targets: the clusters' centroids", fontsize=9, color="0.4", ha="left")
     return ax
 
@@ -936,13 +1768,22 @@ def draw_figure3(ax: Axes) -> Axes:
         colour = LEVEL_COLOURS[level]
         box(ax, 28, y, 16, 8, f"encoder of level {level}\n({LEVEL_NAMES[level]})", "white", colour)
         arrow(ax, (12, 22 + (y - 22) * 0.15), (19.6, y), "", colour)
-        box(ax, 60, y, 24, 8, "d = cosine distance\nloss = mean(d, relu(m - d))", _PAPER, colour, 10)
+        box(
+            ax, 60, y, 24, 8, "d = cosine distance\nloss = mean(d, relu(m - d))", _PAPER, colour, 10
+        )
         arrow(ax, (36.3, y + 1), (47.7, y + 1), "embedding", colour)
         arrow(ax, (47.7, y - 2), (36.3, y - 2), "", colour, ls=":")
         ax.text(42, y - 3, "gradient", ha="center", va="top", fontsize=9, color=colour)
         arrow(ax, (83, y), (72.3, y), "target", colour)
     box(ax, 90, 22, 13, 36, "D\n\nthe class's\ntarget at\neach level\n\n(Phase 1)", "#E8EEF5")
-    ax.text(50, 0.6, "After each epoch the loss on other pictures is measured; the best epoch is kept. No other class enters the loss.", ha="center", fontsize=9.5, color="0.35")
+    ax.text(
+        50,
+        0.6,
+        "After each epoch the loss on other pictures is measured; the best epoch is kept. No other class enters the loss.",
+        ha="center",
+        fontsize=9.5,
+        color="0.35",
+    )
     return ax
 
 
@@ -950,30 +1791,80 @@ def draw_figure4(ax: Axes) -> Axes:
     "Phase 3: unseen classes are placed at each level, then the encoders are tuned on that."
     blank(ax, 46, "Phase 3: where do animals belong that were never seen?")
     pile(ax, 7, 24, 3, 9, "#FCE8C8")
-    ax.text(7.5, 16.5, f"a few photos of\neach of {reported('n_unseen'):g}\nunseen classes", ha="center", va="top", fontsize=10)
+    ax.text(
+        7.5,
+        16.5,
+        f"a few photos of\neach of {reported('n_unseen'):g}\nunseen classes",
+        ha="center",
+        va="top",
+        fontsize=10,
+    )
     for level, y in zip(LEVELS, (38, 24, 10), strict=True):
         colour = LEVEL_COLOURS[level]
         box(ax, 27, y, 15, 7, f"encoder of level {level}\n(from Phase 2)", "white", colour, 10)
         arrow(ax, (14, 24 + (y - 24) * 0.15), (19.1, y), "", colour)
         box(ax, 45, y, 9, 7, "mean of\na class", "white", colour, 10)
         arrow(ax, (34.7, y), (40.3, y), "", colour)
-        box(ax, 66, y, 19, 7, f"nearest {LEVEL_NAMES[level]}\nby cosine distance", _PAPER, colour, 10)
+        box(
+            ax,
+            66,
+            y,
+            19,
+            7,
+            f"nearest {LEVEL_NAMES[level]}\nby cosine distance",
+            _PAPER,
+            colour,
+            10,
+        )
         arrow(ax, (49.7, y), (56.3, y), "", colour)
         arrow(ax, (75.7, y), (83.3, 24 + (y - 24) * 0.5), "", colour)
-    box(ax, 91, 24, 15, 19, "UD\n\neach class's\nlabel and target\nat each level", "#E8EEF5", size=10)
+    box(
+        ax,
+        91,
+        24,
+        15,
+        19,
+        "UD\n\neach class's\nlabel and target\nat each level",
+        "#E8EEF5",
+        size=10,
+    )
     ax.plot([91, 91, 27], [14.2, 3, 3], color=_INK, lw=1.5, ls=":")
     arrow(ax, (27, 2.8), (27, 6.2), "", ls=":")
-    ax.text(59, 3.6, "fine-tuning: each picture towards the target its class was given, right or wrong", ha="center", fontsize=9.5, color="0.35")
+    ax.text(
+        59,
+        3.6,
+        "fine-tuning: each picture towards the target its class was given, right or wrong",
+        ha="center",
+        fontsize=9.5,
+        color="0.35",
+    )
     ax.text(66, 44, "targets of D, from Phase 1", ha="center", fontsize=9, color="0.4")
     return ax
 
 # %% ../nbs/40_results.ipynb #5b17b76e
-OWN_FIGURES = (*(f"figure{i}" for i in range(1, 10)), "figure9_frozen", "figure9_kin", "figure9_kin_names", "figure9_names", "figure9_frozen_names", "placements", "seen")
-OWN_TABLES = ("table1", "table2", "figure9", "placement_counts", "paper_against_itself", "paper_beside_ours")
+OWN_FIGURES = (
+    *(f"figure{i}" for i in range(1, 10)),
+    "figure9_frozen",
+    "figure9_kin",
+    "figure9_kin_names",
+    "figure9_names",
+    "figure9_frozen_names",
+    "placements",
+    "seen",
+)
+OWN_TABLES = (
+    "table1",
+    "table2",
+    "figure9",
+    "placement_counts",
+    "paper_against_itself",
+    "paper_beside_ours",
+)
 
 
 def clear_results(run: Run) -> None:
     "Removes this chapter's figures and tables from a run's folder."
     for folder, names in (("figures", OWN_FIGURES), ("tables", OWN_TABLES)):
         for path in sorted((run.folder / folder).glob("*")):
-            if path.stem in names or path.stem.partition("_page")[0] in names: path.unlink()
+            if path.stem in names or path.stem.partition("_page")[0] in names:
+                path.unlink()

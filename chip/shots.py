@@ -33,13 +33,15 @@ from .taxonomy import all_animals
 
 # %% ../nbs/68_shots.ipynb #68a00009
 def tiny_study(
-    root: Path,        # one folder a class
+    root: Path,  # one folder a class
     n_test: int = 10,  # pictures of each class that are set aside
-    seed: int = 0,     # of the draw
+    seed: int = 0,  # of the draw
 ) -> Study:
     "The pictures of the tiny pack, split, in the tree of all animals."
     table = class_folders(root).assign(split="train")
-    return Study(root, draw_splits(table, seed, n_train=1, n_val=0, n_test=n_test), all_animals(), "")
+    return Study(
+        root, draw_splits(table, seed, n_train=1, n_val=0, n_test=n_test), all_animals(), ""
+    )
 
 # %% ../nbs/68_shots.ipynb #68a0000c
 RECIPES = {  # (loss, manner) → settings; the first as the authors' code has it
@@ -51,45 +53,131 @@ RECIPES = {  # (loss, manner) → settings; the first as the authors' code has i
 
 def plans(n: int, most: int, epochs: int) -> dict[int, list[str]]:
     "Epochs with n pictures a class → what that holds equal to training with the most: the number of epochs, of updates, or both."
-    return {epochs: ["epochs", "updates"]} if n == most else {epochs: ["epochs"], round(epochs * most / n): ["updates"]}
+    return (
+        {epochs: ["epochs", "updates"]}
+        if n == most
+        else {epochs: ["epochs"], round(epochs * most / n): ["updates"]}
+    )
 
 
 def judged_shots(encoder: Encoder, test: Shots, h: Hierarchy, settings: Settings) -> list[dict]:
     "Top-1 of test pictures at each level, handed up from level 0, and collapse; one row a level."
-    said = with_direction(encode(encoder.to(pick_device(settings.device)).eval(), test.pictures, settings.batch_size, settings.precision))
-    scores, collapse = level_scores([said] * 3, h, "base"), {"mean_pairwise_cosine": mean_pairwise_cosine(said), "effective_rank": effective_rank(said)}
-    return [{"level": level, "top1": float(topk_hits(scores[level], h.membership(level)[test.classes], 1).mean()), **collapse} for level in LEVELS]
+    said = with_direction(
+        encode(
+            encoder.to(pick_device(settings.device)).eval(),
+            test.pictures,
+            settings.batch_size,
+            settings.precision,
+        )
+    )
+    scores, collapse = (
+        level_scores([said] * 3, h, "base"),
+        {
+            "mean_pairwise_cosine": mean_pairwise_cosine(said),
+            "effective_rank": effective_rank(said),
+        },
+    )
+    return [
+        {
+            "level": level,
+            "top1": float(topk_hits(scores[level], h.membership(level)[test.classes], 1).mean()),
+            **collapse,
+        }
+        for level in LEVELS
+    ]
 
 
 def train_shots(
-    encoder: Encoder, study: Study, h: Hierarchy, settings: Settings,
+    encoder: Encoder,
+    study: Study,
+    h: Hierarchy,
+    settings: Settings,
     shots: Sequence[int],  # pictures a class, in turn
-    epochs: int,           # passes over them, where epochs are held equal
+    epochs: int,  # passes over them, where epochs are held equal
     seeds: Sequence[int],
-    folder: Path,          # for checkpoints
+    folder: Path,  # for checkpoints
     recipes: Sequence[tuple[str, str]] = tuple(RECIPES),
-) -> pd.DataFrame:         # loss, manner, equal, n_shot, epochs, updates, seed, level, top1, collapse; loss 'none' is the frozen encoder
+) -> pd.DataFrame:  # loss, manner, equal, n_shot, epochs, updates, seed, level, top1, collapse; loss 'none' is the frozen encoder
     "Every recipe with every number of pictures and every seed."
     test = load_shots(study, study.rows("test"), encoder, settings)
-    rows = [{"loss": "none", "manner": "none", "equal": "epochs", "n_shot": 0, "epochs": 0, "updates": 0, "seed": s, **row} for s in seeds for row in judged_shots(encoder, test, h, settings)]
+    rows = [
+        {
+            "loss": "none",
+            "manner": "none",
+            "equal": "epochs",
+            "n_shot": 0,
+            "epochs": 0,
+            "updates": 0,
+            "seed": s,
+            **row,
+        }
+        for s in seeds
+        for row in judged_shots(encoder, test, h, settings)
+    ]
     for seed, n in product(seeds, shots):
         drawn = load_shots(study, draw_shots(study.table, seed, n), encoder, settings)
-        for (loss, manner), (passes, equals) in product(recipes, plans(n, max(shots), epochs).items()):
-            how = TrainSettings(passes, batch_size=settings.train_batch, seed=seed, loss=loss, temperature=settings.loss_temperature, **RECIPES[loss, manner])
-            trained, _ = train_level(encoder, drawn.lesson(h, 0), None, how, folder / f"{loss}-{manner}-{passes}-{n}-{seed}", settings.device, f"{loss}, {manner}, {n} a class, seed {seed}")
-            about = {"loss": loss, "manner": manner, "n_shot": n, "epochs": passes, "updates": passes * -(-len(drawn.pictures) // settings.train_batch), "seed": seed}
-            rows += [{**about, "equal": equal, **row} for row in judged_shots(trained, test, h, settings) for equal in equals]
-    return pd.DataFrame(rows).sort_values(["loss", "manner", "equal", "n_shot", "seed", "level"], ignore_index=True)
-
+        for (loss, manner), (passes, equals) in product(
+            recipes, plans(n, max(shots), epochs).items()
+        ):
+            how = TrainSettings(
+                passes,
+                batch_size=settings.train_batch,
+                seed=seed,
+                loss=loss,
+                temperature=settings.loss_temperature,
+                **RECIPES[loss, manner],
+            )
+            trained, _ = train_level(
+                encoder,
+                drawn.lesson(h, 0),
+                None,
+                how,
+                folder / f"{loss}-{manner}-{passes}-{n}-{seed}",
+                settings.device,
+                f"{loss}, {manner}, {n} a class, seed {seed}",
+            )
+            about = {
+                "loss": loss,
+                "manner": manner,
+                "n_shot": n,
+                "epochs": passes,
+                "updates": passes * -(-len(drawn.pictures) // settings.train_batch),
+                "seed": seed,
+            }
+            rows += [
+                {**about, "equal": equal, **row}
+                for row in judged_shots(trained, test, h, settings)
+                for equal in equals
+            ]
+    return pd.DataFrame(rows).sort_values(
+        ["loss", "manner", "equal", "n_shot", "seed", "level"], ignore_index=True
+    )
 
 # %% ../nbs/68_shots.ipynb #68a00012
-def shots_summary(grid: pd.DataFrame) -> pd.DataFrame:  # loss, manner, equal, n_shot, level, updates, top1, low, high, n_seeds, mean_pairwise_cosine, effective_rank
+def shots_summary(
+    grid: pd.DataFrame,
+) -> pd.DataFrame:  # loss, manner, equal, n_shot, level, updates, top1, low, high, n_seeds, mean_pairwise_cosine, effective_rank
     "Means over seeds, with 95 % intervals."
     rows = []
-    for (loss, manner, equal, n_shot, level), found in grid.groupby(["loss", "manner", "equal", "n_shot", "level"]):
+    for (loss, manner, equal, n_shot, level), found in grid.groupby(
+        ["loss", "manner", "equal", "n_shot", "level"]
+    ):
         mean = mean_of(found["top1"])
-        rows.append({"loss": loss, "manner": manner, "equal": equal, "n_shot": n_shot, "level": level, "updates": found["updates"].iloc[0], "top1": mean.mean, "low": mean.low, "high": mean.high,
-                     "n_seeds": len(found), **{c: found[c].mean() for c in ("mean_pairwise_cosine", "effective_rank")}})
+        rows.append(
+            {
+                "loss": loss,
+                "manner": manner,
+                "equal": equal,
+                "n_shot": n_shot,
+                "level": level,
+                "updates": found["updates"].iloc[0],
+                "top1": mean.mean,
+                "low": mean.low,
+                "high": mean.high,
+                "n_seeds": len(found),
+                **{c: found[c].mean() for c in ("mean_pairwise_cosine", "effective_rank")},
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -97,14 +185,35 @@ def draw_shots_figure(summary: pd.DataFrame) -> tuple[Figure, str]:
     "Top-1 at level 0 against the number of pictures a class, and the caption."
     figure, ax = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
     level0 = summary[summary["level"] == 0]
-    for (loss, manner, equal), rows in level0[level0["loss"] != "none"].groupby(["loss", "manner", "equal"]):
+    for (loss, manner, equal), rows in level0[level0["loss"] != "none"].groupby(
+        ["loss", "manner", "equal"]
+    ):
         spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["top1"].to_numpy())
-        ax.errorbar(rows["n_shot"], rows["top1"], spread, color=LOSSES[loss].colour, marker="o" if manner == "authors" else "s", mfc=None if manner == "authors" else "white", capsize=3, ls="-" if equal == "epochs" else ":",
-                    label=f"{loss}, {'authors’ settings' if manner == 'authors' else 'gently'}, the same {equal}")
+        ax.errorbar(
+            rows["n_shot"],
+            rows["top1"],
+            spread,
+            color=LOSSES[loss].colour,
+            marker="o" if manner == "authors" else "s",
+            mfc=None if manner == "authors" else "white",
+            capsize=3,
+            ls="-" if equal == "epochs" else ":",
+            label=f"{loss}, {'authors’ settings' if manner == 'authors' else 'gently'}, the same {equal}",
+        )
     frozen = level0.loc[level0["loss"] == "none", "top1"].iloc[0]
     ax.axhline(frozen, color="black", lw=1, label=f"no training: {frozen:.2f}")
-    ax.set(xscale="log", xlabel="training pictures a class", ylabel="test pictures: right class", ylim=(-0.02, 1), xticks=sorted(set(level0["n_shot"]) - {0}), xticklabels=sorted(set(level0["n_shot"]) - {0}))
+    ax.set(
+        xscale="log",
+        xlabel="training pictures a class",
+        ylabel="test pictures: right class",
+        ylim=(-0.02, 1),
+        xticks=sorted(set(level0["n_shot"]) - {0}),
+        xticklabels=sorted(set(level0["n_shot"]) - {0}),
+    )
     ax.minorticks_off()
     ax.legend(frameon=False, fontsize=8)
     ax.spines[["top", "right"]].set_visible(False)
-    return figure, "The share of test pictures whose class is found after training with 1, a few or all pictures of each class. Bars: 95 % over seeds. The black line is the encoder that was never trained."
+    return (
+        figure,
+        "The share of test pictures whose class is found after training with 1, a few or all pictures of each class. Bars: 95 % over seeds. The black line is the encoder that was never trained.",
+    )

@@ -12,10 +12,10 @@ from tqdm import tqdm
 
 # %% ../nbs/08_silhouette.ipynb #f87e3a84
 def silhouettes_from_sums(
-    sums: np.ndarray,    # (m, k) summed distances from m points to the members of each cluster
+    sums: np.ndarray,  # (m, k) summed distances from m points to the members of each cluster
     labels: np.ndarray,  # (m,) the cluster of each of these points, 0 … k-1
     counts: np.ndarray,  # (k,) members of each cluster, the points themselves included
-) -> np.ndarray:         # (m,) float64 silhouettes, 0 for a point that is alone in its cluster
+) -> np.ndarray:  # (m,) float64 silhouettes, 0 for a point that is alone in its cluster
     "Silhouettes s = (b - a) / max(a, b) (Rousseeuw 1987)."
     rows, size = np.arange(len(labels)), counts[labels]
     own = sums[rows, labels] / np.maximum(size - 1, 1)
@@ -23,28 +23,42 @@ def silhouettes_from_sums(
     others[rows, labels] = np.inf
     nearest = others.min(axis=1)
     largest = np.maximum(own, nearest)
-    return np.where((size > 1) & (largest > 0), (nearest - own) / np.where(largest > 0, largest, 1), 0.0)
+    return np.where(
+        (size > 1) & (largest > 0), (nearest - own) / np.where(largest > 0, largest, 1), 0.0
+    )
 
 # %% ../nbs/08_silhouette.ipynb #068ef61e
 def check_labels(
     labels: np.ndarray,  # (n,) cluster of each point
-    n: int,              # how many points there are
-) -> np.ndarray:         # (k,) members of each cluster
+    n: int,  # how many points there are
+) -> np.ndarray:  # (k,) members of each cluster
     "Raises ValueError for labels that have no silhouette: wrong length, a gap in the numbering, one cluster, or as many as points."
     labels = np.asarray(labels)
-    if labels.shape != (n,): raise ValueError(f"labels of shape {labels.shape} for {n} points: expected one label a point")
-    if n == 0 or labels.min() < 0: raise ValueError(f"labels must number the clusters from 0 on, got {labels.min() if n else 'none'} (noise has no silhouette: attach it to a cluster first)")
+    if labels.shape != (n,):
+        raise ValueError(
+            f"labels of shape {labels.shape} for {n} points: expected one label a point"
+        )
+    if n == 0 or labels.min() < 0:
+        raise ValueError(
+            f"labels must number the clusters from 0 on, got {labels.min() if n else 'none'} (noise has no silhouette: attach it to a cluster first)"
+        )
     counts = np.bincount(labels)
-    if (counts == 0).any(): raise ValueError(f"cluster {int(counts.argmin())} of {len(counts)} has no members: number the clusters 0, 1, … without a gap")
-    if not 1 < len(counts) < n: raise ValueError(f"{len(counts)} clusters of {n} points have no silhouette: expected 2 to {n - 1} clusters")
+    if (counts == 0).any():
+        raise ValueError(
+            f"cluster {int(counts.argmin())} of {len(counts)} has no members: number the clusters 0, 1, … without a gap"
+        )
+    if not 1 < len(counts) < n:
+        raise ValueError(
+            f"{len(counts)} clusters of {n} points have no silhouette: expected 2 to {n - 1} clusters"
+        )
     return counts
 
 # %% ../nbs/08_silhouette.ipynb #ca9ba7fa
 def distances_to(
-    some: np.ndarray,    # (m, d)
+    some: np.ndarray,  # (m, d)
     points: np.ndarray,  # (n, d)
     dtype: type = np.float64,  # of the result; float32 halves the memory
-) -> np.ndarray:         # (m, n) Euclidean distances
+) -> np.ndarray:  # (m, n) Euclidean distances
     "All distances by one matrix product: |a - b|² = |a|² + |b|² - 2ab."
     some, points = np.asarray(some, dtype), np.asarray(points, dtype)
     square = some @ points.T
@@ -60,15 +74,22 @@ class Distances:
 
     def __init__(
         self,
-        points: np.ndarray,             # (n, d)
-        budget: float = 1.6e9,          # bytes that the distances may take
-        seed: int = 0,                  # of the sample
+        points: np.ndarray,  # (n, d)
+        budget: float = 1.6e9,  # bytes that the distances may take
+        seed: int = 0,  # of the sample
     ):
         n = len(points)
         dtype = np.float64 if n * n * 8 <= budget else np.float32
         m = int(min(n, max(budget / (n * np.dtype(dtype).itemsize), 100)))
-        self.n, self.rows = n, np.arange(n) if m == n else np.sort(np.random.default_rng(seed).choice(n, m, replace=False))
-        points = points - points.mean(axis=0)  # nearer to the origin: less is lost in the subtraction
+        self.n, self.rows = (
+            n,
+            np.arange(n)
+            if m == n
+            else np.sort(np.random.default_rng(seed).choice(n, m, replace=False)),
+        )
+        points = points - points.mean(
+            axis=0
+        )  # nearer to the origin: less is lost in the subtraction
         self.matrix = distances_to(points[self.rows], points, dtype)
         self.matrix[np.arange(m), self.rows] = 0
 
@@ -77,52 +98,66 @@ class Distances:
         counts = check_labels(labels, self.n)
         membership = np.zeros((self.n, len(counts)), self.matrix.dtype)
         membership[np.arange(self.n), labels] = 1
-        return float(silhouettes_from_sums((self.matrix @ membership).astype(np.float64), labels[self.rows], counts).mean())
+        return float(
+            silhouettes_from_sums(
+                (self.matrix @ membership).astype(np.float64), labels[self.rows], counts
+            ).mean()
+        )
 
 # %% ../nbs/08_silhouette.ipynb #537e1a44
-def _tile_distances(a: torch.Tensor, b: torch.Tensor, a_square: torch.Tensor, b_square: torch.Tensor, same: bool) -> torch.Tensor:
+def _tile_distances(
+    a: torch.Tensor, b: torch.Tensor, a_square: torch.Tensor, b_square: torch.Tensor, same: bool
+) -> torch.Tensor:
     "(rows of a, rows of b) Euclidean distances, with an exact zero from a point to itself."
     square = torch.addmm(a_square[:, None] + b_square[None], a, b.T, alpha=-2).clamp_(min=0)
-    if same: square.fill_diagonal_(0)
+    if same:
+        square.fill_diagonal_(0)
     return square.sqrt_()
 
 
 def cluster_sums(
-    points: torch.Tensor,      # (n, d) on the device that computes
+    points: torch.Tensor,  # (n, d) on the device that computes
     membership: torch.Tensor,  # (n, k) one-hot, same type and device
-    tile: int = 4096,          # rows and columns of a tile
-    progress: bool = False,    # show a bar
-) -> torch.Tensor:             # (n, k) float64 summed distances from each point to each cluster's members
+    tile: int = 4096,  # rows and columns of a tile
+    progress: bool = False,  # show a bar
+) -> torch.Tensor:  # (n, k) float64 summed distances from each point to each cluster's members
     "Distances summed over clusters, tile by tile; each pair of points is computed once and counted both ways."
-    n, square = len(points), torch.linalg.vector_norm(points, dim=1)**2
+    n, square = len(points), torch.linalg.vector_norm(points, dim=1) ** 2
     sums = torch.zeros(membership.shape, dtype=torch.float64, device=points.device)
     spans = [slice(i, min(i + tile, n)) for i in range(0, n, tile)]
     pairs = [(r, c) for i, r in enumerate(spans) for c in spans[i:]]
     for r, c in tqdm(pairs, desc="silhouette", unit="tile", disable=not progress, delay=3):
         distance = _tile_distances(points[r], points[c], square[r], square[c], r == c)
         sums[r] += distance @ membership[c]
-        if r != c: sums[c] += distance.T @ membership[r]
+        if r != c:
+            sums[c] += distance.T @ membership[r]
     return sums
 
 # %% ../nbs/08_silhouette.ipynb #266cdc06
 def silhouettes(
-    points: np.ndarray,        # (n, d)
-    labels: np.ndarray,        # (n,) cluster of each point, 0 … k-1
-    device: str = "cpu",       # cpu, cuda, cuda:<n>
-    tile: int = 4096,          # rows and columns of a tile
-    dtype: str = "float32",    # float32 or float64
-    progress: bool = False,    # show a bar
-) -> np.ndarray:               # (n,) float64
+    points: np.ndarray,  # (n, d)
+    labels: np.ndarray,  # (n,) cluster of each point, 0 … k-1
+    device: str = "cpu",  # cpu, cuda, cuda:<n>
+    tile: int = 4096,  # rows and columns of a tile
+    dtype: str = "float32",  # float32 or float64
+    progress: bool = False,  # show a bar
+) -> np.ndarray:  # (n,) float64
     "Exact silhouettes of any number of points; memory grows with n·(d + k), not with n². Raises ValueError as `check_labels`, or for points that are not finite."
     counts = check_labels(labels, len(points))
-    x = torch.as_tensor(np.require(points, requirements="W"), dtype=getattr(torch, dtype), device=device)
+    x = torch.as_tensor(
+        np.require(points, requirements="W"), dtype=getattr(torch, dtype), device=device
+    )
     x = x - x.mean(dim=0)
     if not torch.isfinite(x.sum()):
         bad = np.argwhere(~np.isfinite(points))
-        raise ValueError(f"row {bad[0][0]}, column {bad[0][1]} of the points is {points[tuple(bad[0])]}: expected finite numbers")
+        raise ValueError(
+            f"row {bad[0][0]}, column {bad[0][1]} of the points is {points[tuple(bad[0])]}: expected finite numbers"
+        )
     membership = torch.zeros((len(x), len(counts)), dtype=x.dtype, device=device)
     membership[torch.arange(len(x)), torch.tensor(labels, dtype=torch.long)] = 1
-    return silhouettes_from_sums(cluster_sums(x, membership, tile, progress).cpu().numpy(), np.asarray(labels), counts)
+    return silhouettes_from_sums(
+        cluster_sums(x, membership, tile, progress).cpu().numpy(), np.asarray(labels), counts
+    )
 
 
 def mean_silhouette(points: np.ndarray, labels: np.ndarray, **how) -> float:

@@ -21,7 +21,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from .clusterers import centroids
 from .embeddings import embed
 from .encoders import load_encoder
-from .hierarchy import Hierarchy, classifier_prototypes, class_means, read_hierarchy
+from .hierarchy import Hierarchy, classifier_prototypes, read_hierarchy
 from .images import scan_images
 from .inference import TEMPERATURE
 from .settings import Run
@@ -37,19 +37,25 @@ def data_packs() -> Path:
 def authors_means() -> tuple[tuple[str, ...], np.ndarray]:  # (366,) wnids; (366, 2048)
     "The authors' class means. Raises FileNotFoundError where the pack is absent."
     path = data_packs() / "authors" / "level0_means.npz"
-    if not path.is_file(): raise FileNotFoundError(f"{path} is not there: this part of the study needs the authors' released arrays")
-    with np.load(path) as arrays: return tuple(map(str, arrays["wnid"])), arrays["mean"]
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is not there: this part of the study needs the authors' released arrays"
+        )
+    with np.load(path) as arrays:
+        return tuple(map(str, arrays["wnid"])), arrays["mean"]
 
 
-def authors_hierarchy(keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:  # parent of each class; super-parent of each parent
+def authors_hierarchy(
+    keys: Sequence[str],
+) -> tuple[np.ndarray, np.ndarray]:  # parent of each class; super-parent of each parent
     "The authors' two k-means fits, 88 and 8, for these classes. Raises as `chip.hierarchy.read_hierarchy`."
     return read_hierarchy(data_packs() / "authors" / "hierarchy_88_8.csv", keys)
 
 
 def classifier_points(
-    keys: Sequence[str] | None = None,   # ImageNet animals; None: the paper's 366
-    encoder: str = "efficientnet_lite0", # in the registry, with an ImageNet classifier
-) -> np.ndarray:                         # (n, width) unit rows
+    keys: Sequence[str] | None = None,  # ImageNet animals; None: the paper's 366
+    encoder: str = "efficientnet_lite0",  # in the registry, with an ImageNet classifier
+) -> np.ndarray:  # (n, width) unit rows
     "Prototypes without images: the classifier's rows (compare NBDT's induced hierarchies, Wan et al. 2021)."
     return classifier_prototypes(load_encoder(encoder), animals().keys if keys is None else keys)
 
@@ -73,26 +79,49 @@ def tree_correlation(taxonomy: Taxonomy, keys: Sequence[str], distances: np.ndar
     return float(spearmanr(distances[pairs], taxonomy.lca_matrix(keys)[pairs]).statistic)
 
 
-def judge_by_tree(taxonomy: Taxonomy, keys: Sequence[str], parent: np.ndarray, super_of: np.ndarray) -> dict[str, float]:
+def judge_by_tree(
+    taxonomy: Taxonomy, keys: Sequence[str], parent: np.ndarray, super_of: np.ndarray
+) -> dict[str, float]:
     "AMI and purity of both levels against the tree cut into as many groups, and the correlation of tree distances."
     out = {}
     for level, labels in (("parent", parent), ("super", super_of[parent])):
         cut = taxonomy.cut(int(labels.max()) + 1, keys)
-        out |= {f"{level}_ami": float(adjusted_mutual_info_score(cut, labels)), f"{level}_purity": purity(labels, cut)}
-    return out | {"tree_correlation": tree_correlation(taxonomy, keys, hierarchy_distances(parent, super_of))}
+        out |= {
+            f"{level}_ami": float(adjusted_mutual_info_score(cut, labels)),
+            f"{level}_purity": purity(labels, cut),
+        }
+    return out | {
+        "tree_correlation": tree_correlation(taxonomy, keys, hierarchy_distances(parent, super_of))
+    }
 
 # %% ../nbs/60_sources.ipynb #f43e843f
-def agreement(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
+def agreement(
+    a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]
+) -> dict[str, float]:
     "ARI and AMI of two hierarchies (parent, super_of) of the same classes, at both levels."
     pairs = (("parent", a[0], b[0]), ("super", a[1][a[0]], b[1][b[0]]))
-    return {f"{level}_{name}": float(score(x, y)) for level, x, y in pairs for name, score in (("ari", adjusted_rand_score), ("ami", adjusted_mutual_info_score))}
+    return {
+        f"{level}_{name}": float(score(x, y))
+        for level, x, y in pairs
+        for name, score in (("ari", adjusted_rand_score), ("ami", adjusted_mutual_info_score))
+    }
 
 # %% ../nbs/60_sources.ipynb #aa2eb861
-def plain_hierarchy(keys: Sequence[str], level0: np.ndarray, parent: np.ndarray, super_of: np.ndarray) -> Hierarchy:
+def plain_hierarchy(
+    keys: Sequence[str], level0: np.ndarray, parent: np.ndarray, super_of: np.ndarray
+) -> Hierarchy:
     "A hierarchy with numbers for names, for measuring."
     level1 = centroids(level0, parent)
     names = tuple(tuple(map(str, range(labels.max() + 1))) for labels in (parent, super_of))
-    return Hierarchy(tuple(keys), tuple(keys), parent, super_of, (level0, level1, centroids(level1, super_of)), names, {})
+    return Hierarchy(
+        tuple(keys),
+        tuple(keys),
+        parent,
+        super_of,
+        (level0, level1, centroids(level1, super_of)),
+        names,
+        {},
+    )
 
 
 def unseen_photos(
@@ -104,28 +133,41 @@ def unseen_photos(
     rows, tree = folder.table[folder.table["split"] == "unseen"], all_animals()
     slugs = tuple(sorted(set(rows["label"])))
     kin = {s: tree.kin(s, animals().keys) for s in slugs if s in tree.paths}
-    return embed(rows, folder.root, load_encoder(encoder), device="cpu"), UnseenPictures(slugs, rows["label"].map({s: i for i, s in enumerate(slugs)}).to_numpy(), kin)
+    return embed(rows, folder.root, load_encoder(encoder), device="cpu"), UnseenPictures(
+        slugs, rows["label"].map({s: i for i, s in enumerate(slugs)}).to_numpy(), kin
+    )
 
 
-def judge_by_placement(h: Hierarchy, embeddings: np.ndarray, unseen: UnseenPictures) -> dict[str, float]:
+def judge_by_placement(
+    h: Hierarchy, embeddings: np.ndarray, unseen: UnseenPictures
+) -> dict[str, float]:
     "Unseen classes placed right by their means, expected by chance, and the rate of single photos; parents and super-parents, directly and through the base level."
     out = {}
     for way, rule in (("", "targets"), ("_base", "base")):
-        table = summarise_placements(pd.DataFrame(rows_under_rules("frozen", 0, [embeddings] * 3, unseen, h, TEMPERATURE, [rule])[0]))
+        table = summarise_placements(
+            pd.DataFrame(
+                rows_under_rules("frozen", 0, [embeddings] * 3, unseen, h, TEMPERATURE, [rule])[0]
+            )
+        )
         for row in table[table["level"] > 0].itertuples():
             level = ("parent", "super")[row.level - 1]
-            out |= {f"{level}_right{way}": int(row.right), f"{level}_chance{way}": row.chance, f"{level}_photos{way}": row.photo_rate}
+            out |= {
+                f"{level}_right{way}": int(row.right),
+                f"{level}_chance{way}": row.chance,
+                f"{level}_photos{way}": row.photo_rate,
+            }
     return out
 
 
 def restricted(
     keys: Sequence[str],  # some of the classes
-    level0: np.ndarray,   # (n, d) their targets
+    level0: np.ndarray,  # (n, d) their targets
     table: pd.DataFrame,  # wnid, parent, super_parent of all classes
 ) -> Hierarchy:
     "The part of a given hierarchy that holds some classes. Raises ValueError for a class that it lacks."
     rows = table.set_index("wnid").reindex(list(keys))
-    if rows["parent"].isna().any(): raise ValueError(f"the hierarchy lacks class '{rows.index[rows['parent'].isna()][0]}'")
+    if rows["parent"].isna().any():
+        raise ValueError(f"the hierarchy lacks class '{rows.index[rows['parent'].isna()][0]}'")
     parent = np.unique(rows["parent"], return_inverse=True)[1]
     first = [int(np.flatnonzero(parent == p)[0]) for p in range(parent.max() + 1)]
     super_of = np.unique(rows["super_parent"].to_numpy()[first], return_inverse=True)[1]
@@ -133,13 +175,18 @@ def restricted(
 
 # %% ../nbs/60_sources.ipynb #1b4dcb24
 def publish(
-    run: Run,              # whose tables and figures
+    run: Run,  # whose tables and figures
     names: Sequence[str],  # which, without suffix
 ) -> None:
     "Copies tables (CSV, Markdown, caption) and figures (PNG, caption) to reports/studies/."
     to = home() / "reports" / "studies"
     to.mkdir(parents=True, exist_ok=True)
     for name in names:
-        found = [*(run.folder / "tables").glob(f"{name}.*"), *(p for p in (run.folder / "figures").glob(f"{name}.*") if p.suffix != ".svg")]
-        if not found: raise FileNotFoundError(f"run '{run.name}' has no table or figure '{name}'")
-        for path in found: shutil.copyfile(path, to / path.name)
+        found = [
+            *(run.folder / "tables").glob(f"{name}.*"),
+            *(p for p in (run.folder / "figures").glob(f"{name}.*") if p.suffix != ".svg"),
+        ]
+        if not found:
+            raise FileNotFoundError(f"run '{run.name}' has no table or figure '{name}'")
+        for path in found:
+            shutil.copyfile(path, to / path.name)

@@ -24,24 +24,36 @@ from .taxonomy import Taxonomy, animals, home, place_classes
 
 # %% ../nbs/07_study.ipynb #a85aff93
 def menagerie_folder(
-    s: Settings,              # the group 'menagerie' is read
-    progress: bool = True,    # show a bar while drawing
-) -> Path:                    # an image folder with its taxonomy.csv
+    s: Settings,  # the group 'menagerie' is read
+    progress: bool = True,  # show a bar while drawing
+) -> Path:  # an image folder with its taxonomy.csv
     "Draws the menagerie of these settings, or finds the one drawn before."
-    wanted = MenagerieSettings(n_body_plans=s.m_plans, n_families=s.m_families, n_species=s.m_species, n_unseen=s.m_unseen,
-                               size=s.m_size, divergence=s.m_divergence, seed=0)
-    digest = hashlib.sha256(repr((wanted, s.m_train, s.m_unseen_pictures)).encode()).hexdigest()[:12]
+    wanted = MenagerieSettings(
+        n_body_plans=s.m_plans,
+        n_families=s.m_families,
+        n_species=s.m_species,
+        n_unseen=s.m_unseen,
+        size=s.m_size,
+        divergence=s.m_divergence,
+        seed=0,
+    )
+    digest = hashlib.sha256(repr((wanted, s.m_train, s.m_unseen_pictures)).encode()).hexdigest()[
+        :12
+    ]
     folder = home() / "data" / "menagerie" / f"{s.m_species}-species-{digest}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    return make_menagerie(folder, wanted, n_train=s.m_train, n_unseen=s.m_unseen_pictures, progress=progress)
+    return make_menagerie(
+        folder, wanted, n_train=s.m_train, n_unseen=s.m_unseen_pictures, progress=progress
+    )
 
 # %% ../nbs/07_study.ipynb #489fb488
 def choose_pictures(
     table: pd.DataFrame,  # of an ImageFolder
-    s: Settings,          # the group 'data' and the seed are read
-) -> pd.DataFrame:        # the pictures of this run, with their splits
+    s: Settings,  # the group 'data' and the seed are read
+) -> pd.DataFrame:  # the pictures of this run, with their splits
     "Applies the settings of the group 'data' (CHIP Algorithm 2: Tr, Va, Te)."
-    if s.draw_val_test: table = table[table["split"].isin(["train", "unseen"])]
+    if s.draw_val_test:
+        table = table[table["split"].isin(["train", "unseen"])]
     table = draw_splits(table, s.seed, n_train=max(s.n_shot, 1), n_val=s.n_val, n_test=s.n_test)
     return _capped(table, s) if s.max_per_class else table
 
@@ -50,33 +62,41 @@ def _capped(table: pd.DataFrame, s: Settings) -> pd.DataFrame:
     "At most `max_per_class` training pictures a class, chosen by seed."
     keep = table["split"] != "train"
     for _, paths in table[~keep].groupby("label")["path"]:
-        keep |= table["path"].isin(draw_order(paths, s.seed, "cap")[:s.max_per_class])
+        keep |= table["path"].isin(draw_order(paths, s.seed, "cap")[: s.max_per_class])
     return sort_table(table[keep])
 
 # %% ../nbs/07_study.ipynb #7d5e65d1
 @dataclass(frozen=True, eq=False)
 class Study:
     "The pictures of a run, its classes in their fixed order, and the tree they stand in."
-    root: Path                  # the image folder
-    table: pd.DataFrame         # path, label, split, bytes, sha256
-    taxonomy: Taxonomy | None   # None where no class is known
-    summary: str                # one line: what is used, what is left out
+
+    root: Path  # the image folder
+    table: pd.DataFrame  # path, label, split, bytes, sha256
+    taxonomy: Taxonomy | None  # None where no class is known
+    summary: str  # one line: what is used, what is left out
 
     @property
-    def seen(self) -> tuple[str, ...]: return tuple(sorted(set(self.table.loc[self.table["split"] == "train", "label"])))
+    def seen(self) -> tuple[str, ...]:
+        return tuple(sorted(set(self.table.loc[self.table["split"] == "train", "label"])))
 
     @property
-    def unseen(self) -> tuple[str, ...]: return tuple(sorted(set(self.table.loc[self.table["split"] == "unseen", "label"])))
+    def unseen(self) -> tuple[str, ...]:
+        return tuple(sorted(set(self.table.loc[self.table["split"] == "unseen", "label"])))
 
     def rows(self, split: str) -> pd.DataFrame:
         "The pictures of one split: train, val, test or unseen."
         return self.table[self.table["split"] == split]
 
-    def paths(self, rows: pd.DataFrame) -> list[Path]: return [self.root / p for p in rows["path"]]
+    def paths(self, rows: pd.DataFrame) -> list[Path]:
+        return [self.root / p for p in rows["path"]]
 
     def name(self, key: str) -> str:
         "What a class is called."
-        return self.taxonomy.names[key] if self.taxonomy and key in self.taxonomy.names else key.replace("_", " ")
+        return (
+            self.taxonomy.names[key]
+            if self.taxonomy and key in self.taxonomy.names
+            else key.replace("_", " ")
+        )
 
     def class_index(self, rows: pd.DataFrame) -> np.ndarray:  # (n,) index into `seen`
         "Index of each picture's class among the seen ones."
@@ -85,36 +105,59 @@ class Study:
 
 # %% ../nbs/07_study.ipynb #9d52cbc8
 def kin_of(
-    study: Study,             # with its tree
-) -> dict[str, list[str]]:    # unseen class → its nearest kin among the seen classes
+    study: Study,  # with its tree
+) -> dict[str, list[str]]:  # unseen class → its nearest kin among the seen classes
     "Nearest kin by the tree (the seen classes that share the deepest ancestor); unseen classes outside the tree are left out."
-    if study.taxonomy is None: return {}
+    if study.taxonomy is None:
+        return {}
     among = [key for key in study.seen if key in study.taxonomy.paths]
-    return {u: study.taxonomy.kin(u, among) for u in study.unseen if among and u in study.taxonomy.paths}
+    return {
+        u: study.taxonomy.kin(u, among) for u in study.unseen if among and u in study.taxonomy.paths
+    }
 
 # %% ../nbs/07_study.ipynb #66014cf9
 def open_study(
-    run: Run,               # gets pictures.parquet, study.json and, if files are left out, tables/rejected.csv
-    settings: Settings,     # which pictures
+    run: Run,  # gets pictures.parquet, study.json and, if files are left out, tables/rejected.csv
+    settings: Settings,  # which pictures
     progress: bool = True,  # show bars
 ) -> Study:
     "Scans the pictures of a run and records them. Raises ValueError or FileNotFoundError that say what to do."
     root = Path(settings.images) if settings.images else menagerie_folder(settings, progress)
-    folder = scan_images(root, classes=animals().keys if settings.paper_classes else None, cache=home() / "data" / "cache" / "scans" / f"{_digest(root)}.parquet", progress=progress)
+    folder = scan_images(
+        root,
+        classes=animals().keys if settings.paper_classes else None,
+        cache=home() / "data" / "cache" / "scans" / f"{_digest(root)}.parquet",
+        progress=progress,
+    )
     table = choose_pictures(folder.table, settings)
-    with written_aside(run.path("pictures.parquet")) as aside: table.to_parquet(aside, index=False)
-    about = {"root": str(root.resolve()), "summary": _summary(folder, table), "n_rejected": len(folder.rejected)}
-    with written_aside(run.path("study.json")) as aside: aside.write_text(json.dumps(about, indent=1) + "\n")
-    if len(folder.rejected): save_table(run, folder.rejected, "rejected", "Files that were found and not used, each with its reason.")
+    with written_aside(run.path("pictures.parquet")) as aside:
+        table.to_parquet(aside, index=False)
+    about = {
+        "root": str(root.resolve()),
+        "summary": _summary(folder, table),
+        "n_rejected": len(folder.rejected),
+    }
+    with written_aside(run.path("study.json")) as aside:
+        aside.write_text(json.dumps(about, indent=1) + "\n")
+    if len(folder.rejected):
+        save_table(
+            run,
+            folder.rejected,
+            "rejected",
+            "Files that were found and not used, each with its reason.",
+        )
     return load_study(run)
 
 
-def _digest(root: Path) -> str: return hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:16]
+def _digest(root: Path) -> str:
+    return hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:16]
 
 
 def _summary(folder: ImageFolder, table: pd.DataFrame) -> str:
     "What is there, and how it is split."
-    counts = ", ".join(f"{n:,} {split}" for split, n in table["split"].value_counts(sort=False).items())
+    counts = ", ".join(
+        f"{n:,} {split}" for split, n in table["split"].value_counts(sort=False).items()
+    )
     return f"{folder.summary()} (this run: {counts})"
 
 
@@ -123,7 +166,10 @@ def load_study(run: Run) -> Study:
     about = json.loads(run.needs("study.json", "10_hierarchy").read_text())
     table = pd.read_parquet(run.needs("pictures.parquet", "10_hierarchy"))
     root = Path(about["root"])
-    if not root.is_dir(): raise FileNotFoundError(f"the pictures of run '{run.name}' were in {root}, which is gone: put them back or start the run anew")
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"the pictures of run '{run.name}' were in {root}, which is gone: put them back or start the run anew"
+        )
     return Study(root, table, place_classes(sorted(set(table["label"])), root)[0], about["summary"])
 
 # %% ../nbs/07_study.ipynb #3a3834ed
@@ -133,10 +179,19 @@ def study_encoder(settings: Settings) -> Encoder:
 
 
 def frozen_embeddings(
-    study: Study,        # where the pictures are
+    study: Study,  # where the pictures are
     rows: pd.DataFrame,  # some of its pictures
-    encoder: Encoder,    # from `study_encoder`
+    encoder: Encoder,  # from `study_encoder`
     settings: Settings,  # batch size, device, precision, workers, engine
-) -> np.ndarray:         # (n_rows, width) float32
+) -> np.ndarray:  # (n_rows, width) float32
     "Embeddings by the frozen encoder, from the cache where they are known."
-    return embed(rows, study.root, encoder, settings.batch_size, settings.device, settings.precision, settings.workers, engine=settings.engine)
+    return embed(
+        rows,
+        study.root,
+        encoder,
+        settings.batch_size,
+        settings.device,
+        settings.precision,
+        settings.workers,
+        engine=settings.engine,
+    )

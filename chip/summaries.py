@@ -27,39 +27,58 @@ import chip
 from .metrics import PairedDifference, bootstrap_interval, paired_difference
 from .runs import notebooks_folder
 from .settings import save_figure, save_table
-from .taxonomy import home
 
 # %% ../nbs/92_summaries.ipynb #739fdaac
 KEYS = ("method", "seed", "level")
-_COUNTS = ("n_images", "n_targets", "chance")  # columns of seen.csv that describe a measurement and are none themselves
+_COUNTS = (
+    "n_images",
+    "n_targets",
+    "chance",
+)  # columns of seen.csv that describe a measurement and are none themselves
 
 
 def seen_measures(
-    seen: pd.DataFrame,            # as in seen.csv, with a column for each of `by`
-    by: Sequence[str] = (),        # what tells the runs apart
-) -> pd.DataFrame:                 # *by, method, seed, level, measure, value
+    seen: pd.DataFrame,  # as in seen.csv, with a column for each of `by`
+    by: Sequence[str] = (),  # what tells the runs apart
+) -> pd.DataFrame:  # *by, method, seed, level, measure, value
     "Every measure of the seen classes in the long form; chance is a method."
     keys = [*by, *KEYS]
-    numbers = [c for c in seen.columns if c not in keys and c not in _COUNTS and pd.api.types.is_numeric_dtype(seen[c])]
+    numbers = [
+        c
+        for c in seen.columns
+        if c not in keys and c not in _COUNTS and pd.api.types.is_numeric_dtype(seen[c])
+    ]
     long = seen.melt(keys, numbers, "measure", "value")
     chance = seen.drop_duplicates([*by, "seed", "level"])
-    chance = chance[[*by, "seed", "level"]].assign(method="chance", measure="top1", value=chance["chance"])
+    chance = chance[[*by, "seed", "level"]].assign(
+        method="chance", measure="top1", value=chance["chance"]
+    )
     return pd.concat([long, chance], ignore_index=True)[[*keys, "measure", "value"]]
 
 # %% ../nbs/92_summaries.ipynb #71ce40c0
 def placed_measures(
     placements: pd.DataFrame,  # as in placements.csv, with a column for each of `by`
-    by: Sequence[str] = (),    # what tells the runs apart
-) -> pd.DataFrame:             # *by, method, seed, level, measure, value
+    by: Sequence[str] = (),  # what tells the runs apart
+) -> pd.DataFrame:  # *by, method, seed, level, measure, value
     "Shares of unseen classes (measure 'placed') and of their photos ('photos') put among their kin, in the long form; chance is a method."
     keys = [*by, *KEYS]
     right = placements["right"].map({True: 1.0, False: 0.0, "True": 1.0, "False": 0.0})
     known = placements.assign(right=right).dropna(subset=["right"])
-    sums = known.groupby(keys, dropna=False)[["right", "chance", "photos_right", "photos_total"]].sum().reset_index()
+    sums = (
+        known.groupby(keys, dropna=False)[["right", "chance", "photos_right", "photos_total"]]
+        .sum()
+        .reset_index()
+    )
     n = known.groupby(keys, dropna=False).size().to_numpy()
-    shares = sums.assign(placed=sums["right"] / n, photos=sums["photos_right"] / sums["photos_total"])
-    chance = sums.assign(value=sums["chance"] / n, measure="placed", method="chance").drop_duplicates([*by, "seed", "level"])
-    return pd.concat([shares.melt(keys, ["placed", "photos"], "measure", "value"), chance], ignore_index=True)[[*keys, "measure", "value"]]
+    shares = sums.assign(
+        placed=sums["right"] / n, photos=sums["photos_right"] / sums["photos_total"]
+    )
+    chance = sums.assign(
+        value=sums["chance"] / n, measure="placed", method="chance"
+    ).drop_duplicates([*by, "seed", "level"])
+    return pd.concat(
+        [shares.melt(keys, ["placed", "photos"], "measure", "value"), chance], ignore_index=True
+    )[[*keys, "measure", "value"]]
 
 # %% ../nbs/92_summaries.ipynb #04a03a6f
 @lru_cache(100_000)
@@ -69,13 +88,15 @@ def _interval(values: tuple[float, ...]) -> tuple[float, float]:
 
 
 def summarise(
-    long: pd.DataFrame,      # one row a measurement, as above
+    long: pd.DataFrame,  # one row a measurement, as above
     by: Sequence[str] = (),  # what tells the runs apart
-) -> pd.DataFrame:           # *by, measure, level, method, mean, low, high, n
+) -> pd.DataFrame:  # *by, measure, level, method, mean, low, high, n
     "The mean over seeds with its 95 % bootstrap interval, which is empty for a single seed."
     rows = []
     groups = [*by, "measure", "level", "method"]
-    for key, values in long.dropna(subset=["value"]).groupby(groups, sort=False, dropna=False)["value"]:
+    for key, values in long.dropna(subset=["value"]).groupby(groups, sort=False, dropna=False)[
+        "value"
+    ]:
         low, high = _interval(tuple(values))
         rows.append((*key, values.mean(), low, high, len(values)))
     return pd.DataFrame(rows, columns=[*groups, "mean", "low", "high", "n"])
@@ -89,7 +110,9 @@ def _difference(a: tuple[float, ...], b: tuple[float, ...]) -> PairedDifference:
 
 def _paired(a: pd.DataFrame, b: pd.DataFrame, on: list[str], by: list[str]) -> pd.DataFrame:
     "Mean differences a - b of the rows that agree in `on`, a row for each group `by`."
-    both = a.merge(b[[*on, "value"]], on=on, suffixes=("", "_b")).dropna(subset=["value", "value_b"])
+    both = a.merge(b[[*on, "value"]], on=on, suffixes=("", "_b")).dropna(
+        subset=["value", "value_b"]
+    )
     rows = []
     for key, group in both.groupby(by, sort=False, dropna=False):
         rows.append((*key, *_difference(tuple(group["value"]), tuple(group["value_b"]))))
@@ -97,56 +120,102 @@ def _paired(a: pd.DataFrame, b: pd.DataFrame, on: list[str], by: list[str]) -> p
 
 
 def from_method(
-    long: pd.DataFrame,      # one row a measurement
+    long: pd.DataFrame,  # one row a measurement
     by: Sequence[str] = (),  # what tells the runs apart
     method: str = "frozen",  # what all others are held against
-) -> pd.DataFrame:           # *by, measure, level, method, against, difference, low, high, n
+) -> pd.DataFrame:  # *by, measure, level, method, against, difference, low, high, n
     "What each method gains over another in the same run and seed; empty where no run has that one."
     mine, base = long[~long["method"].isin([method, "chance"])], long[long["method"] == method]
-    found = _paired(mine, base, [*by, "seed", "level", "measure"], [*by, "measure", "level", "method"])
+    found = _paired(
+        mine, base, [*by, "seed", "level", "measure"], [*by, "measure", "level", "method"]
+    )
     found.insert(found.columns.get_loc("difference"), "against", method)
     return found
 
 # %% ../nbs/92_summaries.ipynb #233b9904
 def from_first(
-    long: pd.DataFrame,                      # one row a measurement
-    varied: Mapping[str, Sequence[Any]],     # columns that tell the runs apart, each with its values in order
-) -> pd.DataFrame:                           # setting, against, *varied, measure, level, method, difference, low, high, n
+    long: pd.DataFrame,  # one row a measurement
+    varied: Mapping[
+        str, Sequence[Any]
+    ],  # columns that tell the runs apart, each with its values in order
+) -> pd.DataFrame:  # setting, against, *varied, measure, level, method, difference, low, high, n
     "What each value of each varied setting gains over the setting's first, all else equal."
     parts = []
     for name, values in varied.items():
         others = [other for other in varied if other != name]
         rest, base = long[long[name] != values[0]], long[long[name] == values[0]]
-        part = _paired(rest[rest["method"] != "chance"], base, [*others, *KEYS, "measure"], [*varied, "measure", "level", "method"])
+        part = _paired(
+            rest[rest["method"] != "chance"],
+            base,
+            [*others, *KEYS, "measure"],
+            [*varied, "measure", "level", "method"],
+        )
         part.insert(0, "setting", name)
         part.insert(1, "against", str(values[0]))
         parts.append(part)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["setting", "against", "measure", "level", "method", "difference", "low", "high", "n"])
+    return (
+        pd.concat(parts, ignore_index=True)
+        if parts
+        else pd.DataFrame(
+            columns=[
+                "setting",
+                "against",
+                "measure",
+                "level",
+                "method",
+                "difference",
+                "low",
+                "high",
+                "n",
+            ]
+        )
+    )
 
 # %% ../nbs/92_summaries.ipynb #bb2bce63
 def is_number(values: Sequence[Any]) -> bool:
     "Whether a setting's values lie on a line."
-    return all(isinstance(v, (int, float, np.number)) and not isinstance(v, (bool, np.bool_)) for v in values)
+    return all(
+        isinstance(v, (int, float, np.number)) and not isinstance(v, (bool, np.bool_))
+        for v in values
+    )
 
 
 def grows_by_factors(values: Sequence[float]) -> bool:
     "Whether numbers are spaced more evenly on a logarithmic axis: all above 0, spanning a factor of 8 or more."
     ordered = np.sort(np.asarray(values, float))
-    if len(ordered) < 2 or ordered[0] <= 0 or ordered[-1] / ordered[0] < 8: return False
-    def unevenness(x: np.ndarray) -> float: return float(np.std(np.diff(x)) / np.mean(np.diff(x)))
+    if len(ordered) < 2 or ordered[0] <= 0 or ordered[-1] / ordered[0] < 8:
+        return False
+
+    def unevenness(x: np.ndarray) -> float:
+        return float(np.std(np.diff(x)) / np.mean(np.diff(x)))
+
     return len(ordered) == 2 or unevenness(np.log(ordered)) < unevenness(ordered)
 
 # %% ../nbs/92_summaries.ipynb #1ba346cb
-CROWDED = 6  # methods that a figure bears; with more, only each one's first rule of inference is drawn
+CROWDED = (
+    6  # methods that a figure bears; with more, only each one's first rule of inference is drawn
+)
 _MARKS = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"))
 
 
-def _styles(methods: Sequence[str]) -> dict[str, dict[str, str]]:  # colour, marker and line style, by method
+def _styles(
+    methods: Sequence[str],
+) -> dict[str, dict[str, str]]:  # colour, marker and line style, by method
     "A colour for each method, as in all figures of the study, and a mark for each rule of inference."
-    from chip.results import RULE_HATCHES, method_colours, rule_of  # imports torch, which takes seconds that a sweep with nothing left to do should not take
+    from chip.results import (
+        RULE_HATCHES,
+        method_colours,
+        rule_of,
+    )  # imports torch, which takes seconds that a sweep with nothing left to do should not take
 
-    marks = {method: _MARKS[list(RULE_HATCHES).index(rule_of(method)[1]) % len(_MARKS)] for method in methods}
-    return {method: {"color": colour, "marker": marks[method][0], "ls": marks[method][1]} for method, colour in method_colours(methods).items()}
+    marks = {
+        method: _MARKS[list(RULE_HATCHES).index(rule_of(method)[1]) % len(_MARKS)]
+        for method in methods
+    }
+    return {
+        method: {"color": colour, "marker": marks[method][0], "ls": marks[method][1]}
+        for method, colour in method_colours(methods).items()
+    }
 
 
 def drawn_methods(methods: Sequence[str]) -> list[str]:
@@ -158,7 +227,7 @@ def drawn_methods(methods: Sequence[str]) -> list[str]:
 # %% ../nbs/92_summaries.ipynb #b225c028
 def plot_line(
     rows: pd.DataFrame,  # of `summarise`, of one measure and level
-    x: str,              # the number that was varied
+    x: str,  # the number that was varied
     ax: Axes,
 ) -> Axes:
     "The mean against a number, a line with its interval for each method."
@@ -168,21 +237,33 @@ def plot_line(
             ax.plot(line[x], line["mean"], color=style["color"], lw=1, ls=":", label=method)
             continue
         ax.plot(line[x], line["mean"], ms=4, label=method, **style)
-        if line["low"].notna().all(): ax.fill_between(line[x].astype(float), line["low"], line["high"], color=style["color"], alpha=0.18, lw=0)
-    if grows_by_factors(rows[x].unique()): ax.set_xscale("log")
-    elif pd.api.types.is_integer_dtype(rows[x]) and rows[x].nunique() < 12: ax.set_xticks(sorted(rows[x].unique()))
+        if line["low"].notna().all():
+            ax.fill_between(
+                line[x].astype(float),
+                line["low"],
+                line["high"],
+                color=style["color"],
+                alpha=0.18,
+                lw=0,
+            )
+    if grows_by_factors(rows[x].unique()):
+        ax.set_xscale("log")
+    elif pd.api.types.is_integer_dtype(rows[x]) and rows[x].nunique() < 12:
+        ax.set_xticks(sorted(rows[x].unique()))
     ax.set_xlabel(x)
     return ax
 
 # %% ../nbs/92_summaries.ipynb #d1b4a6d1
 def _whiskers(rows: pd.DataFrame) -> np.ndarray:
     "How far intervals reach below and above the mean, (2, n); 0 where there is none."
-    return np.nan_to_num(np.stack([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])).clip(0)
+    return np.nan_to_num(np.stack([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])).clip(
+        0
+    )
 
 
 def plot_dots(
-    rows: pd.DataFrame,     # of `summarise`, of one measure and level
-    by: str,                # the choice that was varied; '' for none
+    rows: pd.DataFrame,  # of `summarise`, of one measure and level
+    by: str,  # the choice that was varied; '' for none
     values: Sequence[Any],  # its values, from top to bottom
     ax: Axes,
 ) -> Axes:
@@ -191,29 +272,65 @@ def plot_dots(
     step = 0.7 / len(styles)
     for i, (method, style) in enumerate(styles.items()):
         mine = rows[rows["method"] == method]
-        at = (mine[by].map({v: j for j, v in enumerate(values)}).to_numpy(float) if by else np.zeros(len(mine))) + (i - (len(styles) - 1) / 2) * step
-        ax.errorbar(mine["mean"], at, xerr=_whiskers(mine), fmt="|" if method == "chance" else style["marker"], ms=9 if method == "chance" else 5, color=style["color"], lw=1.6, capsize=2.5, label=method)
-    if by: ax.set_yticks(range(len(values)), [str(v) for v in values])
-    else: ax.set_yticks([(i - (len(styles) - 1) / 2) * step for i in range(len(styles))], list(styles))
-    for j in range(1, len(values) if by else 0): ax.axhline(j - 0.5, color="0.88", lw=0.8, zorder=0)
+        at = (
+            mine[by].map({v: j for j, v in enumerate(values)}).to_numpy(float)
+            if by
+            else np.zeros(len(mine))
+        ) + (i - (len(styles) - 1) / 2) * step
+        ax.errorbar(
+            mine["mean"],
+            at,
+            xerr=_whiskers(mine),
+            fmt="|" if method == "chance" else style["marker"],
+            ms=9 if method == "chance" else 5,
+            color=style["color"],
+            lw=1.6,
+            capsize=2.5,
+            label=method,
+        )
+    if by:
+        ax.set_yticks(range(len(values)), [str(v) for v in values])
+    else:
+        ax.set_yticks(
+            [(i - (len(styles) - 1) / 2) * step for i in range(len(styles))], list(styles)
+        )
+    for j in range(1, len(values) if by else 0):
+        ax.axhline(j - 0.5, color="0.88", lw=0.8, zorder=0)
     ax.set_ylim((len(values) if by else 1) - 0.5, -0.5)
     return ax
 
 # %% ../nbs/92_summaries.ipynb #f006e3f6
 def plot_cells(
-    rows: pd.DataFrame,                   # of `summarise`, of one measure, level and method
+    rows: pd.DataFrame,  # of `summarise`, of one measure, level and method
     varied: Mapping[str, Sequence[Any]],  # two settings and their values: across, and down
-    span: tuple[float, float],            # values of the lightest and darkest cell
+    span: tuple[float, float],  # values of the lightest and darkest cell
     ax: Axes,
 ) -> Axes:
     "The mean for each pair of values, as a number in a cell that is darker for more."
     (x, across), (y, down) = varied.items()
-    means = rows.pivot(index=y, columns=x, values="mean").reindex(index=list(down), columns=list(across)).to_numpy(float)
+    means = (
+        rows.pivot(index=y, columns=x, values="mean")
+        .reindex(index=list(down), columns=list(across))
+        .to_numpy(float)
+    )
     ax.imshow(means, cmap="cividis_r", vmin=span[0], vmax=span[1], aspect="auto")
     for (i, j), mean in np.ndenumerate(means):
         dark = mean > (span[0] + span[1]) / 2
-        ax.text(j, i, "–" if np.isnan(mean) else f"{mean:.2f}", ha="center", va="center", color="white" if dark else "black", fontsize=8)
-    ax.set_xticks(range(len(across)), [str(v) for v in across], rotation=0 if max(len(str(v)) for v in across) < 7 else 30, ha="center" if max(len(str(v)) for v in across) < 7 else "right")
+        ax.text(
+            j,
+            i,
+            "–" if np.isnan(mean) else f"{mean:.2f}",
+            ha="center",
+            va="center",
+            color="white" if dark else "black",
+            fontsize=8,
+        )
+    ax.set_xticks(
+        range(len(across)),
+        [str(v) for v in across],
+        rotation=0 if max(len(str(v)) for v in across) < 7 else 30,
+        ha="center" if max(len(str(v)) for v in across) < 7 else "right",
+    )
     ax.set_yticks(range(len(down)), [str(v) for v in down])
     ax.set(xlabel=x, ylabel=y)
     return ax
@@ -224,21 +341,34 @@ LEVEL_NAMES = {0: "class", 1: "parent", 2: "super-parent"}
 
 def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
     "A grid of axes, (rows, columns)."
-    return plt.subplots(rows, columns, figsize=(max(width * columns, 4), height * rows), layout="constrained", squeeze=False)
+    return plt.subplots(
+        rows,
+        columns,
+        figsize=(max(width * columns, 4), height * rows),
+        layout="constrained",
+        squeeze=False,
+    )
 
 
 def _legend(figure: Figure, ax: Axes) -> None:
     "One legend for all panels, below them."
     handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)), frameon=False, fontsize=9)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=min(5, len(labels)),
+        frameon=False,
+        fontsize=9,
+    )
 
 # %% ../nbs/92_summaries.ipynb #beb2bb46
 def draw_along(
-    rows: pd.DataFrame,     # of `summarise`, of one measure
-    name: str,              # the setting along which it is drawn; '' for none
+    rows: pd.DataFrame,  # of `summarise`, of one measure
+    name: str,  # the setting along which it is drawn; '' for none
     values: Sequence[Any],  # its values in order
-    label: str,             # what the measure is called
-) -> Figure:                # a panel a level
+    label: str,  # what the measure is called
+) -> Figure:  # a panel a level
     "One measure against one setting: lines for numbers, dots for choices."
     levels = sorted(rows["level"].unique())
     line = bool(name) and is_number(values)
@@ -246,34 +376,46 @@ def draw_along(
     figure, axes = _panels(1, len(levels), 3.3, size)
     for ax, level in zip(axes[0], levels, strict=True):
         here = rows[rows["level"] == level]
-        if line: plot_line(here, name, ax)
-        else: plot_dots(here, name, values, ax)
+        if line:
+            plot_line(here, name, ax)
+        else:
+            plot_dots(here, name, values, ax)
         ax.set_title(LEVEL_NAMES.get(level, level), fontsize=10)
         ax.spines[["top", "right"]].set_visible(False)
-        if not line and ax is not axes[0, 0]: ax.set_yticklabels([])
+        if not line and ax is not axes[0, 0]:
+            ax.set_yticklabels([])
     figure.suptitle(label, fontsize=10)
-    if name: _legend(figure, axes[0, 0])
+    if name:
+        _legend(figure, axes[0, 0])
     return figure
 
 # %% ../nbs/92_summaries.ipynb #3970b601
 def moved_methods(
-    rows: pd.DataFrame,        # of `summarise`, of one measure
-    settings: Sequence[str],   # what was varied
+    rows: pd.DataFrame,  # of `summarise`, of one measure
+    settings: Sequence[str],  # what was varied
 ) -> list[str]:
     "The methods for which the varied settings change anything; all but chance, if that is none."
-    spread = rows[rows["method"] != "chance"].groupby(["method", "level"])["mean"].agg(lambda m: m.max() - m.min()).groupby("method").max()
+    spread = (
+        rows[rows["method"] != "chance"]
+        .groupby(["method", "level"])["mean"]
+        .agg(lambda m: m.max() - m.min())
+        .groupby("method")
+        .max()
+    )
     return sorted(spread[spread > 1e-9].index) or sorted(spread.index)
 
 # %% ../nbs/92_summaries.ipynb #d917ce0d
 def draw_cells(
-    rows: pd.DataFrame,                   # of `summarise`, of one measure
+    rows: pd.DataFrame,  # of `summarise`, of one measure
     varied: Mapping[str, Sequence[Any]],  # two settings and their values
-    label: str,                           # what the measure is called
-) -> Figure:                              # a row of panels a method, a column a level
+    label: str,  # what the measure is called
+) -> Figure:  # a row of panels a method, a column a level
     "One measure against two settings, a cell for each pair of values."
     levels, methods = sorted(rows["level"].unique()), moved_methods(rows, list(varied))
     (_, across), (_, down) = varied.items()
-    figure, axes = _panels(len(methods), len(levels), 1.2 + 0.55 * max(len(across), 3), 1.1 + 0.32 * max(len(down), 2))
+    figure, axes = _panels(
+        len(methods), len(levels), 1.2 + 0.55 * max(len(across), 3), 1.1 + 0.32 * max(len(down), 2)
+    )
     for (i, j), ax in np.ndenumerate(axes):
         here = rows[rows["level"] == levels[j]]
         span = here.loc[here["method"].isin(methods), "mean"].agg(["min", "max"])
@@ -285,40 +427,66 @@ def draw_cells(
 
 # %% ../nbs/92_summaries.ipynb #26c9ea47
 def averaged(
-    long: pd.DataFrame,    # one row a measurement
-    name: str,             # the setting that stays
-) -> pd.DataFrame:         # name, method, seed, level, measure, value
+    long: pd.DataFrame,  # one row a measurement
+    name: str,  # the setting that stays
+) -> pd.DataFrame:  # name, method, seed, level, measure, value
     "Measurements averaged over all other settings, seed by seed, so that the seed stays what is repeated."
-    return long.groupby([name, *KEYS, "measure"], sort=False, dropna=False)["value"].mean().reset_index()
+    return (
+        long.groupby([name, *KEYS, "measure"], sort=False, dropna=False)["value"]
+        .mean()
+        .reset_index()
+    )
 
 # %% ../nbs/92_summaries.ipynb #bf1bad76
 def figures_for(
-    long: pd.DataFrame,                   # one row a measurement
-    varied: Mapping[str, Sequence[Any]],  # what was varied beside the seed, with the values in order
-    measures: Mapping[str, str],          # measures to be drawn, and what they are called
-) -> dict[str, tuple[Figure, str]]:       # by file's name: a figure, and the sentence that reads it
+    long: pd.DataFrame,  # one row a measurement
+    varied: Mapping[
+        str, Sequence[Any]
+    ],  # what was varied beside the seed, with the values in order
+    measures: Mapping[str, str],  # measures to be drawn, and what they are called
+) -> dict[str, tuple[Figure, str]]:  # by file's name: a figure, and the sentence that reads it
     "The figures that fit what was varied; none for a measure that nothing has."
     found = {}
     for measure, label in measures.items():
         rows = long[(long["measure"] == measure)].dropna(subset=["value"])
-        if rows.empty: continue
+        if rows.empty:
+            continue
         drawn = drawn_methods(rows["method"].unique())
-        left = "" if len(drawn) == rows["method"].nunique() else " The other rules of inference are in the tables."
+        left = (
+            ""
+            if len(drawn) == rows["method"].nunique()
+            else " The other rules of inference are in the tables."
+        )
         rows = rows[rows["method"].isin(drawn)]
         n = int(rows["seed"].nunique())
-        told = f"Share of {label}: mean over {n} seeds with its 95 % bootstrap interval" if n > 1 else f"Share of {label}, one seed, so without an interval"
+        told = (
+            f"Share of {label}: mean over {n} seeds with its 95 % bootstrap interval"
+            if n > 1
+            else f"Share of {label}, one seed, so without an interval"
+        )
         if len(varied) == 2:
-            found[f"{measure}_cells"] = draw_cells(summarise(rows, list(varied)), varied, label), f"{told.replace(' with its 95 % bootstrap interval', '').replace(', so without an interval', '')}, for each {' and '.join(varied)}; methods that these do not change are left out.{left}"
+            found[f"{measure}_cells"] = (
+                draw_cells(summarise(rows, list(varied)), varied, label),
+                f"{told.replace(' with its 95 % bootstrap interval', '').replace(', so without an interval', '')}, for each {' and '.join(varied)}; methods that these do not change are left out.{left}",
+            )
         for name, values in (varied or {"": ()}).items():
             here = summarise(averaged(rows, name) if name else rows, [name] if name else [])
             others = ", ".join(other for other in varied if other != name)
-            found[f"{measure}_{name or 'seeds'}"] = draw_along(here, name, values, label), told + (f", against {name}" if name else ", for each method") + (f", averaged over {others}" if others else "") + "." + left
+            found[f"{measure}_{name or 'seeds'}"] = (
+                draw_along(here, name, values, label),
+                told
+                + (f", against {name}" if name else ", for each method")
+                + (f", averaged over {others}" if others else "")
+                + "."
+                + left,
+            )
     return found
 
 # %% ../nbs/92_summaries.ipynb #f252a22e
 @dataclass(frozen=True)
 class Folder:
     "A report in the making: tables and figures are saved into it as into a run."
+
     folder: Path
 
     def path(self, *parts: str) -> Path:
@@ -349,7 +517,8 @@ def save_all(
 ) -> None:
     "Save tables, but for those without rows, and figures, which are closed."
     for name, (table, caption) in tables.items():
-        if len(table): save_table(folder, table, name, caption)
+        if len(table):
+            save_table(folder, table, name, caption)
     for name, (figure, caption) in figures.items():
         save_figure(folder, figure, name, caption)
         plt.close(figure)
@@ -360,32 +529,71 @@ LONG = 300  # rows of a table of which the page shows no more
 
 def _text(value: Any) -> str:
     "A cell's text: numbers to four significant digits, nothing for what is missing."
-    if isinstance(value, float): return "" if value != value else f"{value:.4g}"
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.4g}"
     return "" if value is None else str(value)
 
 
 def _table_entry(folder: Path, name: str) -> dict[str, Any]:
     "A saved table for the page."
     table = pd.read_csv(folder / "tables" / f"{name}.csv", dtype=object, keep_default_na=False)
-    numbers = {c: pd.to_numeric(table[c].replace("", np.nan), errors="coerce") for c in table.columns}
-    plain = {c: numbers[c].notna().sum() == (table[c] != "").sum() and (table[c] != "").any() for c in table.columns}
-    cells = table.head(LONG).assign(**{c: [_text(float(v)) if v != "" else "" for v in table[c].head(LONG)] for c in table.columns if plain[c]})
-    return {"name": name, "title": name.replace("_", " ").capitalize(), "caption": (folder / "tables" / f"{name}.txt").read_text().strip(),
-            "columns": [(c, bool(plain[c])) for c in table.columns], "rows": cells.values.tolist(), "n": len(table)}
+    numbers = {
+        c: pd.to_numeric(table[c].replace("", np.nan), errors="coerce") for c in table.columns
+    }
+    plain = {
+        c: numbers[c].notna().sum() == (table[c] != "").sum() and (table[c] != "").any()
+        for c in table.columns
+    }
+    cells = table.head(LONG).assign(
+        **{
+            c: [_text(float(v)) if v != "" else "" for v in table[c].head(LONG)]
+            for c in table.columns
+            if plain[c]
+        }
+    )
+    return {
+        "name": name,
+        "title": name.replace("_", " ").capitalize(),
+        "caption": (folder / "tables" / f"{name}.txt").read_text().strip(),
+        "columns": [(c, bool(plain[c])) for c in table.columns],
+        "rows": cells.values.tolist(),
+        "n": len(table),
+    }
 
 # %% ../nbs/92_summaries.ipynb #dd691a92
 def write_page(
-    folder: Folder,            # with its tables and figures
-    template: str,             # beside the notebooks
-    shown: Sequence[str],      # tables that stand open, in this order; those that are not there are passed over
-    **values: Any,             # what else the template asks for
+    folder: Folder,  # with its tables and figures
+    template: str,  # beside the notebooks
+    shown: Sequence[
+        str
+    ],  # tables that stand open, in this order; those that are not there are passed over
+    **values: Any,  # what else the template asks for
 ) -> None:
     "Write index.html. Everything put into it is escaped."
     loader = jinja2.FileSystemLoader(notebooks_folder() / "templates")
-    templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    templates = jinja2.Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     names = {p.stem for p in (folder.folder / "tables").glob("*.csv")}
-    tables = [{**_table_entry(folder.folder, name), "open": name in shown} for name in [*(n for n in shown if n in names), *sorted(names - set(shown))]]
-    figures = [{"name": p.stem, "caption": p.with_suffix(".txt").read_text().strip(), "source": "data:image/png;base64," + base64.b64encode(p.read_bytes()).decode()}
-               for p in sorted((folder.folder / "figures").glob("*.png"), key=lambda p: p.stat().st_mtime_ns)]
-    page = templates.get_template(template).render(tables=tables, figures=figures, long=LONG, version=chip.__version__, **values)
+    tables = [
+        {**_table_entry(folder.folder, name), "open": name in shown}
+        for name in [*(n for n in shown if n in names), *sorted(names - set(shown))]
+    ]
+    figures = [
+        {
+            "name": p.stem,
+            "caption": p.with_suffix(".txt").read_text().strip(),
+            "source": "data:image/png;base64," + base64.b64encode(p.read_bytes()).decode(),
+        }
+        for p in sorted(
+            (folder.folder / "figures").glob("*.png"), key=lambda p: p.stat().st_mtime_ns
+        )
+    ]
+    page = templates.get_template(template).render(
+        tables=tables, figures=figures, long=LONG, version=chip.__version__, **values
+    )
     folder.path("index.html").write_text(page, encoding="utf-8")

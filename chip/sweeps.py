@@ -35,9 +35,43 @@ from typing import Any, NoReturn, TextIO
 
 import pandas as pd
 
-from .runs import (PHASES, Contents, Phase, PhaseFailed, Refused, check_asked, check_free, check_writable, circumstances, digest, duration, engine_kind, forget, inputs_of, kernel_environment,
-                       locked, make_room, modules_used, notebook_path, notebooks_folder, parameters_of, read_marker, run_next, shown, why_run, write_marker)
-from .settings import Run, SettingError, Settings, check_run_name, check_value, make_settings, written_aside
+from chip.runs import (
+    PHASES,
+    Contents,
+    Phase,
+    PhaseFailed,
+    Refused,
+    check_asked,
+    check_free,
+    check_writable,
+    circumstances,
+    digest,
+    duration,
+    engine_kind,
+    forget,
+    inputs_of,
+    kernel_environment,
+    locked,
+    make_room,
+    modules_used,
+    notebook_path,
+    notebooks_folder,
+    parameters_of,
+    read_marker,
+    run_next,
+    shown,
+    why_run,
+    write_marker,
+)
+from chip.settings import (
+    Run,
+    SettingError,
+    Settings,
+    check_run_name,
+    check_value,
+    make_settings,
+    written_aside,
+)
 from .taxonomy import home
 
 # %% ../nbs/93_sweeps.ipynb #7f42ee6e
@@ -48,23 +82,28 @@ _SPAN = re.compile(r"(-?\d+)\.\.(-?\d+)")
 def _spread(name: str, text: str) -> Iterable[Any]:
     "The whole numbers of `A..B`, both included; any other text alone. Raises SettingError."
     span = _SPAN.fullmatch(text)
-    if not span or type(getattr(Settings, name, None)) is not int: return [text]
+    if not span or type(getattr(Settings, name, None)) is not int:
+        return [text]
     first, last = int(span[1]), int(span[2])
-    if first > last: raise SettingError(f"{name}={text}: the range runs downwards, give {last}..{first}")
-    if last - first >= 1_000_000: raise SettingError(f"{name}={text}: that is {last - first + 1:,} values")
+    if first > last:
+        raise SettingError(f"{name}={text}: the range runs downwards, give {last}..{first}")
+    if last - first >= 1_000_000:
+        raise SettingError(f"{name}={text}: that is {last - first + 1:,} values")
     return range(first, last + 1)
 
 
 def split_values(
     name: str,  # of a setting
     text: str,  # as on the command line: 'V', 'V1,V2,…', 'A..B', or both, as in '0..2,7'
-) -> tuple:     # typed values, in the order given
+) -> tuple:  # typed values, in the order given
     "The values that a setting is to take. Raises SettingError for any that it cannot, and for the same one twice."
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) > 1 and not all(parts): raise SettingError(f"{name}={text}: there is a comma without a value")
+    if len(parts) > 1 and not all(parts):
+        raise SettingError(f"{name}={text}: there is a comma without a value")
     values = [check_value(name, value) for part in parts for value in _spread(name, part)]
     twice = [value for i, value in enumerate(values) if value in values[:i]]
-    if twice: raise SettingError(f"{name}={text}: {twice[0]} stands there twice")
+    if twice:
+        raise SettingError(f"{name}={text}: {twice[0]} stands there twice")
     return tuple(values)
 
 # %% ../nbs/93_sweeps.ipynb #67cac26f
@@ -76,27 +115,32 @@ def _short(value: Any) -> str:
 @dataclass(frozen=True)
 class Point:
     "One combination of values, and the run that it stands for."
-    name: str               # of the run
+
+    name: str  # of the run
     values: dict[str, Any]  # what was varied
     settings: Settings
 
-    def __str__(self) -> str: return " ".join(f"{name}={_short(value)}" for name, value in self.values.items())
+    def __str__(self) -> str:
+        return " ".join(f"{name}={_short(value)}" for name, value in self.values.items())
 
     @property
-    def run(self) -> Run: return Run(self.name)
+    def run(self) -> Run:
+        return Run(self.name)
 
 # %% ../nbs/93_sweeps.ipynb #6c5edb1a
 @dataclass(frozen=True)
 class Sweep:
     "A grid of runs, and the folder data/sweeps/<name> that holds what belongs to none of them."
+
     name: str
     profile: str
-    fixed: dict[str, Any]               # settings that were given one value
-    varied: dict[str, tuple]            # settings that were given several, with these
+    fixed: dict[str, Any]  # settings that were given one value
+    varied: dict[str, tuple]  # settings that were given several, with these
     points: tuple[Point, ...]
 
     @property
-    def folder(self) -> Path: return home() / "data" / "sweeps" / self.name
+    def folder(self) -> Path:
+        return home() / "data" / "sweeps" / self.name
 
     def path(self, *parts: str) -> Path:
         "A file of the sweep; the folders on the way are made."
@@ -111,38 +155,54 @@ class Sweep:
 
 # %% ../nbs/93_sweeps.ipynb #711ffb62
 def point_name(
-    sweep: str,                  # name of the sweep
-    values: Mapping[str, Any],   # what was varied
-) -> str:                        # such as 'rates.lr-0.01.seed-3'
+    sweep: str,  # name of the sweep
+    values: Mapping[str, Any],  # what was varied
+) -> str:  # such as 'rates.lr-0.01.seed-3'
     "The name of a point's run."
     text = ".".join(f"{name}-{value}" for name, value in values.items())
     plain = re.fullmatch(r"[A-Za-z0-9._-]+", text) and len(sweep) + len(text) < 90
-    return f"{sweep}.{text if plain else digest({name: str(value) for name, value in values.items()})}"
+    return (
+        f"{sweep}.{text if plain else digest({name: str(value) for name, value in values.items()})}"
+    )
 
 # %% ../nbs/93_sweeps.ipynb #1daf3230
 def make_sweep(
-    profile: str,                      # which the points start from
-    values: Mapping[str, Sequence],    # settings and the typed values that each takes
-    name: str = "",                    # '': the profile's with '-sweep'
-    most: int = MOST,                  # more points than this are refused
-) -> Sweep:                            # the last setting changes fastest
+    profile: str,  # which the points start from
+    values: Mapping[str, Sequence],  # settings and the typed values that each takes
+    name: str = "",  # '': the profile's with '-sweep'
+    most: int = MOST,  # more points than this are refused
+) -> Sweep:  # the last setting changes fastest
     "Every combination of the values. Raises SettingError or Refused, naming the point, where a run could not start."
     check_value("profile", profile)
     name = check_run_name(name or f"{profile}-sweep")
-    if len(name) > 60: raise Refused(f"--name {name}: at most 60 characters for a sweep, whose points add to it")
+    if len(name) > 60:
+        raise Refused(f"--name {name}: at most 60 characters for a sweep, whose points add to it")
     varied = {n: tuple(v) for n, v in values.items() if len(v) > 1}
     fixed = {n: v[0] for n, v in values.items() if len(v) == 1}
-    if not varied: raise Refused("nothing is varied, so this sweep would be a single run: give a setting several values, such as -p seed=0..4, or use chip run")
-    if (n := math.prod(map(len, varied.values()))) > most: raise Refused(f"{' × '.join(f'{len(v)} {k}' for k, v in varied.items())} are {n:,} runs, more than {most:,}: give --yes if they are meant")
-    points = [_checked(name, profile, fixed, dict(zip(varied, combination))) for combination in itertools.product(*varied.values())]
+    if not varied:
+        raise Refused(
+            "nothing is varied, so this sweep would be a single run: give a setting several values, such as -p seed=0..4, or use chip run"
+        )
+    if (n := math.prod(map(len, varied.values()))) > most:
+        raise Refused(
+            f"{' × '.join(f'{len(v)} {k}' for k, v in varied.items())} are {n:,} runs, more than {most:,}: give --yes if they are meant"
+        )
+    points = [
+        _checked(name, profile, fixed, dict(zip(varied, combination)))
+        for combination in itertools.product(*varied.values())
+    ]
     _check_seeds(points)
     return Sweep(name, profile, fixed, varied, tuple(points))
 
 # %% ../nbs/93_sweeps.ipynb #4468bd57
 def _checked(sweep: str, profile: str, fixed: Mapping, values: dict[str, Any]) -> Point:
     "A point, its settings checked. Raises SettingError that names it."
-    try: return Point(point_name(sweep, values), values, make_settings(profile, **fixed, **values))
-    except SettingError as error: raise SettingError(f"{error} (at the point {' '.join(f'{n}={_short(v)}' for n, v in values.items())})") from None
+    try:
+        return Point(point_name(sweep, values), values, make_settings(profile, **fixed, **values))
+    except SettingError as error:
+        raise SettingError(
+            f"{error} (at the point {' '.join(f'{n}={_short(v)}' for n, v in values.items())})"
+        ) from None
 
 
 def _check_seeds(points: Sequence[Point]) -> None:
@@ -150,11 +210,14 @@ def _check_seeds(points: Sequence[Point]) -> None:
     seeds = sorted({p.settings.seed for p in points})
     n = max(p.settings.n_seeds for p in points)
     if len(seeds) > 1 and min(b - a for a, b in itertools.pairwise(seeds)) < n:
-        raise Refused(f"n_seeds={n} repeats each point with the seeds after its own, and those are points too: leave n_seeds out, or vary it instead of seed")
+        raise Refused(
+            f"n_seeds={n} repeats each point with the seeds after its own, and those are points too: leave n_seeds out, or vary it instead of seed"
+        )
 
 # %% ../nbs/93_sweeps.ipynb #64feba0b
 class Prints:
     "The inputs of every phase of every point, and their fingerprints; what does not differ between points is looked at once."
+
     def __init__(self, phases: Sequence[Phase], notebooks: Path):
         self.phases, self.notebooks = tuple(phases), Path(notebooks)
         self.contents = Contents()
@@ -165,54 +228,75 @@ class Prints:
         "The inputs of phase i, as if there were no phase before it."
         values = asdict(settings)
         key = (i, *(str(values.get(name)) for name in self.reads[i]))
-        if key not in self._known: self._known[key] = inputs_of(self.phases[i], settings, self.notebooks, "", self.contents)
+        if key not in self._known:
+            self._known[key] = inputs_of(
+                self.phases[i], settings, self.notebooks, "", self.contents
+            )
         return self._known[key]
 
     def inputs(self, settings: Settings) -> list[dict[str, Any]]:  # one for each phase
         "What each phase of a run with these settings depends on."
         found: list[dict[str, Any]] = []
-        for i in range(len(self.phases)): found.append({**self._own(i, settings), "earlier phase": digest(found[-1]) if found else ""})
+        for i in range(len(self.phases)):
+            found.append(
+                {**self._own(i, settings), "earlier phase": digest(found[-1]) if found else ""}
+            )
         return found
 
 # %% ../nbs/93_sweeps.ipynb #de9e5db4
 @dataclass(frozen=True)
 class Task:
     "A piece of work for one process: a run's phases up to one, after some other pieces."
+
     point: Point
-    stop: int               # how many of the phases
+    stop: int  # how many of the phases
     needs: tuple[int, ...]  # places of other tasks in the list
 
 # %% ../nbs/93_sweeps.ipynb #243768f1
 def plan(
-    points: Sequence[Point],                      # those that are not finished
-    chains: Mapping[str, Sequence[str]],          # fingerprints of each point's phases, by name
-    ready: Callable[[str, int, str], bool],       # whether a point's phase (name, place, fingerprint) is there or can be borrowed
-) -> list[Task]:                                  # each after those that it needs
+    points: Sequence[Point],  # those that are not finished
+    chains: Mapping[str, Sequence[str]],  # fingerprints of each point's phases, by name
+    ready: Callable[
+        [str, int, str], bool
+    ],  # whether a point's phase (name, place, fingerprint) is there or can be borrowed
+) -> list[Task]:  # each after those that it needs
     "The tree of the points' phases, cut where its branches part."
     tasks: list[Task] = []
 
     def grow(members: list[Point], depth: int, needs: tuple[int, ...]) -> None:
         first, chain = members[0], chains[members[0].name]
-        end = next((d for d in range(depth, len(chain)) if len({chains[m.name][d] for m in members}) > 1), len(chain))
+        end = next(
+            (d for d in range(depth, len(chain)) if len({chains[m.name][d] for m in members}) > 1),
+            len(chain),
+        )
         if len(members) == 1 or any(not ready(first.name, d, chain[d]) for d in range(depth, end)):
             tasks.append(Task(first, end, needs))
             needs = (len(tasks) - 1,)
         if end == len(chain):
-            tasks.extend(Task(m, end, needs) for m in members if needs == () or m is not tasks[needs[0]].point)
+            tasks.extend(
+                Task(m, end, needs)
+                for m in members
+                if needs == () or m is not tasks[needs[0]].point
+            )
             return
         branches: dict[str, list[Point]] = {}
-        for m in members: branches.setdefault(chains[m.name][end], []).append(m)
-        for branch in branches.values(): grow(branch, end, needs)
+        for m in members:
+            branches.setdefault(chains[m.name][end], []).append(m)
+        for branch in branches.values():
+            grow(branch, end, needs)
 
-    if points: grow(list(points), 0, ())
+    if points:
+        grow(list(points), 0, ())
     return tasks
 
 # %% ../nbs/93_sweeps.ipynb #cca82439
 def _link(source: Path, target: Path, state: Sequence[int]) -> bool:
     "Put a file in a second place; whether it is the one with this size and time of last change."
     target.parent.mkdir(parents=True, exist_ok=True)
-    try: os.link(source, target)
-    except OSError: shutil.copy2(source, target)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
     status = target.stat()
     return [status.st_size, status.st_mtime_ns] == list(state)
 
@@ -223,22 +307,30 @@ BROUGHT = ".brought-"  # in the names of folders that hold files from another ma
 def borrow(
     run: Run,
     phases: Sequence[Phase],
-    i: int,                     # the phase wanted; those before it are done
-    settings: Settings,         # of the borrowing run
+    i: int,  # the phase wanted; those before it are done
+    settings: Settings,  # of the borrowing run
     inputs: Mapping[str, Any],  # what the phase depends on
-    lenders: Iterable[str],     # names of runs that may have it
-) -> dict[str, Any] | None:     # the phase's record; None where none of them has it
+    lenders: Iterable[str],  # names of runs that may have it
+) -> dict[str, Any] | None:  # the phase's record; None where none of them has it
     "Take a finished phase over from another run."
     phase = phases[i]
     for lender in (Run(name) for name in lenders if name != run.name):
-        if not lender.folder.is_dir() or why_run(lender, phase, inputs): continue
+        if not lender.folder.is_dir() or why_run(lender, phase, inputs):
+            continue
         record = read_marker(lender, phase)
         make_room(run, tuple(phases), i, settings, keep_partial=False)
-        try: whole = bool(record) and all(_link(lender.folder / name, run.folder / name, state) for name, state in record["outputs"].items())
-        except FileNotFoundError: whole = False
-        if not whole: continue
+        try:
+            whole = bool(record) and all(
+                _link(lender.folder / name, run.folder / name, state)
+                for name, state in record["outputs"].items()
+            )
+        except FileNotFoundError:
+            whole = False
+        if not whole:
+            continue
         executed = Path("notebooks", f"{phase.notebook}.ipynb")
-        with suppress(FileNotFoundError): _link(lender.folder / executed, run.folder / executed, (0, 0))
+        with suppress(FileNotFoundError):
+            _link(lender.folder / executed, run.folder / executed, (0, 0))
         record["borrowed"] = record.get("borrowed", lender.name.partition(BROUGHT)[0])
         write_marker(run, phase, "done", record)
         return record
@@ -250,10 +342,10 @@ def run_point(
     run: Run,
     notebooks: Path,
     phases: tuple[Phase, ...],
-    stop: int,                                # how many of the phases
-    lenders: Mapping[str, Sequence[str]],     # runs that may have a phase, by its notebook
-    tell: Callable[[dict], None],             # takes what becomes of each phase
-    lock: int | None = None,                  # descriptor of the run's lock
+    stop: int,  # how many of the phases
+    lenders: Mapping[str, Sequence[str]],  # runs that may have a phase, by its notebook
+    tell: Callable[[dict], None],  # takes what becomes of each phase
+    lock: int | None = None,  # descriptor of the run's lock
 ) -> None:
     "Bring a run's first phases up to date, with as little work as possible. Raises PhaseFailed."
     upstream, contents = "", Contents()
@@ -263,22 +355,30 @@ def run_point(
         upstream, how = digest(inputs), "kept"
         record = read_marker(run, phase)
         if why_run(run, phase, inputs):
-            record, how = borrow(run, phases, i, settings, inputs, lenders.get(phase.notebook, ())), "borrowed"
+            record, how = (
+                borrow(run, phases, i, settings, inputs, lenders.get(phase.notebook, ())),
+                "borrowed",
+            )
             if record is None:
                 tell({"phase": phase.notebook, "how": "started"})
-                record, how = run_next(run, phases, i, settings, inputs, notebooks, lock), "computed"
+                record, how = (
+                    run_next(run, phases, i, settings, inputs, notebooks, lock),
+                    "computed",
+                )
         tell({"phase": phase.notebook, "how": how, "seconds": record["seconds"]})
 
 # %% ../nbs/93_sweeps.ipynb #24f59ff1
 PATIENCE = 30.0  # seconds to wait for the rest of an earlier sweep to let go of a point
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn: raise KeyboardInterrupt
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _end_with_parent() -> None:
     "End this process as Ctrl-C would when its input is closed; by force if that does not help."
-    while os.read(0, 1): pass
+    while os.read(0, 1):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(15)
     os._exit(1)
@@ -288,9 +388,11 @@ def hold(run: Run, stack: ExitStack) -> int:  # descriptor of the lock
     "Hold a run until the stack is closed. Raises Refused where another process keeps it."
     until = time.monotonic() + PATIENCE
     while True:
-        try: return stack.enter_context(locked(run))
+        try:
+            return stack.enter_context(locked(run))
         except Refused:
-            if time.monotonic() > until: raise
+            if time.monotonic() > until:
+                raise
             time.sleep(0.2)
 
 # %% ../nbs/93_sweeps.ipynb #4ab2dfee
@@ -301,23 +403,47 @@ def _tuples(value: Any) -> Any:
 
 def work() -> int:  # exit status
     "What the process of one point does: see `attempt`."
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP): signal.signal(number, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)  # whatever else is printed goes to the log
-        def tell(what: dict) -> None: print(json.dumps(what), file=answers, flush=True)
+
+        def tell(what: dict) -> None:
+            print(json.dumps(what), file=answers, flush=True)
+
         job = json.loads(sys.stdin.readline())
         threading.Thread(target=_end_with_parent, daemon=True).start()
         try:
             with ExitStack() as stack:
-                run, phases = Run(job["run"]), tuple(Phase(**{key: _tuples(value) for key, value in p.items()}) for p in job["phases"])
-                run_point(Settings(**job["settings"]), run, Path(job["notebooks"]), phases, job["stop"], job["lenders"], tell, hold(run, stack))
+                run, phases = (
+                    Run(job["run"]),
+                    tuple(
+                        Phase(**{key: _tuples(value) for key, value in p.items()})
+                        for p in job["phases"]
+                    ),
+                )
+                run_point(
+                    Settings(**job["settings"]),
+                    run,
+                    Path(job["notebooks"]),
+                    phases,
+                    job["stop"],
+                    job["lenders"],
+                    tell,
+                    hold(run, stack),
+                )
             return 0
-        except KeyboardInterrupt: return 130
+        except KeyboardInterrupt:
+            return 130
         except (PhaseFailed, Refused, SettingError, OSError) as error:
-            with suppress(OSError): tell({"error": " ".join(str(error).split())})
+            with suppress(OSError):
+                tell({"error": " ".join(str(error).split())})
             return 1
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP): signal.signal(number, signal.SIG_IGN)  # the end of the job is no reason to be interrupted
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(
+                    number, signal.SIG_IGN
+                )  # the end of the job is no reason to be interrupted
 
 # %% ../nbs/93_sweeps.ipynb #9cbabeca
 def job_of(
@@ -326,70 +452,106 @@ def job_of(
     phases: Sequence[Phase],
     notebooks: Path,
     lenders: Mapping[str, Sequence[str]],  # runs that may have a phase, by its notebook
-) -> dict[str, Any]:                       # JSON can hold it
+) -> dict[str, Any]:  # JSON can hold it
     "All that a process has to know to do a task, on whatever machine."
-    return {"sweep": sweep.name, "run": task.point.name, "settings": asdict(task.point.settings), "notebooks": str(notebooks), "phases": [asdict(phase) for phase in phases],
-            "stop": task.stop, "lenders": {name: list(runs) for name, runs in lenders.items()}, "home": str(home())}
+    return {
+        "sweep": sweep.name,
+        "run": task.point.name,
+        "settings": asdict(task.point.settings),
+        "notebooks": str(notebooks),
+        "phases": [asdict(phase) for phase in phases],
+        "stop": task.stop,
+        "lenders": {name: list(runs) for name, runs in lenders.items()},
+        "home": str(home()),
+    }
 
 # %% ../nbs/93_sweeps.ipynb #5d43224e
 class Crew:
     "The processes of a sweep on this machine; `stop` ends them all and lets no other start."
-    def __init__(self) -> None: self.processes, self.stopped, self._lock = set(), False, threading.Lock()
+
+    def __init__(self) -> None:
+        self.processes, self.stopped, self._lock = set(), False, threading.Lock()
 
     def start(self, environment: Mapping[str, str], log: TextIO) -> subprocess.Popen | None:
         "A process that waits for its job; None once the crew has been stopped."
-        words = [sys.executable, "-c", "import os; from chip.sweeps import work; os._exit(work())"]  # nothing is left to tidy up
+        words = [
+            sys.executable,
+            "-c",
+            "import os; from chip.sweeps import work; os._exit(work())",
+        ]  # nothing is left to tidy up
         given = {**os.environ, "PYTHONPATH": kernel_environment()["PYTHONPATH"], **environment}
         with self._lock:
-            if self.stopped: return None
-            process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=given, text=True, start_new_session=True)
+            if self.stopped:
+                return None
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=given,
+                text=True,
+                start_new_session=True,
+            )
             self.processes.add(process)
         return process
 
     def end(self, process: subprocess.Popen, patience: float = 600.0) -> int:  # its exit status
         "Wait for a process that has nothing left to do; end it by force if it does not end by itself."
-        try: status = process.wait(patience)
+        try:
+            status = process.wait(patience)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             status = process.wait()
-        with suppress(OSError): process.stdin.close()
+        with suppress(OSError):
+            process.stdin.close()
         self.processes.discard(process)
         return status
 
     def stop(self) -> None:
         "End all processes, each with its kernel."
-        with self._lock: self.stopped = True
+        with self._lock:
+            self.stopped = True
         left = list(self.processes)
         for process in left:
-            with suppress(ProcessLookupError): process.terminate()
-        for process in left: self.end(process, 20.0)
+            with suppress(ProcessLookupError):
+                process.terminate()
+        for process in left:
+            self.end(process, 20.0)
 
 # %% ../nbs/93_sweeps.ipynb #2ded1f0f
 def attempt(
-    job: Mapping[str, Any],             # as `job_of` gives it
+    job: Mapping[str, Any],  # as `job_of` gives it
     crew: Crew,
-    environment: Mapping[str, str],     # added to this process's
-    log: Path,                          # takes what it says
-    tell: Callable[[dict], None],       # takes what becomes of each phase
-    retries: int = 0,                   # how often to try again what failed
-) -> str:                               # what went wrong at last, '' for nothing
+    environment: Mapping[str, str],  # added to this process's
+    log: Path,  # takes what it says
+    tell: Callable[[dict], None],  # takes what becomes of each phase
+    retries: int = 0,  # how often to try again what failed
+) -> str:  # what went wrong at last, '' for nothing
     "Do a task in a process of its own."
-    for i in range(retries + 1):
+    for _i in range(retries + 1):
         error = ""
         with open(log, "a", encoding="utf-8") as says:
             process = crew.start(environment, says)
-            if process is None: return "stopped"
+            if process is None:
+                return "stopped"
             with suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(job) + "\n")
                 process.stdin.flush()
             for line in process.stdout:
                 said = json.loads(line)
                 error = said.get("error", "")
-                if not error: tell(said)
+                if not error:
+                    tell(said)
             status = crew.end(process)
-        if status == 0: return ""
-        if crew.stopped: return "stopped"
-        error = error or (f"its process was killed by signal {-status}, often because memory ran out" if status < 0 else f"its process ended with status {status}: see {shown(log)}")
+        if status == 0:
+            return ""
+        if crew.stopped:
+            return "stopped"
+        error = error or (
+            f"its process was killed by signal {-status}, often because memory ran out"
+            if status < 0
+            else f"its process ended with status {status}: see {shown(log)}"
+        )
     return error + (f" (tried {retries + 1} times)" if retries else "")
 
 # %% ../nbs/93_sweeps.ipynb #1508b368
@@ -406,27 +568,39 @@ def thread_environment(
 def visible_gpus() -> list[str]:
     "The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; found without importing torch."
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None: return [gpu.strip() for gpu in chosen.split(",") if gpu.strip() not in ("", "-1", "NoDevFiles")]
-    if not shutil.which("nvidia-smi"): return []
+    if chosen is not None:
+        return [
+            gpu.strip() for gpu in chosen.split(",") if gpu.strip() not in ("", "-1", "NoDevFiles")
+        ]
+    if not shutil.which("nvidia-smi"):
+        return []
     said = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True)
     return [str(i) for i in range(said.stdout.count("GPU "))] if said.returncode == 0 else []
 
 # %% ../nbs/93_sweeps.ipynb #eb7e4419
 def slots_for(
-    jobs: int,            # points at once
-    threads: int,         # of each
+    jobs: int,  # points at once
+    threads: int,  # of each
     gpus: Sequence[str],  # to be shared
 ) -> list[dict[str, str]]:  # environment variables, a slot a job
     "Each job's share of a machine: threads, and one GPU in turn, so that no GPU has over ceil(jobs / GPUs) of them."
-    return [thread_environment(threads) | ({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}) for i in range(jobs)]
+    return [
+        thread_environment(threads)
+        | ({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {})
+        for i in range(jobs)
+    ]
 
 
 def share_for(
     slot: Mapping[str, str],  # a job's share of the machine
-    device: str,              # the point's setting
+    device: str,  # the point's setting
 ) -> dict[str, str]:
     "The share as a point takes it: one that names its device (cpu, cuda:1) has to see the GPUs as they are numbered."
-    return {name: value for name, value in slot.items() if name != "CUDA_VISIBLE_DEVICES" or device in ("auto", "cuda")}
+    return {
+        name: value
+        for name, value in slot.items()
+        if name != "CUDA_VISIBLE_DEVICES" or device in ("auto", "cuda")
+    }
 
 
 def usable_cores() -> int:
@@ -435,32 +609,52 @@ def usable_cores() -> int:
 
 # %% ../nbs/93_sweeps.ipynb #b295f8c6
 def time_left(
-    phases: Iterable[int],                     # places of the phases that are still to be run
-    took: Mapping[int, Sequence[float]],       # seconds that each phase has taken, by its place
+    phases: Iterable[int],  # places of the phases that are still to be run
+    took: Mapping[int, Sequence[float]],  # seconds that each phase has taken, by its place
     at_once: int,
-) -> float | None:                             # seconds; None while nothing has been computed
+) -> float | None:  # seconds; None while nothing has been computed
     "How long the rest will take, if each phase takes what it has on average; one that was not run yet, what the others have."
     means = {i: sum(seconds) / len(seconds) for i, seconds in took.items()}
-    if not means: return None
+    if not means:
+        return None
     usual = sum(means.values()) / len(means)
     return sum(means.get(i, usual) for i in phases) / at_once
 
 
 def redraw(stream: TextIO, text: str = "") -> None:
     "Put a text in the place of a terminal's last line; nothing where the stream is no terminal."
-    if not stream.isatty(): return
+    if not stream.isatty():
+        return
     width = shutil.get_terminal_size().columns - 1
-    stream.write("\r\033[K" + (text if len(text) <= width else text[:width - 1] + "…"))
+    stream.write("\r\033[K" + (text if len(text) <= width else text[: width - 1] + "…"))
     stream.flush()
 
 # %% ../nbs/93_sweeps.ipynb #44842b8f
 class Progress:
     "Counts what becomes of a sweep's phases and points, and tells it."
-    def __init__(self, tasks: Sequence[Task], chains: Mapping[str, Sequence[str]], phases: Sequence[Phase], total: int, jobs: int, say: Callable[[str], None], stream: TextIO):
-        self.chains, self.names, self.total, self.say, self.stream = chains, [p.notebook for p in phases], total, say, stream
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        chains: Mapping[str, Sequence[str]],
+        phases: Sequence[Phase],
+        total: int,
+        jobs: int,
+        say: Callable[[str], None],
+        stream: TextIO,
+    ):
+        self.chains, self.names, self.total, self.say, self.stream = (
+            chains,
+            [p.notebook for p in phases],
+            total,
+            say,
+            stream,
+        )
         points = {t.point.name for t in tasks}
         self.finished, self.jobs = total - len(points), min(jobs, max(1, len(points)))
-        self.open = {(i, chains[t.point.name][i]) for t in tasks for i in range(t.stop)}  # phases that are still to be run
+        self.open = {
+            (i, chains[t.point.name][i]) for t in tasks for i in range(t.stop)
+        }  # phases that are still to be run
         self.took: dict[int, list[float]] = {}
         self.did: dict[str, list[dict]] = {}
         self.now: dict[str, str] = {}
@@ -471,48 +665,68 @@ class Progress:
         i = self.names.index(what["phase"])
         with self._lock:
             self.now[str(point)] = what["phase"]
-            if what["how"] == "started": return
+            if what["how"] == "started":
+                return
             self.open.discard((i, self.chains[point.name][i]))
             self.did.setdefault(point.name, []).append(dict(what))
-            if what["how"] == "computed": self.took.setdefault(i, []).append(what["seconds"])
+            if what["how"] == "computed":
+                self.took.setdefault(i, []).append(what["seconds"])
 
     def left(self) -> str:
         "The time left in words, '' where it is not known."
-        with self._lock: seconds = time_left([i for i, _ in self.open], self.took, self.jobs)
+        with self._lock:
+            seconds = time_left([i for i, _ in self.open], self.took, self.jobs)
         return f"about {duration(seconds)} left" if seconds else ""
 
     def task(self, task: Task, error: str) -> None:
         "Take note that a task has ended, and tell if a point has."
         self.now.pop(str(task.point), None)
-        if error or task.stop < len(self.names): return
+        if error or task.stop < len(self.names):
+            return
         self.finished += 1
         did = self.did.get(task.point.name, [])
         seconds = sum(d["seconds"] for d in did if d["how"] == "computed")
         shared = ", ".join(d["phase"] for d in did if d["how"] == "borrowed")
         redraw(self.stream)
-        self.say(f"[{self.finished}/{self.total}] {task.point}: {duration(seconds)}" + (f", {shared} shared" if shared else "") + (f"; {left}" if (left := self.left()) else ""))
+        self.say(
+            f"[{self.finished}/{self.total}] {task.point}: {duration(seconds)}"
+            + (f", {shared} shared" if shared else "")
+            + (f"; {left}" if (left := self.left()) else "")
+        )
 
     def draw(self) -> None:
         "The line that is redrawn."
         left = self.left()
-        redraw(self.stream, f"{self.finished} of {self.total}" + (f", {left}" if left else "") + "".join(f" | {point}: {phase}" for point, phase in list(self.now.items())))
+        redraw(
+            self.stream,
+            f"{self.finished} of {self.total}"
+            + (f", {left}" if left else "")
+            + "".join(f" | {point}: {phase}" for point, phase in list(self.now.items())),
+        )
 
 # %% ../nbs/93_sweeps.ipynb #973b2b57
 def run_here(
     tasks: Sequence[Task],
-    jobs: Sequence[Mapping[str, Any]],        # one for each task
-    slots: Sequence[Mapping[str, str]],       # environment variables, one for each that may run at once
-    retries: int,                             # how often to try again what failed
-    log: Callable[[Task], Path],              # where what a task says goes
+    jobs: Sequence[Mapping[str, Any]],  # one for each task
+    slots: Sequence[Mapping[str, str]],  # environment variables, one for each that may run at once
+    retries: int,  # how often to try again what failed
+    log: Callable[[Task], Path],  # where what a task says goes
     progress: Progress,
-) -> list[str]:                               # what went wrong with each task, '' for nothing
+) -> list[str]:  # what went wrong with each task, '' for nothing
     "Do all tasks on this machine, each after those that it needs; however it ends, no process is left."
     errors: dict[int, str] = {}
     waiting, running, free = list(range(len(tasks))), {}, list(slots)
     crew = Crew()
 
     def do(t: int, slot: Mapping[str, str]) -> tuple[int, Mapping[str, str], str]:
-        error = attempt(jobs[t], crew, share_for(slot, tasks[t].point.settings.device), log(tasks[t]), lambda what: progress.phase(tasks[t].point, what), retries)
+        error = attempt(
+            jobs[t],
+            crew,
+            share_for(slot, tasks[t].point.settings.device),
+            log(tasks[t]),
+            lambda what: progress.phase(tasks[t].point, what),
+            retries,
+        )
         return t, slot, error
 
     with ThreadPoolExecutor(len(slots)) as pool:
@@ -520,11 +734,15 @@ def run_here(
             while waiting or running:
                 for t in [t for t in waiting if all(n in errors for n in tasks[t].needs)]:
                     failed = [errors[n] for n in tasks[t].needs if errors[n]]
-                    if failed: errors[t] = failed[0]
-                    elif free: running[pool.submit(do, t, free.pop(0))] = t
-                    else: break
+                    if failed:
+                        errors[t] = failed[0]
+                    elif free:
+                        running[pool.submit(do, t, free.pop(0))] = t
+                    else:
+                        break
                     waiting.remove(t)
-                    if failed: progress.task(tasks[t], failed[0])
+                    if failed:
+                        progress.task(tasks[t], failed[0])
                 done, _ = wait(running, 1.0, FIRST_COMPLETED)
                 for future in done:
                     t, slot, errors[t] = future.result()
@@ -538,10 +756,16 @@ def run_here(
     return [errors[t] for t in range(len(tasks))]
 
 # %% ../nbs/93_sweeps.ipynb #0015f0da
-def pack(folder: Path, paths: Iterable[Path] | None = None) -> dict[str, tuple[int, bytes]]:  # time of last change in ns and content, by path
+def pack(
+    folder: Path, paths: Iterable[Path] | None = None
+) -> dict[str, tuple[int, bytes]]:  # time of last change in ns and content, by path
     "Files below a folder, such as all of a run, to be carried to another machine."
     paths = folder.rglob("*") if paths is None else paths
-    return {path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted(paths) if path.is_file() and path.name != ".lock"}
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(paths)
+        if path.is_file() and path.name != ".lock"
+    }
 
 
 def put(files: Mapping[str, tuple[int, bytes]], folder: Path) -> None:
@@ -549,45 +773,58 @@ def put(files: Mapping[str, tuple[int, bytes]], folder: Path) -> None:
     for name, (changed, content) in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(path) as aside: aside.write_bytes(content)
+        with written_aside(path) as aside:
+            aside.write_bytes(content)
         os.utime(path, ns=(changed, changed))
 
 
 def unpack(files: Mapping[str, tuple[int, bytes]], folder: Path) -> None:
     "Put a run's files in their place, in exchange for what is there."
-    for path in [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"]: path.unlink()
+    for path in [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"]:
+        path.unlink()
     put(files, folder)
 
 # %% ../nbs/93_sweeps.ipynb #01de1efb
 def _reads(path: Path, word: str) -> bool:
     "Whether a file is there and holds a word."
-    try: return path.read_text() == word
-    except OSError: return False
+    try:
+        return path.read_text() == word
+    except OSError:
+        return False
 
 # %% ../nbs/93_sweeps.ipynb #de708163
 @contextmanager
 def brought(
     needs: Sequence[Mapping[str, Any]],  # as `remote` returns them
-    runs: Path,                          # the folder of runs
-) -> Iterator[list[str]]:                # names that they have here
+    runs: Path,  # the folder of runs
+) -> Iterator[list[str]]:  # names that they have here
     "Files of other runs in folders of their own, to be borrowed from."
-    names = {f"{need['run'][:80]}{BROUGHT}{uuid.uuid4().hex[:8]}": need["files"] for need in needs if need["files"]}
+    names = {
+        f"{need['run'][:80]}{BROUGHT}{uuid.uuid4().hex[:8]}": need["files"]
+        for need in needs
+        if need["files"]
+    }
     try:
-        for name, files in names.items(): put(files, runs / name)
+        for name, files in names.items():
+            put(files, runs / name)
         yield list(names)
     finally:
-        for name in names: shutil.rmtree(runs / name, ignore_errors=True)
+        for name in names:
+            shutil.rmtree(runs / name, ignore_errors=True)
 
 
 def remote(
-    job: Mapping[str, Any],          # as `job_of` gives it
-    word: str,                       # that the sweep has left in its folder
+    job: Mapping[str, Any],  # as `job_of` gives it
+    word: str,  # that the sweep has left in its folder
     environment: Mapping[str, str],  # added to this process's
-    retries: int,                    # how often to try again what failed
-    *needs: Mapping[str, Any],       # what the tasks before it have returned
-) -> dict[str, Any]:                 # run, error, phases; where the machine has folders of its own, files of the run, or what a failure has left under data
+    retries: int,  # how often to try again what failed
+    *needs: Mapping[str, Any],  # what the tasks before it have returned
+) -> dict[
+    str, Any
+]:  # run, error, phases; where the machine has folders of its own, files of the run, or what a failure has left under data
     "Do a task on the machine that this is called on."
-    if failed := [need["error"] for need in needs if need["error"]]: return {"run": job["run"], "error": failed[0], "phases": [], "files": {}, "left": {}}
+    if failed := [need["error"] for need in needs if need["error"]]:
+        return {"run": job["run"], "error": failed[0], "phases": [], "files": {}, "left": {}}
     shared = _reads(Path(job["home"], "data", "sweeps", job["sweep"], "word"), word)
     root = Path(job["home"]) if shared else home()
     log = root / "data" / "sweeps" / job["sweep"] / "logs" / f"{job['run']}.txt"
@@ -596,55 +833,96 @@ def remote(
     crew = Crew()
     notebooks = job["notebooks"] if Path(job["notebooks"]).is_dir() else str(notebooks_folder())
     with brought([] if shared else needs, root / "data" / "runs") as names:
-        lenders = {phase["notebook"]: [*job["lenders"].get(phase["notebook"], ()), *names] for phase in job["phases"]}
-        try: error = attempt({**job, "notebooks": notebooks, "lenders": lenders}, crew, {**environment, "CHIP_HOME": str(root)}, log, told.append, retries)
-        finally: crew.stop()
+        lenders = {
+            phase["notebook"]: [*job["lenders"].get(phase["notebook"], ()), *names]
+            for phase in job["phases"]
+        }
+        try:
+            error = attempt(
+                {**job, "notebooks": notebooks, "lenders": lenders},
+                crew,
+                {**environment, "CHIP_HOME": str(root)},
+                log,
+                told.append,
+                retries,
+            )
+        finally:
+            crew.stop()
     data, run = root / "data", root / "data" / "runs" / job["run"]
     left = pack(data, [log, *(run / "notebooks").glob("*")]) if error and not shared else {}
-    return {"run": job["run"], "error": error, "phases": told, "files": {} if shared or error else pack(run), "left": left}
+    return {
+        "run": job["run"],
+        "error": error,
+        "phases": told,
+        "files": {} if shared or error else pack(run),
+        "left": left,
+    }
 
 # %% ../nbs/93_sweeps.ipynb #37fc6f28
 def _share_of(nodes: Sequence[Mapping[str, float]], at_once: int) -> tuple[int, float]:
     "Cores and GPUs of one task, so that the smallest machine of a cluster does `at_once` of them together; with GPUs, only machines that have some count."
     able = [n for n in nodes if n.get("GPU")] or [n for n in nodes if n.get("CPU")]
     gpus = min((int(n.get("GPU", 0)) for n in able), default=0)
-    return max(1, int(min((n.get("CPU", 1) for n in able), default=1)) // at_once), 1 / math.ceil(at_once / gpus) if gpus else 0
+    return max(1, int(min((n.get("CPU", 1) for n in able), default=1)) // at_once), 1 / math.ceil(
+        at_once / gpus
+    ) if gpus else 0
 
 # %% ../nbs/93_sweeps.ipynb #dc359f20
 def check_address(
     address: str,  # 'local', 'auto', 'HOST:PORT' or 'ray://HOST:PORT'
 ) -> None:
     "Raises Refused for an address that is none, or where no one listens: Ray itself would wait for many minutes."
-    if address in ("local", "auto"): return
+    if address in ("local", "auto"):
+        return
     found = re.fullmatch(r"(?:ray://)?([^\s:/]+|\[[0-9a-f:]+\]):(\d{1,5})", address)
-    if not found or int(found[2]) > 65_535: raise Refused(f"--ray {address}: expected HOST:PORT, ray://HOST:PORT, auto or local")
-    try: socket.create_connection((found[1].strip("[]"), int(found[2])), timeout=10).close()
-    except OSError as error: raise Refused(f"--ray {address}: no one answers there ({error.strerror or error}); start a cluster with ray start --head, or give local") from None
+    if not found or int(found[2]) > 65_535:
+        raise Refused(f"--ray {address}: expected HOST:PORT, ray://HOST:PORT, auto or local")
+    try:
+        socket.create_connection((found[1].strip("[]"), int(found[2])), timeout=10).close()
+    except OSError as error:
+        raise Refused(
+            f"--ray {address}: no one answers there ({error.strerror or error}); start a cluster with ray start --head, or give local"
+        ) from None
 
 # %% ../nbs/93_sweeps.ipynb #af82c9f8
 def run_on_ray(
     tasks: Sequence[Task],
     jobs: Sequence[Mapping[str, Any]],  # one for each task
-    address: str,                       # of a cluster, or 'local': this machine
-    at_once: int,                       # tasks at once on each machine
-    threads: int,                       # of each
-    retries: int,                       # how often to try again what failed
-    word: str,                          # that the sweep has left in its folder
+    address: str,  # of a cluster, or 'local': this machine
+    at_once: int,  # tasks at once on each machine
+    threads: int,  # of each
+    retries: int,  # how often to try again what failed
+    word: str,  # that the sweep has left in its folder
     progress: Progress,
-) -> list[str]:                         # what went wrong with each task, '' for nothing
+) -> list[str]:  # what went wrong with each task, '' for nothing
     "Do all tasks on a Ray cluster. Raises Refused where there is none."
     import ray
 
     quiet = {"log_to_driver": False, "logging_level": "error"}
-    try: ray.init(num_cpus=usable_cores(), include_dashboard=False, **quiet) if address == "local" else ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        raise Refused(f"--ray {address}: there is no cluster of Ray's ({(str(error).splitlines() or [''])[0]}); start one with ray start --head, or give local") from error
     try:
-        cores, gpus = _share_of([node["Resources"] for node in ray.nodes() if node["Alive"]], at_once)
+        ray.init(
+            num_cpus=usable_cores(), include_dashboard=False, **quiet
+        ) if address == "local" else ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        raise Refused(
+            f"--ray {address}: there is no cluster of Ray's ({(str(error).splitlines() or [''])[0]}); start one with ray start --head, or give local"
+        ) from error
+    try:
+        cores, gpus = _share_of(
+            [node["Resources"] for node in ray.nodes() if node["Alive"]], at_once
+        )
         function, refs = ray.remote(remote), []
         for task, job in zip(tasks, jobs, strict=True):
-            share = function.options(num_cpus=cores, num_gpus=gpus if task.point.settings.device in ("auto", "cuda") else 0, max_retries=retries)
-            refs.append(share.remote(job, word, thread_environment(threads), retries, *(refs[n] for n in task.needs)))
+            share = function.options(
+                num_cpus=cores,
+                num_gpus=gpus if task.point.settings.device in ("auto", "cuda") else 0,
+                max_retries=retries,
+            )
+            refs.append(
+                share.remote(
+                    job, word, thread_environment(threads), retries, *(refs[n] for n in task.needs)
+                )
+            )
         return _collect(ray, refs, tasks, progress)
     finally:
         redraw(progress.stream)
@@ -658,11 +936,20 @@ def _collect(ray: Any, refs: list, tasks: Sequence[Task], progress: Progress) ->
         done, left = ray.wait(left, num_returns=1, timeout=1.0)
         for ref in done:
             t = refs.index(ref)
-            try: result = ray.get(ref)
-            except ray.exceptions.RayError as error: result = {"error": f"Ray gave up: {str(error).strip().splitlines()[0]}", "phases": [], "files": {}, "left": {}}
+            try:
+                result = ray.get(ref)
+            except ray.exceptions.RayError as error:
+                result = {
+                    "error": f"Ray gave up: {str(error).strip().splitlines()[0]}",
+                    "phases": [],
+                    "files": {},
+                    "left": {},
+                }
             put(result["left"], home() / "data")
-            if result["files"]: unpack(result["files"], tasks[t].point.run.folder)
-            for what in result["phases"]: progress.phase(tasks[t].point, what)
+            if result["files"]:
+                unpack(result["files"], tasks[t].point.run.folder)
+            for what in result["phases"]:
+                progress.phase(tasks[t].point, what)
             errors[t] = result["error"]
             progress.task(tasks[t], errors[t])
         progress.draw()
@@ -670,94 +957,168 @@ def _collect(ray: Any, refs: list, tasks: Sequence[Task], progress: Progress) ->
 
 # %% ../nbs/93_sweeps.ipynb #4e40dca0
 RESULTS = ("seen", "placements", "unseen")  # tables that go into the report whole,
-LARGE = 50_000                              # unless they have more rows than this
-MEASURES = {"top1": "pictures whose nearest target is right", "placed": "unseen classes put among their kin", "photos": "photos of unseen classes put among their kin"}  # shares of them
+LARGE = 50_000  # unless they have more rows than this
+MEASURES = {
+    "top1": "pictures whose nearest target is right",
+    "placed": "unseen classes put among their kin",
+    "photos": "photos of unseen classes put among their kin",
+}  # shares of them
 
 
 def labels_of(
     values: Sequence[Any],  # of a setting
-) -> dict[Any, Any]:        # value → what tables and figures call it
+) -> dict[Any, Any]:  # value → what tables and figures call it
     "Short names for values that are paths, no two the same; all others as they are."
     short = {value: _short(value) if isinstance(value, str) else value for value in values}
     names = list(short.values())
-    return {value: name if names.count(name) == 1 else f"{name} ({i + 1})" for i, (value, name) in enumerate(short.items())}
+    return {
+        value: name if names.count(name) == 1 else f"{name} ({i + 1})"
+        for i, (value, name) in enumerate(short.items())
+    }
 
 # %% ../nbs/93_sweeps.ipynb #c0b2f47f
 def gather(
     sweep: Sweep,
-    points: Sequence[Point],     # those that are finished
-) -> dict[str, pd.DataFrame]:    # by the table's name
+    points: Sequence[Point],  # those that are finished
+) -> dict[str, pd.DataFrame]:  # by the table's name
     "The tables of all points as one each, with columns for the point and for what was varied."
     parts: dict[str, list[pd.DataFrame]] = {}
     labels = {name: labels_of(values) for name, values in sweep.varied.items()}
     for point in points:
         for path in sorted((point.run.folder / "tables").glob("[!.]*.csv")):
             table = pd.read_csv(path)
-            front = {name if name not in table else f"set_{name}": labels[name][value] for name, value in point.values.items() if not (name == "seed" and "seed" in table)}
-            for i, (name, value) in enumerate({"point": point.name, **front}.items()): table.insert(i, name, value)
+            front = {
+                name if name not in table else f"set_{name}": labels[name][value]
+                for name, value in point.values.items()
+                if not (name == "seed" and "seed" in table)
+            }
+            for i, (name, value) in enumerate({"point": point.name, **front}.items()):
+                table.insert(i, name, value)
             parts.setdefault(path.stem, []).append(table)
-    return {name: _unmixed(pd.concat(tables, ignore_index=True)) for name, tables in sorted(parts.items())}
+    return {
+        name: _unmixed(pd.concat(tables, ignore_index=True))
+        for name, tables in sorted(parts.items())
+    }
 
 
 def _unmixed(table: pd.DataFrame) -> pd.DataFrame:
     "A table whose columns hold one type each, as Parquet wants them: text where numbers and text are mixed."
-    mixed = [c for c in table.columns if table[c].dtype == object and table[c].dropna().map(type).nunique() > 1]
+    mixed = [
+        c
+        for c in table.columns
+        if table[c].dtype == object and table[c].dropna().map(type).nunique() > 1
+    ]
     return table.assign(**{c: table[c].map(str, na_action="ignore") for c in mixed})
 
 # %% ../nbs/93_sweeps.ipynb #0adf7f4f
 def glance(
-    summary: pd.DataFrame,               # of chip.summaries.summarise
-    varied: Sequence[str],               # what was varied beside the seed
-    measures: Mapping[str, str],         # measures that matter, and what they are called
-) -> pd.DataFrame:                       # a row for each measure, level and method
+    summary: pd.DataFrame,  # of chip.summaries.summarise
+    varied: Sequence[str],  # what was varied beside the seed
+    measures: Mapping[str, str],  # measures that matter, and what they are called
+) -> pd.DataFrame:  # a row for each measure, level and method
     "The lowest and the highest mean, and where they are."
-    def told(row: pd.Series) -> str: return f"{row['mean']:.3f}" + (f" [{row['low']:.3f}, {row['high']:.3f}]" if row["low"] == row["low"] else "")
-    def where(row: pd.Series) -> str: return " ".join(f"{name}={row[name]}" for name in varied)
+
+    def told(row: pd.Series) -> str:
+        return f"{row['mean']:.3f}" + (
+            f" [{row['low']:.3f}, {row['high']:.3f}]" if row["low"] == row["low"] else ""
+        )
+
+    def where(row: pd.Series) -> str:
+        return " ".join(f"{name}={row[name]}" for name in varied)
+
     rows = []
-    for (measure, level, method), group in summary[summary["measure"].isin(list(measures)) & (summary["method"] != "chance")].groupby(["measure", "level", "method"], sort=False):
+    for (measure, level, method), group in summary[
+        summary["measure"].isin(list(measures)) & (summary["method"] != "chance")
+    ].groupby(["measure", "level", "method"], sort=False):
         low, high = group.loc[group["mean"].idxmin()], group.loc[group["mean"].idxmax()]
-        ends = {"lowest": told(low), "at": where(low), "highest": told(high), "there at": where(high)} if varied and high["mean"] > low["mean"] else {"lowest": told(low), "at": "everywhere" if varied else "", "highest": "", "there at": ""}
-        rows.append({"what": measures[measure], "level": level, "method": method, **(ends if varied else {"mean": told(low)})})
+        ends = (
+            {"lowest": told(low), "at": where(low), "highest": told(high), "there at": where(high)}
+            if varied and high["mean"] > low["mean"]
+            else {
+                "lowest": told(low),
+                "at": "everywhere" if varied else "",
+                "highest": "",
+                "there at": "",
+            }
+        )
+        rows.append(
+            {
+                "what": measures[measure],
+                "level": level,
+                "method": method,
+                **(ends if varied else {"mean": told(low)}),
+            }
+        )
     return pd.DataFrame(rows)
 
 # %% ../nbs/93_sweeps.ipynb #c2634177
 def all_results(
     sweep: Sweep,
     tables: Mapping[str, pd.DataFrame],  # as `gather` gives them
-) -> pd.DataFrame:                       # point, what was varied, method, seed, level, measure, value; empty where nothing was measured
+) -> (
+    pd.DataFrame
+):  # point, what was varied, method, seed, level, measure, value; empty where nothing was measured
     "The one tidy table of a sweep: a row for each measurement of each point."
     from chip.summaries import placed_measures, seen_measures  # with SciPy, which takes a second
 
     by = ["point", *sweep.settings_varied]
-    long = [f(tables[name], by) for name, f in (("seen", seen_measures), ("placements", placed_measures)) if name in tables]
+    long = [
+        f(tables[name], by)
+        for name, f in (("seen", seen_measures), ("placements", placed_measures))
+        if name in tables
+    ]
     return _unmixed(pd.concat(long, ignore_index=True)) if long else pd.DataFrame()
 
 
 def save_results(
     results: pd.DataFrame,  # of `all_results`
-    folder: Any,            # a chip.summaries.Folder
+    folder: Any,  # a chip.summaries.Folder
 ) -> None:
     "Write results.parquet and results.csv, the same rows."
     results.to_parquet(folder.path("results.parquet"), index=False)
-    results.to_csv(folder.path("results.csv"), index=False, float_format="%.6g", lineterminator="\n")
+    results.to_csv(
+        folder.path("results.csv"), index=False, float_format="%.6g", lineterminator="\n"
+    )
 
 
 def summaries(
     sweep: Sweep,
     results: pd.DataFrame,  # of `all_results`
-) -> tuple[dict[str, tuple[pd.DataFrame, str]], dict]:  # tables and figures by name, each with the sentence that reads it
+) -> tuple[
+    dict[str, tuple[pd.DataFrame, str]], dict
+]:  # tables and figures by name, each with the sentence that reads it
     "What a sweep's report shows."
     from chip.summaries import drawn_methods, figures_for, from_first, from_method, summarise
 
-    if results.empty: return {}, {}
-    varied, measured = {name: tuple(labels_of(values).values()) for name, values in sweep.settings_varied.items()}, results.drop(columns="point")
+    if results.empty:
+        return {}, {}
+    varied, measured = (
+        {name: tuple(labels_of(values).values()) for name, values in sweep.settings_varied.items()},
+        results.drop(columns="point"),
+    )
     summary = summarise(measured, list(varied))
     main = summary[summary["method"].isin(drawn_methods(summary["method"].unique()))]
     over = "Differences are paired by seed; the interval is a 95 % bootstrap over seeds, empty for a single one."
-    found = {"at_a_glance": (glance(main, list(varied), MEASURES), "Shares: the lowest and the highest mean of each method, and where they are; in brackets the 95 % interval over seeds, where there are several." if varied else "Shares: the mean over seeds, in brackets its 95 % interval."),
-             "summary": (summary, "The mean over seeds of every measure, with its 95 % bootstrap interval, which is empty for a single seed."),
-             "against_first": (from_first(measured, varied), f"What each value gains over the first that was given for its setting, all else equal. {over}"),
-             "against_frozen": (from_method(measured, list(varied)), f"What each method gains over the encoder without training, in the same run. {over}")}
+    found = {
+        "at_a_glance": (
+            glance(main, list(varied), MEASURES),
+            "Shares: the lowest and the highest mean of each method, and where they are; in brackets the 95 % interval over seeds, where there are several."
+            if varied
+            else "Shares: the mean over seeds, in brackets its 95 % interval.",
+        ),
+        "summary": (
+            summary,
+            "The mean over seeds of every measure, with its 95 % bootstrap interval, which is empty for a single seed.",
+        ),
+        "against_first": (
+            from_first(measured, varied),
+            f"What each value gains over the first that was given for its setting, all else equal. {over}",
+        ),
+        "against_frozen": (
+            from_method(measured, list(varied)),
+            f"What each method gains over the encoder without training, in the same run. {over}",
+        ),
+    }
     return found, figures_for(measured, varied, MEASURES)
 
 # %% ../nbs/93_sweeps.ipynb #d68786cb
@@ -765,48 +1126,93 @@ def points_table(
     sweep: Sweep,
     phases: Sequence[Phase],
     errors: Mapping[str, str],  # by the name of the point
-) -> pd.DataFrame:              # a row a point
+) -> pd.DataFrame:  # a row a point
     "What became of each point, and what it took."
     labels = {name: labels_of(values) for name, values in sweep.varied.items()}
     rows = []
     for point in sweep.points:
         records = [record for phase in phases if (record := read_marker(point.run, phase))]
         own = sum(record["seconds"] for record in records if "borrowed" not in record)
-        rows.append({"point": point.name, **{name: labels[name][value] for name, value in point.values.items()}, "ended": "failed" if point.name in errors else "well",
-                     "seconds": round(own, 2), "phases shared": sum("borrowed" in record for record in records), "error": errors.get(point.name, "")})
+        rows.append(
+            {
+                "point": point.name,
+                **{name: labels[name][value] for name, value in point.values.items()},
+                "ended": "failed" if point.name in errors else "well",
+                "seconds": round(own, 2),
+                "phases shared": sum("borrowed" in record for record in records),
+                "error": errors.get(point.name, ""),
+            }
+        )
     return pd.DataFrame(rows)
 
 # %% ../nbs/93_sweeps.ipynb #051ade67
 def sweep_record(sweep: Sweep, errors: Mapping[str, str], stamp: str) -> dict[str, Any]:
     "The content of sweep.json."
     labels = {name: list(labels_of(values).values()) for name, values in sweep.varied.items()}
-    changed = {name: engine_kind(value) if name == "engine" else _short(value) for name, value in sweep.fixed.items()}
-    return {"name": sweep.name, "profile": sweep.profile, "fixed": changed, "varied": labels, "points": [p.name for p in sweep.points], "failed": dict(errors), "stamp": stamp, **circumstances()}
+    changed = {
+        name: engine_kind(value) if name == "engine" else _short(value)
+        for name, value in sweep.fixed.items()
+    }
+    return {
+        "name": sweep.name,
+        "profile": sweep.profile,
+        "fixed": changed,
+        "varied": labels,
+        "points": [p.name for p in sweep.points],
+        "failed": dict(errors),
+        "stamp": stamp,
+        **circumstances(),
+    }
 
 # %% ../nbs/93_sweeps.ipynb #e3cb9e81
 def build_sweep(
     sweep: Sweep,
     phases: Sequence[Phase],
     errors: Mapping[str, str],  # by the name of the point; the others are finished
-    stamp: str,                 # changes when the page has to be built again
-) -> Path:                      # the page
+    stamp: str,  # changes when the page has to be built again
+) -> Path:  # the page
     "Write data/sweeps/<name>/tables and reports/<name>/: the page, its tables and figures, and all results as one table."
     from chip.summaries import replacing, save_all, write_page
 
     tables = gather(sweep, [p for p in sweep.points if p.name not in errors])
     for name, table in tables.items():
-        with written_aside(sweep.path("tables", f"{name}.parquet")) as aside: table.to_parquet(aside, index=False)
+        with written_aside(sweep.path("tables", f"{name}.parquet")) as aside:
+            table.to_parquet(aside, index=False)
     results = all_results(sweep, tables)
     found, figures = summaries(sweep, results)
-    kept = {name: (tables[name], f"What every point has in its table {name}.") for name in RESULTS if len(tables.get(name, ())) in range(1, LARGE + 1)}
+    kept = {
+        name: (tables[name], f"What every point has in its table {name}.")
+        for name in RESULTS
+        if len(tables.get(name, ())) in range(1, LARGE + 1)
+    }
     points = points_table(sweep, phases, errors)
     record = sweep_record(sweep, errors, stamp)
     target = home() / "reports" / sweep.name
     with replacing(target) as folder:
-        save_all(folder, {**found, **kept, "points": (points, "What became of each point, and the seconds that its own phases took.")}, figures)
+        save_all(
+            folder,
+            {
+                **found,
+                **kept,
+                "points": (
+                    points,
+                    "What became of each point, and the seconds that its own phases took.",
+                ),
+            },
+            figures,
+        )
         folder.path("sweep.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        if len(results): save_results(results, folder)
-        write_page(folder, "sweep.html.j2", ["at_a_glance"], title=f"Sweep “{sweep.name}”", sweep=record, n_results=len(results), seconds=float(points["seconds"].sum()))
+        if len(results):
+            save_results(results, folder)
+        write_page(
+            folder,
+            "sweep.html.j2",
+            ["at_a_glance"],
+            title=f"Sweep “{sweep.name}”",
+            sweep=record,
+            n_results=len(results),
+            seconds=float(points["seconds"].sum()),
+        )
     return target / "index.html"
 
 # %% ../nbs/93_sweeps.ipynb #bdeb9d4b
@@ -815,32 +1221,58 @@ def _lenders(phases: Sequence[Phase]) -> dict[tuple[str, str], list[str]]:
     found: dict[tuple[str, str], list[str]] = {}
     for phase in phases:
         for path in sorted((home() / "data" / "runs").glob(f"*/{phase.notebook}.done.json")):
-            with suppress(OSError, ValueError, KeyError): found.setdefault((phase.notebook, json.loads(path.read_text(encoding="utf-8"))["fingerprint"]), []).append(path.parent.name)
+            with suppress(OSError, ValueError, KeyError):
+                found.setdefault(
+                    (phase.notebook, json.loads(path.read_text(encoding="utf-8"))["fingerprint"]),
+                    [],
+                ).append(path.parent.name)
     return found
 
 # %% ../nbs/93_sweeps.ipynb #3d85b257
 class State:
     "What of a sweep is done already, and who can lend what."
+
     def __init__(self, sweep: Sweep, phases: Sequence[Phase], notebooks: Path, fresh: bool = False):
         self.phases, prints = phases, Prints(phases, notebooks)
         self.contents = prints.contents
         self.inputs = {p.name: prints.inputs(p.settings) for p in sweep.points}
         self.chains = {name: [digest(i) for i in inputs] for name, inputs in self.inputs.items()}
         self.lenders = {} if fresh else _lenders(phases)
-        self.open = [p for p in sweep.points if fresh or any(why_run(p.run, phase, i) for phase, i in zip(phases, self.inputs[p.name], strict=True))]
+        self.open = [
+            p
+            for p in sweep.points
+            if fresh
+            or any(
+                why_run(p.run, phase, i)
+                for phase, i in zip(phases, self.inputs[p.name], strict=True)
+            )
+        ]
 
     def ready(self, name: str, i: int, fingerprint: str) -> bool:
         "Whether a point has a phase, or some run can lend it."
         phase, inputs = self.phases[i], self.inputs[name][i]
-        return any(not why_run(Run(run), phase, inputs) for run in dict.fromkeys([name, *self.lenders.get((phase.notebook, fingerprint), ())]))
+        return any(
+            not why_run(Run(run), phase, inputs)
+            for run in dict.fromkeys([name, *self.lenders.get((phase.notebook, fingerprint), ())])
+        )
 
     def lenders_for(self, task: Task, tasks: Sequence[Task]) -> dict[str, list[str]]:
         "Runs that have a task's phases or will have them by the time that it starts."
         found = {}
-        for i, phase in enumerate(self.phases[:task.stop]):
+        for i, phase in enumerate(self.phases[: task.stop]):
             fingerprint = self.chains[task.point.name][i]
-            makers = [t.point.name for t in tasks if t.stop > i and self.chains[t.point.name][i] == fingerprint]
-            found[phase.notebook] = [name for name in dict.fromkeys([*makers[:1], *self.lenders.get((phase.notebook, fingerprint), ())]) if name != task.point.name]
+            makers = [
+                t.point.name
+                for t in tasks
+                if t.stop > i and self.chains[t.point.name][i] == fingerprint
+            ]
+            found[phase.notebook] = [
+                name
+                for name in dict.fromkeys(
+                    [*makers[:1], *self.lenders.get((phase.notebook, fingerprint), ())]
+                )
+                if name != task.point.name
+            ]
         return found
 
 # %% ../nbs/93_sweeps.ipynb #d60e8188
@@ -848,7 +1280,8 @@ def _sort_out(sweep: Sweep, tasks: Sequence[Task], errors: Sequence[str]) -> dic
     "What went wrong at each point that failed, by its name; without this machine's folders."
     found: dict[str, str] = {}
     for task, error in zip(tasks, errors, strict=True):
-        if error: found.setdefault(task.point.name, error.partition(" (the notebook as far")[0])
+        if error:
+            found.setdefault(task.point.name, error.partition(" (the notebook as far")[0])
     return {p.name: found[p.name] for p in sweep.points if p.name in found}
 
 # %% ../nbs/93_sweeps.ipynb #4a45f20c
@@ -861,16 +1294,24 @@ def check_sweep(
     "All that can be known to go wrong before it does. Raises Refused."
     check_free(sweep.name, "sweep")
     for point in points:
-        try: check_asked(point.settings, notebooks, phases)
-        except Refused as error: raise Refused(f"{error} (at the point {point})") from error
-    for folder in ("reports", "data/runs", "data/sweeps"): check_writable(home() / folder)
+        try:
+            check_asked(point.settings, notebooks, phases)
+        except Refused as error:
+            raise Refused(f"{error} (at the point {point})") from error
+    for folder in ("reports", "data/runs", "data/sweeps"):
+        check_writable(home() / folder)
 
 
 def _check_ray(address: str, points: Sequence[Point]) -> None:
     "Raises Refused where Ray is not installed or not at an address, or where a point wants a GPU of its own choice."
-    if numbered := next((p.settings.device for p in points if p.settings.device.startswith("cuda:")), ""):
-        raise Refused(f"--ray with device={numbered}: Ray gives each task a GPU of its own; use device=cuda or auto")
-    if not find_spec("ray"): raise Refused("--ray needs the package ray: pip install -e '.[ray]'")
+    if numbered := next(
+        (p.settings.device for p in points if p.settings.device.startswith("cuda:")), ""
+    ):
+        raise Refused(
+            f"--ray with device={numbered}: Ray gives each task a GPU of its own; use device=cuda or auto"
+        )
+    if not find_spec("ray"):
+        raise Refused("--ray needs the package ray: pip install -e '.[ray]'")
     check_address(address)
 
 # %% ../nbs/93_sweeps.ipynb #77c6a5e6
@@ -878,38 +1319,62 @@ def run_sweep(
     sweep: Sweep,
     notebooks: Path,
     phases: tuple[Phase, ...] = PHASES,
-    jobs: int = 1,                        # points at once, on each machine
-    retries: int = 1,                     # how often to try again what failed
-    ray: str = "",                        # address of a cluster, or 'local'; '': without Ray
+    jobs: int = 1,  # points at once, on each machine
+    retries: int = 1,  # how often to try again what failed
+    ray: str = "",  # address of a cluster, or 'local'; '': without Ray
     say: Callable[[str], None] = print,
-    threads: int = 1,                     # of each point
-    fresh: bool = False,                  # whether to forget what the points have done before, and to take nothing over from other runs
-) -> Path:                                # the page
+    threads: int = 1,  # of each point
+    fresh: bool = False,  # whether to forget what the points have done before, and to take nothing over from other runs
+) -> Path:  # the page
     "Do what is missing of a sweep, and build its report. Raises Refused, or PhaseFailed that names the points that failed."
-    if ray: _check_ray(ray, sweep.points)
+    if ray:
+        _check_ray(ray, sweep.points)
     state = State(sweep, phases, notebooks, fresh)
-    if state.open: check_sweep(sweep, state.open, notebooks, phases)
+    if state.open:
+        check_sweep(sweep, state.open, notebooks, phases)
     with locked(sweep):
         state.contents.keep()  # the points' own processes know it then
-        if fresh: _forget_all(sweep)
-        errors = _run_open(sweep, state, notebooks, jobs, threads, retries, ray, say) if state.open else {}
-        stamp = digest([{name: chain[-1] for name, chain in state.chains.items()}, errors, modules_used("from chip.sweeps import x"), asdict(sweep)["varied"]])
+        if fresh:
+            _forget_all(sweep)
+        errors = (
+            _run_open(sweep, state, notebooks, jobs, threads, retries, ray, say)
+            if state.open
+            else {}
+        )
+        stamp = digest(
+            [
+                {name: chain[-1] for name, chain in state.chains.items()},
+                errors,
+                modules_used("from chip.sweeps import x"),
+                asdict(sweep)["varied"],
+            ]
+        )
         page = home() / "reports" / sweep.name / "index.html"
-        if errors or fresh or not page.exists() or not _reads_stamp(page.with_name("sweep.json"), stamp): build_sweep(sweep, phases, errors, stamp)
-    if errors: raise PhaseFailed(_failure(sweep, errors, page))
+        if (
+            errors
+            or fresh
+            or not page.exists()
+            or not _reads_stamp(page.with_name("sweep.json"), stamp)
+        ):
+            build_sweep(sweep, phases, errors, stamp)
+    if errors:
+        raise PhaseFailed(_failure(sweep, errors, page))
     return page
 
 # %% ../nbs/93_sweeps.ipynb #27ec3b69
 def _forget_all(sweep: Sweep) -> None:
     "Remove what all points have left. Raises Refused where one is being worked on."
     for point in sweep.points:
-        with locked(point.run): forget(point.run)
+        with locked(point.run):
+            forget(point.run)
 
 
 def _reads_stamp(path: Path, stamp: str) -> bool:
     "Whether a report was built from what is there now."
-    try: return json.loads(path.read_text(encoding="utf-8"))["stamp"] == stamp
-    except (OSError, ValueError, KeyError): return False
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["stamp"] == stamp
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def _failure(sweep: Sweep, errors: Mapping[str, str], page: Path) -> str:
@@ -919,18 +1384,41 @@ def _failure(sweep: Sweep, errors: Mapping[str, str], page: Path) -> str:
     return f"{len(errors)} of {len(sweep.points)} points failed: {'; '.join(first[:3])}{more} (logs: {shown(sweep.folder / 'logs')}; the others are in {shown(page)})"
 
 # %% ../nbs/93_sweeps.ipynb #e8d68d07
-def _run_open(sweep: Sweep, state: State, notebooks: Path, jobs: int, threads: int, retries: int, ray: str, say: Callable[[str], None]) -> dict[str, str]:
+def _run_open(
+    sweep: Sweep,
+    state: State,
+    notebooks: Path,
+    jobs: int,
+    threads: int,
+    retries: int,
+    ray: str,
+    say: Callable[[str], None],
+) -> dict[str, str]:
     "Run the points that are not finished; what went wrong, by the name of the point."
     tasks = plan(state.open, state.chains, state.ready)
-    work = [job_of(task, sweep, state.phases, notebooks, state.lenders_for(task, tasks)) for task in tasks]
+    work = [
+        job_of(task, sweep, state.phases, notebooks, state.lenders_for(task, tasks))
+        for task in tasks
+    ]
     progress = Progress(tasks, state.chains, state.phases, len(sweep.points), jobs, say, sys.stderr)
     steps = len(progress.open)
-    say(f"sweep '{sweep.name}': {len(sweep.points)} points, {progress.finished} of them finished; {steps} phases to run, {jobs} at a time" + (f" on each machine of the Ray cluster ({ray})" if ray else ""))
-    for path in (sweep.path("logs", f"{p.name}.txt") for p in state.open): path.unlink(missing_ok=True)
+    say(
+        f"sweep '{sweep.name}': {len(sweep.points)} points, {progress.finished} of them finished; {steps} phases to run, {jobs} at a time"
+        + (f" on each machine of the Ray cluster ({ray})" if ray else "")
+    )
+    for path in (sweep.path("logs", f"{p.name}.txt") for p in state.open):
+        path.unlink(missing_ok=True)
     if ray:
         word = uuid.uuid4().hex
         sweep.path("word").write_text(word)
         errors = run_on_ray(tasks, work, ray, jobs, threads, retries, word, progress)
     else:
-        errors = run_here(tasks, work, slots_for(jobs, threads, visible_gpus()), retries, lambda t: sweep.path("logs", f"{t.point.name}.txt"), progress)
+        errors = run_here(
+            tasks,
+            work,
+            slots_for(jobs, threads, visible_gpus()),
+            retries,
+            lambda t: sweep.path("logs", f"{t.point.name}.txt"),
+            progress,
+        )
     return _sort_out(sweep, tasks, errors)

@@ -33,30 +33,44 @@ class TaxonomyError(ValueError):
 
 # %% ../nbs/01_taxonomy.ipynb #2c48cc00
 def tree_parents(
-    paths: Mapping[str, Sequence[str]],  # class key -> node ids from the root down to the class's own node
-) -> dict[str, str | None]:              # node id -> its parent's id, None for the root; parents come before children
+    paths: Mapping[
+        str, Sequence[str]
+    ],  # class key -> node ids from the root down to the class's own node
+) -> dict[
+    str, str | None
+]:  # node id -> its parent's id, None for the root; parents come before children
     "The tree that the paths make together. Raises TaxonomyError where they make none."
     if not paths:
         raise TaxonomyError("a taxonomy needs at least one class, got none")
     for key, path in paths.items():
         if isinstance(path, str) or not path or not all(path):
-            raise TaxonomyError(f"class {key!r} has the chain {path!r}; expected at least one node and no empty one", [key])
+            raise TaxonomyError(
+                f"class {key!r} has the chain {path!r}; expected at least one node and no empty one",
+                [key],
+            )
         if repeated := [node for node, n in Counter(path).items() if n > 1]:
-            raise TaxonomyError(f"the chain of class {key!r} goes in a circle: {repeated[0]!r} appears twice", [key])
+            raise TaxonomyError(
+                f"the chain of class {key!r} goes in a circle: {repeated[0]!r} appears twice", [key]
+            )
     parents, first = {}, {}
     for key, path in paths.items():
         for parent, node in zip((None, *path), path):
             other = parents.setdefault(node, parent)
             if other != parent:
                 where = [f"{p!r}" if p else "nothing, as a root," for p in (other, parent)]
-                raise TaxonomyError(f"{node!r} stands below {where[0]} for class {first[node]!r} but below {where[1]} for class {key!r}; "
-                                    "write the same chain above it in both", [first[node], key])
+                raise TaxonomyError(
+                    f"{node!r} stands below {where[0]} for class {first[node]!r} but below {where[1]} for class {key!r}; "
+                    "write the same chain above it in both",
+                    [first[node], key],
+                )
             first.setdefault(node, key)
     roots = [node for node, parent in parents.items() if parent is None]
     if len(roots) > 1:
-        raise TaxonomyError(f"{len(roots)} roots instead of one: {roots[0]!r} (class {first[roots[0]]!r}) and "
-                            f"{roots[1]!r} (class {first[roots[1]]!r}); begin every chain with the same node, and write '>' between nodes",
-                            [first[root] for root in roots[:2]])
+        raise TaxonomyError(
+            f"{len(roots)} roots instead of one: {roots[0]!r} (class {first[roots[0]]!r}) and "
+            f"{roots[1]!r} (class {first[roots[1]]!r}); begin every chain with the same node, and write '>' between nodes",
+            [first[root] for root in roots[:2]],
+        )
     return parents
 
 # %% ../nbs/01_taxonomy.ipynb #1f9f415c
@@ -65,9 +79,11 @@ class Tree:
 
     def __init__(
         self,
-        paths: Mapping[str, Sequence[str]],             # class key -> node ids from the root down to the class's own node
-        names: Mapping[str, str] | None = None,         # class key -> name, the key itself where missing
-        node_names: Mapping[str, str] | None = None,    # node id -> name, the id itself where missing
+        paths: Mapping[
+            str, Sequence[str]
+        ],  # class key -> node ids from the root down to the class's own node
+        names: Mapping[str, str] | None = None,  # class key -> name, the key itself where missing
+        node_names: Mapping[str, str] | None = None,  # node id -> name, the id itself where missing
     ):
         self.parents = tree_parents(paths)
         self.paths = {key: tuple(path) for key, path in paths.items()}
@@ -88,7 +104,9 @@ class Tree:
     def path(self, key: str) -> tuple[str, ...]:
         "Node ids from the root down to the key's own node. Raises KeyError for an unknown key."
         if key not in self.paths:
-            raise KeyError(f"{key!r} is none of the {len(self.keys)} classes of this taxonomy; see its `keys`")
+            raise KeyError(
+                f"{key!r} is none of the {len(self.keys)} classes of this taxonomy; see its `keys`"
+            )
         return self.paths[key]
 
     def hangs(self, key: str) -> bool:
@@ -111,7 +129,9 @@ class MeasuredTree(Tree):
         self._heights = {}
         for node in reversed(self.nodes):  # children before parents
             hanging = any(self.hangs(key) for key in self.keys_on[node])
-            self._heights[node] = max([int(hanging), *(1 + self._heights[child] for child in self.children[node])])
+            self._heights[node] = max(
+                [int(hanging), *(1 + self._heights[child] for child in self.children[node])]
+            )
 
     def depth(self, node: str) -> int:
         "Steps from the root down to a node, 0 for the root. Raises KeyError for an unknown node."
@@ -133,7 +153,7 @@ class MeasuredTree(Tree):
 def shared_steps(
     a: np.ndarray,  # (n_a, depth) node numbers from the root down, -1 behind a path's end
     b: np.ndarray,  # (n_b, depth)
-) -> np.ndarray:    # (n_a, n_b) integers, how many nodes from the root down are the same
+) -> np.ndarray:  # (n_a, n_b) integers, how many nodes from the root down are the same
     "Length of the path that each pair has in common; column by column, to hold no third dimension in memory."
     shared = np.zeros((len(a), len(b)), dtype=int)
     for x, y in zip(a.T, b.T):
@@ -150,16 +170,18 @@ class TabledTree(MeasuredTree):
         self._row = {key: i for i, key in enumerate(self.keys)}
         self._table = np.full((len(self.keys), max(map(len, self.paths.values()))), -1)
         for row, path in zip(self._table, self.paths.values()):
-            row[:len(path)] = [number[node] for node in path]
+            row[: len(path)] = [number[node] for node in path]
 
     def _rows(self, keys: Sequence[str]) -> np.ndarray:
-        return np.array([self._row[key] if key in self._row else self.path(key) for key in keys], dtype=int)
+        return np.array(
+            [self._row[key] if key in self._row else self.path(key) for key in keys], dtype=int
+        )
 
     def lca_matrix(
         self,
-        keys_a: Sequence[str],                # n_a keys
+        keys_a: Sequence[str],  # n_a keys
         keys_b: Sequence[str] | None = None,  # n_b keys, the same ones where None
-    ) -> np.ndarray:                          # (n_a, n_b) integers, lca_height of each pair
+    ) -> np.ndarray:  # (n_a, n_b) integers, lca_height of each pair
         "`lca_height` of every pair. Raises KeyError for an unknown key."
         a, b = self._rows(keys_a), self._rows(keys_a if keys_b is None else keys_b)
         heights = np.array([self._heights[node] for node in self.nodes])
@@ -170,12 +192,16 @@ class TabledTree(MeasuredTree):
         self,
         keys_a: Sequence[str] | None = None,  # n_a keys, all of the tree's where None
         keys_b: Sequence[str] | None = None,  # n_b keys, the same as keys_a where None
-    ) -> np.ndarray:                          # (n_a, n_b) integers, steps from leaf to leaf by way of the LCA
+    ) -> np.ndarray:  # (n_a, n_b) integers, steps from leaf to leaf by way of the LCA
         "Path length between every pair of keys. Raises KeyError for an unknown key."
         a = self._rows(self.keys if keys_a is None else keys_a)
         b = a if keys_b is None else self._rows(keys_b)
         length = np.array([len(self.paths[key]) + self.hangs(key) for key in self.keys])
-        return np.where(a[:, None] == b, 0, length[a][:, None] + length[b] - 2 * shared_steps(self._table[a], self._table[b]))
+        return np.where(
+            a[:, None] == b,
+            0,
+            length[a][:, None] + length[b] - 2 * shared_steps(self._table[a], self._table[b]),
+        )
 
 # %% ../nbs/01_taxonomy.ipynb #4929136d
 class Taxonomy(TabledTree):
@@ -183,13 +209,15 @@ class Taxonomy(TabledTree):
 
     def kin(
         self,
-        key: str,              # the class to place
+        key: str,  # the class to place
         among: Sequence[str],  # the classes it may be placed among; the key itself is passed over
-    ) -> list[str]:            # those that share the deepest ancestor with it, in the order of `among`
+    ) -> list[str]:  # those that share the deepest ancestor with it, in the order of `among`
         "Nearest kin. Raises KeyError for an unknown key, ValueError when nothing but the key is left to be its kin."
         others = [other for other in among if other != key]
         if not others:
-            raise ValueError(f"no class to be the kin of {key!r}: `among` holds {len(among)} keys and none but itself")
+            raise ValueError(
+                f"no class to be the kin of {key!r}: `among` holds {len(among)} keys and none but itself"
+            )
         shared = shared_steps(self._table[self._rows([key])], self._table[self._rows(others)])[0]
         return [other for other, n in zip(others, shared) if n == shared.max()]
 
@@ -197,7 +225,9 @@ class Taxonomy(TabledTree):
         "The tree of these keys alone, in their order; heights are those of the smaller tree. Raises KeyError for an unknown key."
         return Taxonomy({key: self.path(key) for key in keys}, self.names, self.node_names)
 
-    def name_cluster(self, members: Sequence[str], among: Sequence[str] | None = None) -> "ClusterName":
+    def name_cluster(
+        self, members: Sequence[str], among: Sequence[str] | None = None
+    ) -> "ClusterName":
         "What these classes have in common; see the function `name_cluster`."
         return name_cluster(self, members, among)
 
@@ -207,8 +237,15 @@ class Taxonomy(TabledTree):
 
     def table(self) -> pd.DataFrame:
         "One row a class: key, name, hypernyms and hypernym_wnids, as `load_taxonomy` reads them."
-        rows = [(key, self.names[key], " > ".join(self.node_names[node] for node in path), " > ".join(path))
-                for key, path in self.paths.items()]
+        rows = [
+            (
+                key,
+                self.names[key],
+                " > ".join(self.node_names[node] for node in path),
+                " > ".join(path),
+            )
+            for key, path in self.paths.items()
+        ]
         return pd.DataFrame(rows, columns=["key", "name", "hypernyms", "hypernym_wnids"])
 
 # %% ../nbs/01_taxonomy.ipynb #21480c21
@@ -222,16 +259,24 @@ COLUMNS = {  # meaning -> headings that are understood, in order of preference
 
 def find_columns(
     header: Sequence[str],  # the file's headings
-    path: Path,             # for the message
-) -> dict[str, int]:        # meaning -> position, for those that are there
+    path: Path,  # for the message
+) -> dict[str, int]:  # meaning -> position, for those that are there
     "Which column holds what. Raises TaxonomyError when the key or the chain is missing."
     headings = [heading.strip().lower().replace(" ", "_") for heading in header]
-    found = {meaning: headings.index(next(h for h in known if h in headings))
-             for meaning, known in COLUMNS.items() if any(h in headings for h in known)}
-    for meaning, what in (("key", "the class folders' names"), ("chain", "the chains (animal > mammal > cat)")):
+    found = {
+        meaning: headings.index(next(h for h in known if h in headings))
+        for meaning, known in COLUMNS.items()
+        if any(h in headings for h in known)
+    }
+    for meaning, what in (
+        ("key", "the class folders' names"),
+        ("chain", "the chains (animal > mammal > cat)"),
+    ):
         if meaning not in found:
-            raise TaxonomyError(f"{path}, line 1: no column for {what} among {list(header)}; "
-                                f"head one with any of {', '.join(COLUMNS[meaning])}")
+            raise TaxonomyError(
+                f"{path}, line 1: no column for {what} among {list(header)}; "
+                f"head one with any of {', '.join(COLUMNS[meaning])}"
+            )
     return found
 
 # %% ../nbs/01_taxonomy.ipynb #8f2f75ef
@@ -243,29 +288,42 @@ def split_chain(text: str) -> list[str]:
 @dataclass(frozen=True)
 class TaxonomyRow:
     "One class as its line in a file gives it."
-    line: int               # line number in the file, from 1
-    key: str                # the class folder's name
-    name: str               # a readable name
+
+    line: int  # line number in the file, from 1
+    key: str  # the class folder's name
+    name: str  # a readable name
     chain: tuple[str, ...]  # words from the root down
-    ids: tuple[str, ...]    # node ids, as many as there are words; empty where the file gives none
+    ids: tuple[str, ...]  # node ids, as many as there are words; empty where the file gives none
     fields: dict[str, str]  # the whole line, by heading
 
 # %% ../nbs/01_taxonomy.ipynb #fbd863ac
-def parse_row(cells: Sequence[str], header: Sequence[str], columns: Mapping[str, int], where: str, line: int) -> TaxonomyRow:
+def parse_row(
+    cells: Sequence[str], header: Sequence[str], columns: Mapping[str, int], where: str, line: int
+) -> TaxonomyRow:
     "One line's cells, checked. Raises TaxonomyError that begins with `where`."
-    if len(cells) < len(header) or any(cells[len(header):]):  # spreadsheets may end a line with empty cells
-        raise TaxonomyError(f"{where}: {len(cells)} cells where the heading has {len(header)}; "
-                            "put a cell that holds a separator in double quotes")
+    if len(cells) < len(header) or any(
+        cells[len(header) :]
+    ):  # spreadsheets may end a line with empty cells
+        raise TaxonomyError(
+            f"{where}: {len(cells)} cells where the heading has {len(header)}; "
+            "put a cell that holds a separator in double quotes"
+        )
     get = {meaning: cells[i].strip() for meaning, i in columns.items()}
     key, chain, ids = get["key"], split_chain(get["chain"]), split_chain(get.get("ids", ""))
     if not key:
         raise TaxonomyError(f"{where}: the class's key is empty; write its folder's name")
     if not chain or not all(chain):
-        raise TaxonomyError(f"{where}: class {key!r} has the chain {get['chain']!r}; expected words between '>' signs, none of them empty")
+        raise TaxonomyError(
+            f"{where}: class {key!r} has the chain {get['chain']!r}; expected words between '>' signs, none of them empty"
+        )
     if ids and (len(ids) != len(chain) or not all(ids)):
-        raise TaxonomyError(f"{where}: class {key!r} has {len(chain)} words in its chain but {sum(map(bool, ids))} node ids; "
-                            "give each word one id, or leave the ids' cell empty")
-    return TaxonomyRow(line, key, get.get("name") or key, tuple(chain), tuple(ids), dict(zip(header, cells)))
+        raise TaxonomyError(
+            f"{where}: class {key!r} has {len(chain)} words in its chain but {sum(map(bool, ids))} node ids; "
+            "give each word one id, or leave the ids' cell empty"
+        )
+    return TaxonomyRow(
+        line, key, get.get("name") or key, tuple(chain), tuple(ids), dict(zip(header, cells))
+    )
 
 # %% ../nbs/01_taxonomy.ipynb #720cedd4
 def read_text(path: Path) -> str:
@@ -273,15 +331,21 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TaxonomyError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it again as CSV, UTF-8") from error
+        raise TaxonomyError(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it again as CSV, UTF-8"
+        ) from error
 
 
 def numbered_lines(reader, path: Path) -> Iterable[tuple[int, list[str]]]:
     "Line number and cells of each line that is not blank. Raises TaxonomyError where the file stops being CSV."
     try:
-        yield from ((reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells))
+        yield from (
+            (reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)
+        )
     except csv.Error as error:
-        raise TaxonomyError(f"{path}, line {reader.line_num}: not CSV ({error}); is a closing quote missing?") from error
+        raise TaxonomyError(
+            f"{path}, line {reader.line_num}: not CSV ({error}); is a closing quote missing?"
+        ) from error
 
 
 def read_rows(path: Path) -> list[TaxonomyRow]:
@@ -292,32 +356,46 @@ def read_rows(path: Path) -> list[TaxonomyRow]:
     numbered = numbered_lines(reader, path)
     _, header = next(numbered, (1, []))
     columns = find_columns(header, path) if header else {}
-    rows = [parse_row(cells, header, columns, f"{path}, line {line}", line) for line, cells in numbered]
+    rows = [
+        parse_row(cells, header, columns, f"{path}, line {line}", line) for line, cells in numbered
+    ]
     if not rows:
         raise TaxonomyError(f"{path} lists no class; expected a heading and one line a class")
     return rows
 
 # %% ../nbs/01_taxonomy.ipynb #d3ee0ed0
 def rows_to_taxonomy(
-    rows: Sequence[TaxonomyRow],    # one a class
-    source: object,                 # the file's name, for messages
+    rows: Sequence[TaxonomyRow],  # one a class
+    source: object,  # the file's name, for messages
     known: Taxonomy | None = None,  # a tree whose node ids are borrowed by chains that have none
 ) -> Taxonomy:
     "The tree of these rows. Raises TaxonomyError naming the lines."
+
     def at(row: TaxonomyRow) -> str:
         return f"{source}, line {row.line}"
 
     lines, node_names, paths = {}, {}, {}
-    borrowed = {} if known is None else {
-        tuple(known.node_names[n] for n in path[:i]): path[i - 1] for path in known.paths.values() for i in range(1, len(path) + 1)}
+    borrowed = (
+        {}
+        if known is None
+        else {
+            tuple(known.node_names[n] for n in path[:i]): path[i - 1]
+            for path in known.paths.values()
+            for i in range(1, len(path) + 1)
+        }
+    )
     for row in rows:
         if row.key in lines:
-            raise TaxonomyError(f"{at(row)}: class {row.key!r} is listed already on line {lines[row.key]}; keep one of the two")
+            raise TaxonomyError(
+                f"{at(row)}: class {row.key!r} is listed already on line {lines[row.key]}; keep one of the two"
+            )
         starts = [row.chain[:i] for i in range(1, len(row.chain) + 1)]
         ids = row.ids or tuple(borrowed.get(start, " > ".join(start)) for start in starts)
         for node, word in zip(ids, row.chain):
             if node_names.setdefault(node, word) != word:
-                raise TaxonomyError(f"{at(row)}: node {node!r} is called {word!r} here and {node_names[node]!r} above; use one word")
+                raise TaxonomyError(
+                    f"{at(row)}: node {node!r} is called {word!r} here and {node_names[node]!r} above; use one word"
+                )
         lines[row.key], paths[row.key] = row.line, ids
     try:
         return Taxonomy(paths, {row.key: row.name for row in rows}, node_names)
@@ -327,14 +405,16 @@ def rows_to_taxonomy(
 
 # %% ../nbs/01_taxonomy.ipynb #ce1dded4
 def load_taxonomy(
-    path: str | Path,               # a CSV file, or a folder that holds taxonomy.csv
+    path: str | Path,  # a CSV file, or a folder that holds taxonomy.csv
     known: Taxonomy | None = None,  # a tree whose node ids are borrowed by chains that have none
 ) -> Taxonomy:
     "One's own taxonomy. Raises FileNotFoundError, or TaxonomyError that names line, value and what to change."
     path = Path(path)
     path = path / "taxonomy.csv" if path.is_dir() else path
     if not path.is_file():
-        raise FileNotFoundError(f"no taxonomy at {path}; expected a CSV file with the columns key, name, hypernyms")
+        raise FileNotFoundError(
+            f"no taxonomy at {path}; expected a CSV file with the columns key, name, hypernyms"
+        )
     return rows_to_taxonomy(read_rows(path), path, known)
 
 # %% ../nbs/01_taxonomy.ipynb #361a12f8
@@ -352,13 +432,23 @@ def home() -> Path:
 def _facts(name: str) -> tuple[TaxonomyRow, ...]:
     path = project_root() / "data" / "taxonomy" / name
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; install the package from a clone of the project: pip install -e .")
+        raise FileNotFoundError(
+            f"{path} is missing; install the package from a clone of the project: pip install -e ."
+        )
     return tuple(read_rows(path))
 
 
 @cache
 def _animal_tree(seen: bool, unseen: bool, paper_only: bool) -> Taxonomy:
-    rows = [row for row in _facts("imagenet_animals.csv") if row.fields["in_paper"] == "1" or not paper_only] if seen else []
+    rows = (
+        [
+            row
+            for row in _facts("imagenet_animals.csv")
+            if row.fields["in_paper"] == "1" or not paper_only
+        ]
+        if seen
+        else []
+    )
     rows += _facts("unseen_animals.csv") if unseen else ()
     return rows_to_taxonomy(rows, "data/taxonomy")
 
@@ -395,17 +485,21 @@ def pretty(name: str) -> str:
 def ascii_tree(
     taxonomy: Taxonomy,
     keys: Iterable[str] | None = None,  # draw the tree of these classes, all where None
-    max_depth: int | None = None,       # levels of branching to draw below the root, all where None
+    max_depth: int | None = None,  # levels of branching to draw below the root, all where None
 ) -> str:
     "The tree in text, with the number of classes below each node. Raises KeyError for an unknown key, ValueError for max_depth < 0."
     if max_depth is not None and max_depth < 0:
         raise ValueError(f"max_depth={max_depth}; expected 0 (the root alone) or more")
     tree = taxonomy if keys is None else taxonomy.subset(keys)
     count = Counter(node for path in tree.paths.values() for node in path)
-    return "\n".join(_draw_node(tree, count, tree.nodes[0], "", "", np.inf if max_depth is None else max_depth))
+    return "\n".join(
+        _draw_node(tree, count, tree.nodes[0], "", "", np.inf if max_depth is None else max_depth)
+    )
 
 
-def _draw_node(tree: Taxonomy, count: Counter, node: str, lead: str, turn: str, levels: float) -> Iterable[str]:
+def _draw_node(
+    tree: Taxonomy, count: Counter, node: str, lead: str, turn: str, levels: float
+) -> Iterable[str]:
     "The lines of one node and what is below it; `lead` is what precedes the branch's `turn` on each line."
     words = [tree.node_names[node]]
     while len(tree.children[node]) == 1 and not tree.keys_on[node]:
@@ -413,8 +507,14 @@ def _draw_node(tree: Taxonomy, count: Counter, node: str, lead: str, turn: str, 
         words.append(tree.node_names[node])
     hanging = [key for key in tree.keys_on[node] if tree.hangs(key)]
     below = tree.children[node] + hanging
-    for key in set(tree.keys_on[node]) - set(hanging):  # a leaf: the class's own name where it is another one
-        words += [tree.names[key]] if pretty(tree.names[key]).casefold() != pretty(words[-1]).casefold() else []
+    for key in set(tree.keys_on[node]) - set(
+        hanging
+    ):  # a leaf: the class's own name where it is another one
+        words += (
+            [tree.names[key]]
+            if pretty(tree.names[key]).casefold() != pretty(words[-1]).casefold()
+            else []
+        )
     yield lead + turn + pretty(" > ".join(words)) + (f" ({count[node]})" if below else "")
     lead += {"": "", "├── ": "│   ", "└── ": "    "}[turn]
     for i, child in enumerate(below if levels else []):
@@ -427,61 +527,131 @@ def _draw_node(tree: Taxonomy, count: Counter, node: str, lead: str, turn: str, 
 # %% ../nbs/01_taxonomy.ipynb #4d09826d
 def kin_table(
     taxonomy: Taxonomy,
-    keys: Sequence[str],   # n classes to place
+    keys: Sequence[str],  # n classes to place
     among: Sequence[str],  # the seen classes
-) -> pd.DataFrame:         # n rows: key, name, meet_at, height, n_kin, kin (names, comma-separated)
+) -> pd.DataFrame:  # n rows: key, name, meet_at, height, n_kin, kin (names, comma-separated)
     "Nearest kin of several classes. Raises KeyError and ValueError as `Taxonomy.kin` does."
     rows = []
     for key in keys:
         kin = taxonomy.kin(key, among)
         node = taxonomy.lca(key, kin[0])
-        rows.append((key, taxonomy.names[key], pretty(taxonomy.node_names[node]), taxonomy.height(node),
-                     len(kin), ", ".join(pretty(taxonomy.names[other]) for other in kin)))
+        rows.append(
+            (
+                key,
+                taxonomy.names[key],
+                pretty(taxonomy.node_names[node]),
+                taxonomy.height(node),
+                len(kin),
+                ", ".join(pretty(taxonomy.names[other]) for other in kin),
+            )
+        )
     return pd.DataFrame(rows, columns=["key", "name", "meet_at", "height", "n_kin", "kin"])
 
 # %% ../nbs/01_taxonomy.ipynb #c9403b57
 def plot_kin(
     table: pd.DataFrame,  # rows of `kin_table`
-    ax,                   # matplotlib axes to draw on
-):                        # the same axes
+    ax,  # matplotlib axes to draw on
+):  # the same axes
     "Height at which each class meets its nearest kin, one bar a class, with where and how many."
     table = table.sort_values(["height", "n_kin", "name"], ascending=False)
     ax.barh(table["name"], table["height"], color="0.75")
     for y, row in enumerate(table.itertuples()):
         ax.text(row.height + 0.08, y, f"{row.meet_at} ({row.n_kin} kin)", va="center", fontsize=8)
-    ax.set(xlabel="height of the deepest ancestor shared with a seen class", xlim=(0, table["height"].max() + 2.5))
+    ax.set(
+        xlabel="height of the deepest ancestor shared with a seen class",
+        xlim=(0, table["height"].max() + 2.5),
+    )
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
     return ax
 
 # %% ../nbs/01_taxonomy.ipynb #967e9e58
 EVERYDAY = {  # WordNet's word -> what a visitor of a zoo would say, in the plural
-    "oscine": "songbirds", "passerine": "perching birds", "anseriform_bird": "ducks and geese", "corvine_bird": "crows and magpies",
-    "phasianid": "pheasants and quails", "ratite": "ostriches and kiwis", "elasmobranch": "sharks and rays", "cyprinid": "carp-like fish",
-    "ganoid": "sturgeons and gars", "ambystomid": "mole salamanders", "leporid": "rabbits and hares", "colubrid_snake": "colubrid snakes",
-    "elapid": "cobras and mambas", "agamid": "agamid lizards", "placental": "placental mammals", "anthropoid_ape": "apes",
-    "viverrine": "mongooses", "musteline_mammal": "weasels and otters", "edentate": "sloths and armadillos",
-    "equine": "horses and zebras", "bovid": "sheep, goats and cattle", "even-toed_ungulate": "even-toed hoofed mammals",
-    "odd-toed_ungulate": "odd-toed hoofed mammals", "ungulate": "hoofed mammals", "Sennenhunde": "Swiss mountain dogs",
-    "scarabaeid_beetle": "scarab beetles", "odonate": "dragonflies and damselflies",
-    "hymenopterous_insect": "bees and ants", "orthopterous_insect": "grasshoppers and crickets",
+    "oscine": "songbirds",
+    "passerine": "perching birds",
+    "anseriform_bird": "ducks and geese",
+    "corvine_bird": "crows and magpies",
+    "phasianid": "pheasants and quails",
+    "ratite": "ostriches and kiwis",
+    "elasmobranch": "sharks and rays",
+    "cyprinid": "carp-like fish",
+    "ganoid": "sturgeons and gars",
+    "ambystomid": "mole salamanders",
+    "leporid": "rabbits and hares",
+    "colubrid_snake": "colubrid snakes",
+    "elapid": "cobras and mambas",
+    "agamid": "agamid lizards",
+    "placental": "placental mammals",
+    "anthropoid_ape": "apes",
+    "viverrine": "mongooses",
+    "musteline_mammal": "weasels and otters",
+    "edentate": "sloths and armadillos",
+    "equine": "horses and zebras",
+    "bovid": "sheep, goats and cattle",
+    "even-toed_ungulate": "even-toed hoofed mammals",
+    "odd-toed_ungulate": "odd-toed hoofed mammals",
+    "ungulate": "hoofed mammals",
+    "Sennenhunde": "Swiss mountain dogs",
+    "scarabaeid_beetle": "scarab beetles",
+    "odonate": "dragonflies and damselflies",
+    "hymenopterous_insect": "bees and ants",
+    "orthopterous_insect": "grasshoppers and crickets",
     "homopterous_insect": "cicadas and leafhoppers",
-    "dictyopterous_insect": "cockroaches and mantises", "decapod_crustacean": "crabs and lobsters", "anthozoan": "corals and sea anemones",
-    "coelenterate": "jellyfish and corals", "gastropod": "snails and slugs", "crocodilian_reptile": "crocodilians",
-    "diapsid": "lizards and snakes", "cetacean": "whales and dolphins", "saurian": "lizards", "chelonian": "turtles",
-    "Mexican_hairless": "Mexican hairless dogs", "Bouvier_des_Flandres": "Bouviers des Flandres", "kuvasz": "kuvaszok",
-    "bird_of_prey": "birds of prey", "thunder_snake": "worm snakes", "Madagascar_cat": "ring-tailed lemurs", "tusker": "tuskers",
+    "dictyopterous_insect": "cockroaches and mantises",
+    "decapod_crustacean": "crabs and lobsters",
+    "anthozoan": "corals and sea anemones",
+    "coelenterate": "jellyfish and corals",
+    "gastropod": "snails and slugs",
+    "crocodilian_reptile": "crocodilians",
+    "diapsid": "lizards and snakes",
+    "cetacean": "whales and dolphins",
+    "saurian": "lizards",
+    "chelonian": "turtles",
+    "Mexican_hairless": "Mexican hairless dogs",
+    "Bouvier_des_Flandres": "Bouviers des Flandres",
+    "kuvasz": "kuvaszok",
+    "bird_of_prey": "birds of prey",
+    "thunder_snake": "worm snakes",
+    "Madagascar_cat": "ring-tailed lemurs",
+    "tusker": "tuskers",
 }
 
 # %% ../nbs/01_taxonomy.ipynb #7f30ae31
-PLURALS = {"mouse": "mice", "goose": "geese", "ox": "oxen", "wolf": "wolves", "titmouse": "titmice", "louse": "lice", "calf": "calves",
-           "buffalo": "buffaloes", "mosquito": "mosquitoes", "man": "men", "foot": "feet", "larva": "larvae"}
-SAME = ("fish", "sheep", "swine", "cattle", "bison", "deer", "grouse", "fowl", "salmon", "coho", "tench", "tuna", "sturgeon", "idae")
+PLURALS = {
+    "mouse": "mice",
+    "goose": "geese",
+    "ox": "oxen",
+    "wolf": "wolves",
+    "titmouse": "titmice",
+    "louse": "lice",
+    "calf": "calves",
+    "buffalo": "buffaloes",
+    "mosquito": "mosquitoes",
+    "man": "men",
+    "foot": "feet",
+    "larva": "larvae",
+}
+SAME = (
+    "fish",
+    "sheep",
+    "swine",
+    "cattle",
+    "bison",
+    "deer",
+    "grouse",
+    "fowl",
+    "salmon",
+    "coho",
+    "tench",
+    "tuna",
+    "sturgeon",
+    "idae",
+)
 
 
 def plural(
     name: str,  # WordNet's word or a class's name
-) -> str:       # for reading, in the plural
+) -> str:  # for reading, in the plural
     "'timber_wolf' as 'timber wolves'. English rules for the last word; a word that looks plural already is left alone."
     if name in EVERYDAY:
         return EVERYDAY[name]
@@ -498,10 +668,11 @@ def plural(
 @dataclass(frozen=True)
 class ClusterName:
     "What a set of classes may be called; as text 'spaniels (5 of 6)'."
-    name: str               # for reading: 'spaniels', or 'bears & giant pandas'
-    node: str               # node id: that of the name, or the LCA of its parts
-    coverage: float         # share of the members that the name covers, 0 … 1
-    n_members: int          # members in the cluster
+
+    name: str  # for reading: 'spaniels', or 'bears & giant pandas'
+    node: str  # node id: that of the name, or the LCA of its parts
+    coverage: float  # share of the members that the name covers, 0 … 1
+    n_members: int  # members in the cluster
     parts: tuple[str, ...]  # node ids or class keys that the name is made of
 
     def __str__(self) -> str:
@@ -511,19 +682,24 @@ class ClusterName:
 @dataclass(frozen=True)
 class NamePart:
     "A node (or a single class) that may become part of a cluster's name."
-    id: str               # node id, or class key
-    covers: frozenset     # members of the cluster that are below it
-    total: int            # classes of the whole collection below it
+
+    id: str  # node id, or class key
+    covers: frozenset  # members of the cluster that are below it
+    total: int  # classes of the whole collection below it
     single: bool = False  # whether it is one class and not a node
 
 # %% ../nbs/01_taxonomy.ipynb #7df075a0
-NODE_COST, CLASS_COST, MOST_PARTS = 0.1, 0.25, 3  # what a further node or class must add to F to enter a name; parts at most
+NODE_COST, CLASS_COST, MOST_PARTS = (
+    0.1,
+    0.25,
+    3,
+)  # what a further node or class must add to F to enter a name; parts at most
 
 
 def name_score(
     parts: Sequence[NamePart],  # nodes and classes with no member in common
-    n_members: int,             # size of the cluster
-) -> float:                     # at most 1: the F-measure (beta 2) of the union, less the costs of its parts
+    n_members: int,  # size of the cluster
+) -> float:  # at most 1: the F-measure (beta 2) of the union, less the costs of its parts
     "How good a name the parts make together."
     covered, total = sum(len(part.covers) for part in parts), sum(part.total for part in parts)
     cost = sum(CLASS_COST if part.single else NODE_COST for part in parts[1:])
@@ -532,31 +708,39 @@ def name_score(
 
 def name_candidates(
     taxonomy: Taxonomy,
-    members: Sequence[str],      # the cluster's classes
-    totals: Mapping[str, int],   # node id -> classes of the whole collection below it
-) -> list[NamePart]:             # in the tree's order
+    members: Sequence[str],  # the cluster's classes
+    totals: Mapping[str, int],  # node id -> classes of the whole collection below it
+) -> list[NamePart]:  # in the tree's order
     "Nodes above at least two members; of several above the same classes the deepest."
     covers = {}
     for key in members:
         for node in taxonomy.path(key):
             covers.setdefault(node, set()).add(key)
-    deepest = {(frozenset(covers[node]), totals[node]): node for node in taxonomy.nodes if len(covers.get(node, ())) > 1}
+    deepest = {
+        (frozenset(covers[node]), totals[node]): node
+        for node in taxonomy.nodes
+        if len(covers.get(node, ())) > 1
+    }
     return [NamePart(node, below, total) for (below, total), node in deepest.items()]
 
 # %% ../nbs/01_taxonomy.ipynb #a75732dd
 def best_parts(
     candidates: Sequence[NamePart],  # nodes to choose from
-    members: Sequence[str],          # the cluster's classes
-) -> list[NamePart]:                 # one to MOST_PARTS parts
+    members: Sequence[str],  # the cluster's classes
+) -> list[NamePart]:  # one to MOST_PARTS parts
     "The best name found by adding to each good single node the best next one; ties go to fewer parts, then to the tree's order."
     ranked = sorted(candidates, key=lambda part: -name_score([part], len(members)))
     tried = []
     for parts in [[], *([part] for part in ranked[:8])]:
         while True:
             covered = frozenset().union(*(part.covers for part in parts))
-            rest = [NamePart(key, frozenset([key]), 1, True) for key in members if key not in covered]
+            rest = [
+                NamePart(key, frozenset([key]), 1, True) for key in members if key not in covered
+            ]
             tried += [parts] if parts else []
-            tried += [parts + rest] if rest and len(parts) + len(rest) <= MOST_PARTS else []  # classes enter only to complete a name
+            tried += (
+                [parts + rest] if rest and len(parts) + len(rest) <= MOST_PARTS else []
+            )  # classes enter only to complete a name
             apart = [part for part in candidates if not part.covers & covered]
             if not parts or not apart or len(parts) == MOST_PARTS:
                 break
@@ -566,8 +750,9 @@ def best_parts(
 # %% ../nbs/01_taxonomy.ipynb #47f7ea5b
 def name_cluster(
     taxonomy: Taxonomy,
-    members: Sequence[str],              # the cluster's classes
-    among: Sequence[str] | None = None,  # the whole collection that was clustered, all of the tree's classes where None
+    members: Sequence[str],  # the cluster's classes
+    among: Sequence[str]
+    | None = None,  # the whole collection that was clustered, all of the tree's classes where None
 ) -> ClusterName:
     "What the members have in common, by F-measure. Raises ValueError for no members, KeyError for an unknown one."
     members = list(dict.fromkeys(members))
@@ -583,17 +768,35 @@ def _totals(taxonomy: Taxonomy, members: Iterable[str], among: Sequence[str] | N
 
 def _named(taxonomy: Taxonomy, members: list[str], totals: Mapping[str, int]) -> ClusterName:
     if len(members) == 1:
-        return ClusterName(pretty(taxonomy.names[members[0]]), taxonomy.path(members[0])[-1], 1.0, 1, (members[0],))
-    parts = sorted(best_parts(name_candidates(taxonomy, members, totals), members), key=lambda part: -len(part.covers))
-    words = [plural(taxonomy.names[part.id] if part.single else taxonomy.node_names[part.id]) for part in parts]
+        return ClusterName(
+            pretty(taxonomy.names[members[0]]), taxonomy.path(members[0])[-1], 1.0, 1, (members[0],)
+        )
+    parts = sorted(
+        best_parts(name_candidates(taxonomy, members, totals), members),
+        key=lambda part: -len(part.covers),
+    )
+    words = [
+        plural(taxonomy.names[part.id] if part.single else taxonomy.node_names[part.id])
+        for part in parts
+    ]
     above = [taxonomy.path(next(iter(part.covers))) for part in parts]
-    above = [path if part.single else path[:path.index(part.id) + 1] for path, part in zip(above, parts)]
+    above = [
+        path if part.single else path[: path.index(part.id) + 1] for path, part in zip(above, parts)
+    ]
     node = [level[0] for level in zip(*above) if len(set(level)) == 1][-1]
     name = " & ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-    return ClusterName(name, node, sum(len(part.covers) for part in parts) / len(members), len(members), tuple(part.id for part in parts))
+    return ClusterName(
+        name,
+        node,
+        sum(len(part.covers) for part in parts) / len(members),
+        len(members),
+        tuple(part.id for part in parts),
+    )
 
 # %% ../nbs/01_taxonomy.ipynb #25402811
-def _distinction(taxonomy: Taxonomy, group: list[str], named: ClusterName, rivals: Mapping[str, int]) -> str:
+def _distinction(
+    taxonomy: Taxonomy, group: list[str], named: ClusterName, rivals: Mapping[str, int]
+) -> str:
     "The kind below the name that this group holds more of than all its rivals together, else its first members."
     covered, kinds = [], Counter()
     for key in group:
@@ -601,23 +804,35 @@ def _distinction(taxonomy: Taxonomy, group: list[str], named: ClusterName, rival
         at = next((i for i, node in enumerate(path) if node in named.parts), None)
         if at is not None or key in named.parts:
             covered.append(pretty(taxonomy.names[key]))
-            kinds.update(path[at + 1:] if at is not None else ())
-    own = [(node, n) for node, n in kinds.items() if n > 1 and n < len(group) and 2 * n > rivals[node]]
+            kinds.update(path[at + 1 :] if at is not None else ())
+    own = [
+        (node, n) for node, n in kinds.items() if n > 1 and n < len(group) and 2 * n > rivals[node]
+    ]
     if not own:
         return ", ".join(covered[:2] + (["…"] if len(group) > 2 else []))
-    node, _ = max(own, key=lambda pair: (pair[1] / (len(group) + rivals[pair[0]]), taxonomy.depth(pair[0]), pair[0]))
+    node, _ = max(
+        own,
+        key=lambda pair: (
+            pair[1] / (len(group) + rivals[pair[0]]),
+            taxonomy.depth(pair[0]),
+            pair[0],
+        ),
+    )
     return plural(taxonomy.node_names[node]) + ", …"
 
 # %% ../nbs/01_taxonomy.ipynb #83fd3ebc
 def name_clusters(
     taxonomy: Taxonomy,
-    groups: Sequence[Sequence[str]],     # the clusters' classes, the most typical first
-    among: Sequence[str] | None = None,  # the whole collection that was clustered, all of the tree's classes where None
-) -> list[ClusterName]:                  # one a cluster, no two with the same `name`
+    groups: Sequence[Sequence[str]],  # the clusters' classes, the most typical first
+    among: Sequence[str]
+    | None = None,  # the whole collection that was clustered, all of the tree's classes where None
+) -> list[ClusterName]:  # one a cluster, no two with the same `name`
     "Distinct names for several clusters. Raises ValueError naming an empty cluster, KeyError for an unknown class."
     groups = [list(dict.fromkeys(group)) for group in groups]
     if empty := [i for i, group in enumerate(groups) if not group]:
-        raise ValueError(f"clusters {empty} of {len(groups)} have no members; drop them before naming")
+        raise ValueError(
+            f"clusters {empty} of {len(groups)} have no members; drop them before naming"
+        )
     totals = _totals(taxonomy, (key for group in groups for key in group), among)
     names = [_named(taxonomy, group, totals) for group in groups]
     alike = {}
@@ -626,37 +841,52 @@ def name_clusters(
     for same in (same for same in alike.values() if len(same) > 1):
         rivals = Counter(node for i in same for key in groups[i] for node in taxonomy.path(key))
         for i in same:
-            names[i] = replace(names[i], name=f"{names[i].name}: {_distinction(taxonomy, groups[i], names[i], rivals)}")
+            names[i] = replace(
+                names[i],
+                name=f"{names[i].name}: {_distinction(taxonomy, groups[i], names[i], rivals)}",
+            )
     count = Counter(named.name for named in names)
-    return [named if count[named.name] == 1 else replace(named, name=f"{named.name} (cluster {i})") for i, named in enumerate(names)]
+    return [
+        named if count[named.name] == 1 else replace(named, name=f"{named.name} (cluster {i})")
+        for i, named in enumerate(names)
+    ]
 
 # %% ../nbs/01_taxonomy.ipynb #124f8550
-def _divide(paths: Sequence[tuple], positions: list[int], depth: int) -> list[tuple[list[int], int]]:
+def _divide(
+    paths: Sequence[tuple], positions: list[int], depth: int
+) -> list[tuple[list[int], int]]:
     "The group's branches below the first node at which its paths part; itself alone where they never do."
     end = min(len(paths[i]) for i in positions)
     while depth < end and len({paths[i][depth] for i in positions}) == 1:
         depth += 1
     branches = {}
     for i in positions:
-        branches.setdefault(paths[i][depth:depth + 1], []).append(i)
+        branches.setdefault(paths[i][depth : depth + 1], []).append(i)
     return [(branch, depth) for branch in branches.values()]
 
 # %% ../nbs/01_taxonomy.ipynb #68bab87b
 def cut_tree(
     taxonomy: Taxonomy,
-    k: int,                             # groups at most, 1 or more
+    k: int,  # groups at most, 1 or more
     keys: Sequence[str] | None = None,  # n classes to group, all of the tree's where None
-) -> np.ndarray:                        # (n,) group of each key, numbered 0 … in the order of first appearance
+) -> np.ndarray:  # (n,) group of each key, numbered 0 … in the order of first appearance
     "Groups by descent, the largest divided first. Fewer than k where no division fits. Raises ValueError for k < 1, KeyError."
     if k < 1:
         raise ValueError(f"k={k}; expected at least one group")
     keys = list(taxonomy.keys if keys is None else keys)
-    paths = [(*taxonomy.path(key), *([f"{key} itself"] if taxonomy.hangs(key) else [])) for key in keys]
-    groups = [(list(range(len(keys))), 0)] if keys else []  # (positions, depth down to which their paths are known to agree)
+    paths = [
+        (*taxonomy.path(key), *([f"{key} itself"] if taxonomy.hangs(key) else [])) for key in keys
+    ]
+    groups = (
+        [(list(range(len(keys))), 0)] if keys else []
+    )  # (positions, depth down to which their paths are known to agree)
     while True:
         groups.sort(key=lambda group: (-len(group[0]), min(paths[i] for i in group[0])))
         divided = ((group, _divide(paths, *group)) for group in groups if len(group[0]) > 1)
-        fitting = next(((group, parts) for group, parts in divided if 1 < len(parts) <= k - len(groups) + 1), None)
+        fitting = next(
+            ((group, parts) for group, parts in divided if 1 < len(parts) <= k - len(groups) + 1),
+            None,
+        )
         if fitting is None:
             break
         groups.remove(fitting[0])
@@ -668,13 +898,19 @@ def cut_tree(
 
 # %% ../nbs/01_taxonomy.ipynb #6aafd436
 def place_classes(
-    keys: Sequence[str],                 # class folders' names
-    own: str | Path | None = None,       # one's own taxonomy.csv, or a folder that may hold one
-) -> tuple[Taxonomy | None, list[str]]:  # the tree of those that have a place, None if none has; and those that have none
+    keys: Sequence[str],  # class folders' names
+    own: str | Path | None = None,  # one's own taxonomy.csv, or a folder that may hold one
+) -> tuple[
+    Taxonomy | None, list[str]
+]:  # the tree of those that have a place, None if none has; and those that have none
     "The tree of these classes, from one's own file first and the project's animals otherwise. Raises as `load_taxonomy`."
     known = all_animals(paper_only=False)
     own = None if own is None else Path(own)
-    mine = None if own is None or (own.is_dir() and not (own / "taxonomy.csv").exists()) else load_taxonomy(own, known)
+    mine = (
+        None
+        if own is None or (own.is_dir() and not (own / "taxonomy.csv").exists())
+        else load_taxonomy(own, known)
+    )
     trees = [tree for tree in (mine, known) if tree is not None]
     home_of = {key: next((tree for tree in trees if key in tree.paths), None) for key in keys}
     placed = {key: tree for key, tree in home_of.items() if tree is not None}
@@ -685,5 +921,8 @@ def place_classes(
     try:
         tree = Taxonomy({key: tree.paths[key] for key, tree in placed.items()}, names, node_names)
     except TaxonomyError as error:
-        raise TaxonomyError(f"{own} does not fit the project's animals, which some of the classes are: {error}", error.keys) from error
+        raise TaxonomyError(
+            f"{own} does not fit the project's animals, which some of the classes are: {error}",
+            error.keys,
+        ) from error
     return tree, [key for key in home_of if key not in placed]

@@ -26,8 +26,22 @@ from .hierarchy import LEVELS, Hierarchy, run_phase1
 from .images import draw_shots
 from .inference import level_scores, with_direction
 from .losses import LOSSES
-from .metrics import effective_rank, holds_kin, kin_matrix, mean_pairwise_cosine, paired_difference
-from .oneshot import Shots, TrainSettings, batches, load_shots, seen_rows, set_training, train_level
+from chip.metrics import (
+    effective_rank,
+    holds_kin,
+    kin_matrix,
+    mean_pairwise_cosine,
+    paired_difference,
+)
+from chip.oneshot import (
+    Shots,
+    TrainSettings,
+    batches,
+    load_shots,
+    seen_rows,
+    set_training,
+    train_level,
+)
 from .placing import deal_folds
 from .settings import Run, Settings, make_settings, save_figure, save_table
 from .sources import data_packs, publish, restricted
@@ -35,14 +49,20 @@ from .study import Study, open_study
 
 # %% ../nbs/67_training.ipynb #69aa5be2
 def blend(
-    start: Encoder,    # alpha 0
+    start: Encoder,  # alpha 0
     trained: Encoder,  # alpha 1, of the same architecture
-    alpha: float,      # 0 … 1
-) -> Encoder:          # in evaluation mode
+    alpha: float,  # 0 … 1
+) -> Encoder:  # in evaluation mode
     "Weights averaged with those that training started from (WiSE-FT, Wortsman et al. 2022). Raises ValueError for alpha outside [0, 1]."
-    if not 0 <= alpha <= 1: raise ValueError(f"alpha={alpha}: expected a share between 0 and 1")
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha={alpha}: expected a share between 0 and 1")
     mixed, one, other = copy.deepcopy(start).cpu(), start.state_dict(), trained.state_dict()
-    mixed.load_state_dict({k: (1 - alpha) * v.cpu() + alpha * other[k].cpu() if v.is_floating_point() else v for k, v in one.items()})
+    mixed.load_state_dict(
+        {
+            k: (1 - alpha) * v.cpu() + alpha * other[k].cpu() if v.is_floating_point() else v
+            for k, v in one.items()
+        }
+    )
     return mixed.eval()
 
 # %% ../nbs/67_training.ipynb #3d8aa7d9
@@ -51,32 +71,76 @@ RATES = (1e-2, 1e-3, 1e-4)  # Adam's learning rates; the first is the authors'
 
 def judge(encoder: Encoder, test: Shots, h: Hierarchy, settings: Settings) -> dict[str, float]:
     "Top-1 of test pictures at each level by summed probabilities, and collapse. An encoder that has no direction at all for some picture (zeros, or numbers that are not finite) counts as lost: 0, 1 and 1."
-    said = encode(encoder.to(pick_device(settings.device)).eval(), test.pictures, settings.batch_size, settings.precision)
-    if not np.isfinite(said).all() or (np.abs(said).max(axis=1) == 0).any(): return {**{f"top1_level{level}": 0.0 for level in LEVELS}, "mean_pairwise_cosine": 1.0, "effective_rank": 1.0}
+    said = encode(
+        encoder.to(pick_device(settings.device)).eval(),
+        test.pictures,
+        settings.batch_size,
+        settings.precision,
+    )
+    if not np.isfinite(said).all() or (np.abs(said).max(axis=1) == 0).any():
+        return {
+            **{f"top1_level{level}": 0.0 for level in LEVELS},
+            "mean_pairwise_cosine": 1.0,
+            "effective_rank": 1.0,
+        }
     rows, _ = seen_rows("", 0, [said] * 3, h, test.classes, settings, ["sum"])
-    return {**{f"top1_level{row['level']}": row["top1"] for row in rows}, "mean_pairwise_cosine": mean_pairwise_cosine(said), "effective_rank": effective_rank(said)}
+    return {
+        **{f"top1_level{row['level']}": row["top1"] for row in rows},
+        "mean_pairwise_cosine": mean_pairwise_cosine(said),
+        "effective_rank": effective_rank(said),
+    }
 
 
 def train_grid(
-    encoder: Encoder,      # pretrained
-    shots: Shots,          # training pictures, one a class
-    test: Shots,           # test pictures
-    h: Hierarchy,          # with the targets
-    settings: Settings,    # batch, margin, temperature, device
-    folder: Path,          # for checkpoints
-    epochs: int,           # passes over the pictures
+    encoder: Encoder,  # pretrained
+    shots: Shots,  # training pictures, one a class
+    test: Shots,  # test pictures
+    h: Hierarchy,  # with the targets
+    settings: Settings,  # batch, margin, temperature, device
+    folder: Path,  # for checkpoints
+    epochs: int,  # passes over the pictures
     rates: Sequence[float] = RATES,
-) -> pd.DataFrame:         # seed, loss, lr, batch_norm, alpha, top-1 at each level, collapse; the first row is the frozen encoder
+) -> pd.DataFrame:  # seed, loss, lr, batch_norm, alpha, top-1 at each level, collapse; the first row is the frozen encoder
     "Level 0's encoder trained in every way, and each average half way back."
-    rows = [{"loss": "none", "lr": 0.0, "batch_norm": "", "alpha": 0.0, **judge(encoder, test, h, settings)}]
+    rows = [
+        {
+            "loss": "none",
+            "lr": 0.0,
+            "batch_norm": "",
+            "alpha": 0.0,
+            **judge(encoder, test, h, settings),
+        }
+    ]
     for loss, lr, batch_norm in product(LOSSES, rates, ("train", "frozen")):
-        how = TrainSettings(epochs, lr, 0.0 if LOSSES[loss].uses_others else settings.margin, settings.train_batch, settings.seed, settings.precision, loss, settings.loss_temperature, batch_norm)
+        how = TrainSettings(
+            epochs,
+            lr,
+            0.0 if LOSSES[loss].uses_others else settings.margin,
+            settings.train_batch,
+            settings.seed,
+            settings.precision,
+            loss,
+            settings.loss_temperature,
+            batch_norm,
+        )
         about = {"loss": loss, "lr": lr, "batch_norm": batch_norm}
-        try: trained, _ = train_level(encoder, shots.lesson(h, 0), None, how, folder / f"{loss}-{lr:g}-{batch_norm}", settings.device, f"{loss}, lr {lr:g}, batch norm {batch_norm}")
+        try:
+            trained, _ = train_level(
+                encoder,
+                shots.lesson(h, 0),
+                None,
+                how,
+                folder / f"{loss}-{lr:g}-{batch_norm}",
+                settings.device,
+                f"{loss}, lr {lr:g}, batch norm {batch_norm}",
+            )
         except FloatingPointError as error:
             print(f"{about}: {error}")
             continue
-        rows += [{**about, "alpha": alpha, **judge(blend(encoder, trained, alpha), test, h, settings)} for alpha in (0.5, 1.0)]
+        rows += [
+            {**about, "alpha": alpha, **judge(blend(encoder, trained, alpha), test, h, settings)}
+            for alpha in (0.5, 1.0)
+        ]
     return pd.DataFrame(rows).assign(seed=settings.seed)
 
 # %% ../nbs/67_training.ipynb #6b2c6f89
@@ -84,17 +148,40 @@ def draw_grid(table: pd.DataFrame) -> tuple[Figure, str]:
     "Top-1 at level 0 against the learning rate, a panel a way with batch normalisation, and the caption."
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True, layout="constrained")
     frozen = table.loc[table["loss"] == "none", "top1_level0"].iloc[0]
-    for ax, (batch_norm, title) in zip(axes, (("train", "normalised by each batch"), ("frozen", "pretrained statistics kept")), strict=True):
-        for (loss, alpha), rows in table[table["batch_norm"] == batch_norm].groupby(["loss", "alpha"]):
+    for ax, (batch_norm, title) in zip(
+        axes,
+        (("train", "normalised by each batch"), ("frozen", "pretrained statistics kept")),
+        strict=True,
+    ):
+        for (loss, alpha), rows in table[table["batch_norm"] == batch_norm].groupby(
+            ["loss", "alpha"]
+        ):
             rows = rows.groupby("lr", as_index=False)["top1_level0"].mean().sort_values("lr")
-            ax.plot(rows["lr"], rows["top1_level0"], color=LOSSES[loss].colour, ls="-" if alpha == 1 else ":", marker="o", label=f"{loss}{'' if alpha == 1 else ', half way back'}")
+            ax.plot(
+                rows["lr"],
+                rows["top1_level0"],
+                color=LOSSES[loss].colour,
+                ls="-" if alpha == 1 else ":",
+                marker="o",
+                label=f"{loss}{'' if alpha == 1 else ', half way back'}",
+            )
         ax.axhline(frozen, color="black", lw=1)
-        ax.annotate(f"no training: {frozen:.2f}", (0.99, frozen), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=9)
+        ax.annotate(
+            f"no training: {frozen:.2f}",
+            (0.99, frozen),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            va="bottom",
+            fontsize=9,
+        )
         ax.set(xscale="log", xlabel="learning rate", title=title, ylim=(-0.03, 1.05))
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("seen test pictures: right class")
     axes[1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    return figure, "Level 0's encoder after training on one photograph a class: the share of test photographs whose class is found, against Adam's learning rate (the authors' is 0.01). Dotted: weights averaged half way with the pretrained ones. The black line is the encoder that was never trained."
+    return (
+        figure,
+        "Level 0's encoder after training on one photograph a class: the share of test photographs whose class is found, against Adam's learning rate (the authors' is 0.01). Dotted: weights averaged half way with the pretrained ones. The black line is the encoder that was never trained.",
+    )
 
 # %% ../nbs/67_training.ipynb #67b00002
 class ThreeHeads(nn.Module):
@@ -103,8 +190,11 @@ class ThreeHeads(nn.Module):
     def __init__(self, encoder: Encoder):
         super().__init__()
         self.encoder = copy.deepcopy(encoder)
-        self.heads = nn.ModuleList(nn.Linear(encoder.spec.width, encoder.spec.width, bias=False) for _ in LEVELS)
-        for head in self.heads: nn.init.eye_(head.weight)
+        self.heads = nn.ModuleList(
+            nn.Linear(encoder.spec.width, encoder.spec.width, bias=False) for _ in LEVELS
+        )
+        for head in self.heads:
+            nn.init.eye_(head.weight)
 
     def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
         said = self.encoder(pictures)
@@ -112,21 +202,41 @@ class ThreeHeads(nn.Module):
 
 
 def train_heads(
-    encoder: Encoder,     # pretrained; a copy of it is trained
-    shots: Shots, h: Hierarchy,
-    how: TrainSettings,   # as for one level
-    device: str = "auto", # see `chip.encoders.pick_device`
-) -> ThreeHeads:          # in evaluation mode
+    encoder: Encoder,  # pretrained; a copy of it is trained
+    shots: Shots,
+    h: Hierarchy,
+    how: TrainSettings,  # as for one level
+    device: str = "auto",  # see `chip.encoders.pick_device`
+) -> ThreeHeads:  # in evaluation mode
     "All levels at once: the mean of their losses, where there is more than one target. Raises FloatingPointError for a loss that is not finite."
-    net, lessons = ThreeHeads(encoder).to(pick_device(device)), {level: shots.lesson(h, level) for level in LEVELS if len(h.targets[level]) > 1}
-    optimiser, on = torch.optim.Adam(net.parameters(), lr=how.lr, fused=True), net.encoder.mean.device
+    net, lessons = (
+        ThreeHeads(encoder).to(pick_device(device)),
+        {level: shots.lesson(h, level) for level in LEVELS if len(h.targets[level]) > 1},
+    )
+    optimiser, on = (
+        torch.optim.Adam(net.parameters(), lr=how.lr, fused=True),
+        net.encoder.mean.device,
+    )
     targets = {level: lesson.targets.to(on) for level, lesson in lessons.items()}
     for epoch in range(1, how.epochs + 1):
         set_training(net.encoder, how.batch_norm)
         for index in batches(len(lessons[0]), how.batch_size, how.seed, epoch):
-            with autocast(on, how.precision): said = net(lessons[0].pictures[index].to(on))
-            loss = sum(LOSSES[how.loss](said[level], targets[level], lesson.own[index].to(on), how.margin, how.temperature) for level, lesson in lessons.items()) / len(lessons)
-            if not torch.isfinite(loss): raise FloatingPointError(f"the loss became {loss.item()} in epoch {epoch}: try a smaller learning rate than {how.lr:g}")
+            with autocast(on, how.precision):
+                said = net(lessons[0].pictures[index].to(on))
+            loss = sum(
+                LOSSES[how.loss](
+                    said[level],
+                    targets[level],
+                    lesson.own[index].to(on),
+                    how.margin,
+                    how.temperature,
+                )
+                for level, lesson in lessons.items()
+            ) / len(lessons)
+            if not torch.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss became {loss.item()} in epoch {epoch}: try a smaller learning rate than {how.lr:g}"
+                )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -135,18 +245,24 @@ def train_heads(
 # %% ../nbs/67_training.ipynb #67b00005
 def placed_right(
     said: Sequence[np.ndarray],  # for each level (n, d)
-    labels: Sequence[str],       # (n,) classes that are not among those of h
-    h: Hierarchy,                # of the classes that are left
-    study: Study,                # with its tree
-    rule: str,                   # see `chip.inference.RULES`
-    temperature: float,          # of the sums
-) -> np.ndarray:                 # (n, 3) bool
+    labels: Sequence[str],  # (n,) classes that are not among those of h
+    h: Hierarchy,  # of the classes that are left
+    study: Study,  # with its tree
+    rule: str,  # see `chip.inference.RULES`
+    temperature: float,  # of the sums
+) -> np.ndarray:  # (n, 3) bool
     "Whether each picture of a class left out goes to a target that holds one of its nearest kin, at each level."
     own = sorted(set(labels))
     kin = kin_matrix([study.taxonomy.kin(key, h.keys) for key in own], h.keys)
     index = np.array([own.index(label) for label in labels])
     scores = level_scores([with_direction(e) for e in said], h, rule, temperature)
-    return np.stack([holds_kin(kin, h.membership(level))[index, scores[level].argmax(axis=1)] for level in LEVELS], axis=1).astype(bool)
+    return np.stack(
+        [
+            holds_kin(kin, h.membership(level))[index, scores[level].argmax(axis=1)]
+            for level in LEVELS
+        ],
+        axis=1,
+    ).astype(bool)
 
 # %% ../nbs/67_training.ipynb #67b0000b
 RECIPES = {  # how level 0's encoder, or the one with heads, is trained
@@ -159,35 +275,63 @@ RECIPES = {  # how level 0's encoder, or the one with heads, is trained
 }
 
 
-def trained_ways(encoder: Encoder, shots: Shots, h: Hierarchy, settings: Settings, epochs: int, folder: Path) -> dict[str, tuple[list[Encoder] | ThreeHeads, str]]:
+def trained_ways(
+    encoder: Encoder, shots: Shots, h: Hierarchy, settings: Settings, epochs: int, folder: Path
+) -> dict[str, tuple[list[Encoder] | ThreeHeads, str]]:
     "What each recipe makes of the encoder, with the rule that it is asked under; some half way back."
     ways: dict = {"frozen": (encoder, "sum"), "frozen, own targets": (encoder, "targets")}
     for name, recipe in RECIPES.items():
         margin = 0.0 if LOSSES[recipe["loss"]].uses_others else settings.margin
-        how = TrainSettings(epochs, margin=margin, batch_size=settings.train_batch, seed=settings.seed, precision=settings.precision, temperature=settings.loss_temperature, **recipe)
+        how = TrainSettings(
+            epochs,
+            margin=margin,
+            batch_size=settings.train_batch,
+            seed=settings.seed,
+            precision=settings.precision,
+            temperature=settings.loss_temperature,
+            **recipe,
+        )
         if name.startswith("three"):
             heads = train_heads(encoder, shots, h, how, settings.device)
             ways |= {name: (heads, "sum"), f"{name}, own targets": (heads, "targets")}
         else:
-            trained = train_level(encoder, shots.lesson(h, 0), None, how, folder / name, settings.device, name)[0].cpu()
-            ways |= {name: (trained, "sum"), f"{name}, half way back": (blend(encoder, trained, 0.5), "sum")}
+            trained = train_level(
+                encoder, shots.lesson(h, 0), None, how, folder / name, settings.device, name
+            )[0].cpu()
+            ways |= {
+                name: (trained, "sum"),
+                f"{name}, half way back": (blend(encoder, trained, 0.5), "sum"),
+            }
     return ways
 
 # %% ../nbs/67_training.ipynb #67b0000c
-def all_heads_say(way: Encoder | ThreeHeads, pictures: torch.Tensor, settings: Settings) -> list[np.ndarray]:  # for each level (n, d)
+def all_heads_say(
+    way: Encoder | ThreeHeads, pictures: torch.Tensor, settings: Settings
+) -> list[np.ndarray]:  # for each level (n, d)
     "What an encoder, or one with three heads, says of pictures."
-    if isinstance(way, Encoder): return [encode(way.to(pick_device(settings.device)), pictures, settings.batch_size, settings.precision)] * 3
+    if isinstance(way, Encoder):
+        return [
+            encode(
+                way.to(pick_device(settings.device)),
+                pictures,
+                settings.batch_size,
+                settings.precision,
+            )
+        ] * 3
     said = encode(way.encoder, pictures, settings.batch_size, settings.precision)
     return [said @ head.weight.detach().cpu().numpy().T for head in way.heads]
 
 # %% ../nbs/67_training.ipynb #67b00006
 def leave_classes_out(
-    encoder: Encoder,     # pretrained
-    study: Study,         # its training and test pictures are placed
-    h: Hierarchy,         # benchmark clusters of all classes, with the targets
+    encoder: Encoder,  # pretrained
+    study: Study,  # its training and test pictures are placed
+    h: Hierarchy,  # benchmark clusters of all classes, with the targets
     settings: Settings,
-    epochs: int, n_folds: int,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:  # of each way (n, 3) bool; (n,) whose picture each is
+    epochs: int,
+    n_folds: int,
+) -> tuple[
+    dict[str, np.ndarray], np.ndarray
+]:  # of each way (n, 3) bool; (n,) whose picture each is
     "Trains without a part of the classes in every way, and places the pictures of that part; then the next part."
     folds, table = deal_folds(len(h.keys), n_folds), h.table()
     right, labels = {}, []
@@ -196,12 +340,25 @@ def leave_classes_out(
         part = restricted(kept, h.targets[0][folds != fold], table)
         some = Study(study.root, study.table[study.table["label"].isin(kept)], study.taxonomy, "")
         shots = load_shots(some, draw_shots(some.table, settings.seed, 1), encoder, settings)
-        rows = study.table[study.table["split"].isin(["train", "test"]) & ~study.table["label"].isin(kept)]
+        rows = study.table[
+            study.table["split"].isin(["train", "test"]) & ~study.table["label"].isin(kept)
+        ]
         pictures = load_shots(study, rows, encoder, settings).pictures
         labels += rows["label"].tolist()
         with tempfile.TemporaryDirectory() as folder:
-            for name, (way, rule) in trained_ways(encoder, shots, part, settings, epochs, Path(folder)).items():
-                right.setdefault(name, []).append(placed_right(all_heads_say(way, pictures, settings), rows["label"].tolist(), part, study, rule, settings.temperature))
+            for name, (way, rule) in trained_ways(
+                encoder, shots, part, settings, epochs, Path(folder)
+            ).items():
+                right.setdefault(name, []).append(
+                    placed_right(
+                        all_heads_say(way, pictures, settings),
+                        rows["label"].tolist(),
+                        part,
+                        study,
+                        rule,
+                        settings.temperature,
+                    )
+                )
     return {name: np.concatenate(parts) for name, parts in right.items()}, np.array(labels)
 
 
@@ -211,7 +368,17 @@ def left_out_table(right: dict[str, np.ndarray], labels: np.ndarray) -> pd.DataF
     for name, hits in right.items():
         row = {"way": name, "pictures": len(hits)}
         for level, word in ((1, "parent"), (2, "super")):
-            d = paired_difference(hits[:, level].astype(float), right["frozen"][:, level].astype(float), np.random.default_rng(0), groups=labels)
-            row |= {word: hits[:, level].mean(), f"{word}_minus_frozen": d.difference, f"{word}_low": d.low, f"{word}_high": d.high}
+            d = paired_difference(
+                hits[:, level].astype(float),
+                right["frozen"][:, level].astype(float),
+                np.random.default_rng(0),
+                groups=labels,
+            )
+            row |= {
+                word: hits[:, level].mean(),
+                f"{word}_minus_frozen": d.difference,
+                f"{word}_low": d.low,
+                f"{word}_high": d.high,
+            }
         rows.append(row)
     return pd.DataFrame(rows)

@@ -22,12 +22,30 @@ import torch
 from .alternatives import ALTERNATIVES, alternatives_rows
 from .embeddings import encode, load_pictures, pick_workers
 from .encoders import Encoder, pick_device
-from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, class_means, load_hierarchy
+from .hierarchy import LEVELS, Hierarchy, class_means, load_hierarchy
 from .inference import RULES, answers, level_scores, method_name, with_direction
 from .kin import kin_for_run
 from .losses import LOSSES
-from .metrics import contrastive_loss, cosine_distance, holds_kin, kin_matrix, mean_pairwise_cosine, paired_difference, wilson_count
-from .oneshot import Lesson, TrainSettings, checkpoint_name, constant_embeddings, load_weights, plot_curves, start_embeddings, starting_encoder, train_level
+from chip.metrics import (
+    contrastive_loss,
+    cosine_distance,
+    holds_kin,
+    kin_matrix,
+    mean_pairwise_cosine,
+    paired_difference,
+    wilson_count,
+)
+from chip.oneshot import (
+    Lesson,
+    TrainSettings,
+    checkpoint_name,
+    constant_embeddings,
+    load_weights,
+    plot_curves,
+    start_embeddings,
+    starting_encoder,
+    train_level,
+)
 from .settings import Run, Settings, save_table, start_run, written_aside
 from .study import Study, frozen_embeddings, kin_of, load_study, study_encoder
 
@@ -35,9 +53,12 @@ from .study import Study, frozen_embeddings, kin_of, load_study, study_encoder
 @dataclass(frozen=True, eq=False)
 class UnseenPictures:
     "The pictures of the unseen classes and who is kin to whom."
-    slugs: tuple[str, ...]   # (n_unseen,) classes
-    classes: np.ndarray      # (n_pictures,) index into slugs
-    kin: dict[str, list[str]] # unseen class → its nearest kin among the seen ones; classes outside the tree are missing
+
+    slugs: tuple[str, ...]  # (n_unseen,) classes
+    classes: np.ndarray  # (n_pictures,) index into slugs
+    kin: dict[
+        str, list[str]
+    ]  # unseen class → its nearest kin among the seen ones; classes outside the tree are missing
 
     def means(self, embeddings: np.ndarray) -> np.ndarray:  # (n_unseen, d)
         "The mean embedding of each class (§4.3, step 1)."
@@ -45,12 +66,17 @@ class UnseenPictures:
 
 # %% ../nbs/30_unseen.ipynb #8523c243
 def placement_rows(
-    method: str, seed: int,            # for the table; an ending such as _base names a rule of `17_inference`
-    by_mean: Sequence[np.ndarray],     # for each level (n_unseen, n_targets), scores of the classes' means
-    by_photo: Sequence[np.ndarray],    # for each level (n_pictures, n_targets), scores of single photos
-    unseen: UnseenPictures,            # whose pictures they are
-    h: Hierarchy,                      # where they are placed
-) -> list[dict]:                       # one row an unseen class and level
+    method: str,
+    seed: int,  # for the table; an ending such as _base names a rule of `17_inference`
+    by_mean: Sequence[
+        np.ndarray
+    ],  # for each level (n_unseen, n_targets), scores of the classes' means
+    by_photo: Sequence[
+        np.ndarray
+    ],  # for each level (n_pictures, n_targets), scores of single photos
+    unseen: UnseenPictures,  # whose pictures they are
+    h: Hierarchy,  # where they are placed
+) -> list[dict]:  # one row an unseen class and level
     "The rows of tables/placements.csv for one method and seed; without kin, `right` and `chance` stay empty."
     chosen, photos = answers(by_mean), answers(by_photo)
     known = [slug for slug in unseen.slugs if slug in unseen.kin]
@@ -60,101 +86,203 @@ def placement_rows(
         holds = dict(zip(known, holds_kin(kin, h.membership(level)), strict=True)) if known else {}
         for i, slug in enumerate(unseen.slugs):
             own = photos[level][unseen.classes == i]
-            rows.append({"method": method, "seed": seed, "level": level, "slug": slug, "n_images": len(own),
-                         "chosen": h.keys[chosen[level][i]] if level == 0 else int(chosen[level][i]),
-                         **_judged(holds.get(slug), chosen[level][i], own, h.membership(level), method.endswith(("_base", "_cost")))})
+            rows.append(
+                {
+                    "method": method,
+                    "seed": seed,
+                    "level": level,
+                    "slug": slug,
+                    "n_images": len(own),
+                    "chosen": h.keys[chosen[level][i]] if level == 0 else int(chosen[level][i]),
+                    **_judged(
+                        holds.get(slug),
+                        chosen[level][i],
+                        own,
+                        h.membership(level),
+                        method.endswith(("_base", "_cost")),
+                    ),
+                }
+            )
     return rows
 
 
-def _judged(holds: np.ndarray | None, chosen: int, photos: np.ndarray, membership: np.ndarray, by_class: bool) -> dict:
+def _judged(
+    holds: np.ndarray | None,
+    chosen: int,
+    photos: np.ndarray,
+    membership: np.ndarray,
+    by_class: bool,
+) -> dict:
     "right, chance, photos_right and photos_total of one class at one level; a rule that picks a class blindly picks large clusters more often."
-    if holds is None: return {"right": None, "chance": float("nan"), "photos_right": None, "photos_total": len(photos)}
+    if holds is None:
+        return {
+            "right": None,
+            "chance": float("nan"),
+            "photos_right": None,
+            "photos_total": len(photos),
+        }
     chance = holds[membership].mean() if by_class else holds.mean()
-    return {"right": int(holds[chosen]), "chance": float(chance), "photos_right": int(holds[photos].sum()), "photos_total": len(photos)}
+    return {
+        "right": int(holds[chosen]),
+        "chance": float(chance),
+        "photos_right": int(holds[photos].sum()),
+        "photos_total": len(photos),
+    }
 
 
 def rows_under_rules(
-    method: str, seed: int,
-    embeddings: Sequence[np.ndarray],     # for each level (n_pictures, d)
-    unseen: UnseenPictures, h: Hierarchy,
-    temperature: float,                   # of the sums
+    method: str,
+    seed: int,
+    embeddings: Sequence[np.ndarray],  # for each level (n_pictures, d)
+    unseen: UnseenPictures,
+    h: Hierarchy,
+    temperature: float,  # of the sums
     rules: Sequence[str] = tuple(RULES),  # see `chip.inference.RULES`
-) -> tuple[list[dict], list[dict]]:       # rows of placements.csv and of alternatives.csv
+) -> tuple[list[dict], list[dict]]:  # rows of placements.csv and of alternatives.csv
     "Placements by one method's embeddings under several rules; the rules other than the paper's ask level 0's encoder alone."
     rows, near = [], []
     for rule in rules:
         said = list(embeddings) if rule == "targets" else [embeddings[0]] * 3
         by_mean = level_scores([unseen.means(e) for e in said], h, rule, temperature)
         name = method_name(method, rule)
-        rows += placement_rows(name, seed, by_mean, level_scores(said, h, rule, temperature), unseen, h)
+        rows += placement_rows(
+            name, seed, by_mean, level_scores(said, h, rule, temperature), unseen, h
+        )
         near += alternatives_rows(name, seed, unseen.slugs, by_mean, h)
     return rows, near
 
 # %% ../nbs/30_unseen.ipynb #568450ff
 def summarise_placements(
     placements: pd.DataFrame,  # as in tables/placements.csv
-) -> pd.DataFrame:             # method, level, seeds, right (mean over seeds), total, expected by chance, photo rate
+) -> (
+    pd.DataFrame
+):  # method, level, seeds, right (mean over seeds), total, expected by chance, photo rate
     "One row a method and level. Classes without kin do not count."
     judged, rows = placements.dropna(subset=["right"]), []
     for (method, level), group in judged.groupby(["method", "level"]):
-        per_seed = group.groupby("seed").agg(right=("right", "sum"), total=("right", "size"), chance=("chance", "sum"), photos=("photos_right", "sum"), of=("photos_total", "sum"))
+        per_seed = group.groupby("seed").agg(
+            right=("right", "sum"),
+            total=("right", "size"),
+            chance=("chance", "sum"),
+            photos=("photos_right", "sum"),
+            of=("photos_total", "sum"),
+        )
         total, right = int(per_seed["total"].iloc[0]), float(per_seed["right"].mean())
         low, high = wilson_count(right, total)
-        rows.append({"method": method, "level": level, "seeds": len(per_seed), "right": right, "total": total,
-                     "low": low, "high": high, "chance": per_seed["chance"].mean(),
-                     "photo_rate": per_seed["photos"].sum() / per_seed["of"].sum()})
+        rows.append(
+            {
+                "method": method,
+                "level": level,
+                "seeds": len(per_seed),
+                "right": right,
+                "total": total,
+                "low": low,
+                "high": high,
+                "chance": per_seed["chance"].mean(),
+                "photo_rate": per_seed["photos"].sum() / per_seed["of"].sum(),
+            }
+        )
     return pd.DataFrame(rows)
 
 # %% ../nbs/30_unseen.ipynb #a32a993f
-def unseen_frame(unseen: UnseenPictures, embeddings: Sequence[np.ndarray], h: Hierarchy) -> tuple[pd.DataFrame, list[np.ndarray]]:
+def unseen_frame(
+    unseen: UnseenPictures, embeddings: Sequence[np.ndarray], h: Hierarchy
+) -> tuple[pd.DataFrame, list[np.ndarray]]:
     "UD as a dataframe (slug; at each level label, its name, embedding, target) and the chosen target of each class, a level each."
     means = [unseen.means(e) for e in embeddings]
     chosen = answers(level_scores(means, h))
     frame = {"slug": list(unseen.slugs)}
     for level in LEVELS:
-        frame |= {f"label_{level}": chosen[level], f"name_{level}": [h.target_name(level, t) for t in chosen[level]],
-                  f"embedding_{level}": list(means[level]), f"target_{level}": list(h.targets[level][chosen[level]])}
+        frame |= {
+            f"label_{level}": chosen[level],
+            f"name_{level}": [h.target_name(level, t) for t in chosen[level]],
+            f"embedding_{level}": list(means[level]),
+            f"target_{level}": list(h.targets[level][chosen[level]]),
+        }
     return pd.DataFrame(frame), chosen
 
 
 def unseen_row(
-    embeddings: np.ndarray,   # (n_pictures, d)
-    unseen: UnseenPictures,   # whose they are
-    h: Hierarchy, level: int, # where they are placed
-    given: np.ndarray,        # (n_unseen,) the target that UD gives to each class
-    margin: float,            # m of the loss
-) -> dict:                    # the measures of a row of tables/unseen.csv
+    embeddings: np.ndarray,  # (n_pictures, d)
+    unseen: UnseenPictures,  # whose they are
+    h: Hierarchy,
+    level: int,  # where they are placed
+    given: np.ndarray,  # (n_unseen,) the target that UD gives to each class
+    margin: float,  # m of the loss
+) -> dict:  # the measures of a row of tables/unseen.csv
     "The paper's measures of pictures against the targets that they were given, and how many class means go to a target that holds kin."
     distance = cosine_distance(embeddings, h.targets[level][given][unseen.classes])
     loss = contrastive_loss(distance, margin)
-    placed = pd.DataFrame(placement_rows("", 0, level_scores([unseen.means(embeddings)] * 3, h), level_scores([embeddings] * 3, h), unseen, h)).query("level == @level")
-    return {"n_images": len(embeddings), "margin": margin, "contrastive_loss": loss, "contrastive_accuracy": 1 - loss, "cosine": float(1 - distance.mean()),
-            "mean_pairwise_cosine": mean_pairwise_cosine(embeddings), "classes_right": int(placed["right"].sum()), "classes_judged": int(placed["right"].notna().sum())}
+    placed = pd.DataFrame(
+        placement_rows(
+            "",
+            0,
+            level_scores([unseen.means(embeddings)] * 3, h),
+            level_scores([embeddings] * 3, h),
+            unseen,
+            h,
+        )
+    ).query("level == @level")
+    return {
+        "n_images": len(embeddings),
+        "margin": margin,
+        "contrastive_loss": loss,
+        "contrastive_accuracy": 1 - loss,
+        "cosine": float(1 - distance.mean()),
+        "mean_pairwise_cosine": mean_pairwise_cosine(embeddings),
+        "classes_right": int(placed["right"].sum()),
+        "classes_judged": int(placed["right"].notna().sum()),
+    }
 
 # %% ../nbs/30_unseen.ipynb #a33ef0f4
 def finetune_unseen(
     encoders: Sequence[Encoder],  # of Phase 2, one a level
-    pictures: torch.Tensor,       # (n, 3, s, s) uint8 unseen pictures
-    unseen: UnseenPictures,       # whose pictures they are
-    h: Hierarchy,                 # with the targets
-    settings: Settings,           # the group 'unseen'
-    seed: int,                    # of the order of the pictures
-    folder: Path,                 # for checkpoints
-    method: str = "paper",        # the loss, and its name in the table
+    pictures: torch.Tensor,  # (n, 3, s, s) uint8 unseen pictures
+    unseen: UnseenPictures,  # whose pictures they are
+    h: Hierarchy,  # with the targets
+    settings: Settings,  # the group 'unseen'
+    seed: int,  # of the order of the pictures
+    folder: Path,  # for checkpoints
+    method: str = "paper",  # the loss, and its name in the table
 ) -> tuple[pd.DataFrame, list[dict], pd.DataFrame]:  # UD; rows of unseen.csv; epoch by epoch
     "Phase 3 for one seed: UD from the encoders as they are, fine-tuning on it, and the measures before and after (§4.3)."
     how = unseen_settings(settings, method, seed)
     device = pick_device(settings.device)
-    before = [with_direction(encode(e.to(device).eval(), pictures, settings.batch_size, settings.precision)) for e in encoders]
+    before = [
+        with_direction(
+            encode(e.to(device).eval(), pictures, settings.batch_size, settings.precision)
+        )
+        for e in encoders
+    ]
     frame, chosen = unseen_frame(unseen, before, h)
     rows, curves = [], []
     for level in LEVELS:
-        lesson = Lesson(pictures, torch.from_numpy(h.targets[level]).float(), torch.from_numpy(chosen[level][unseen.classes]))
-        model, history = train_level(encoders[level], lesson, None, how, folder / f"level{level}", settings.device,
-                                     f"unseen, {method}, seed {seed}, level {level}", f"level {level}, unseen")
+        lesson = Lesson(
+            pictures,
+            torch.from_numpy(h.targets[level]).float(),
+            torch.from_numpy(chosen[level][unseen.classes]),
+        )
+        model, history = train_level(
+            encoders[level],
+            lesson,
+            None,
+            how,
+            folder / f"level{level}",
+            settings.device,
+            f"unseen, {method}, seed {seed}, level {level}",
+            f"level {level}, unseen",
+        )
         after = with_direction(encode(model, pictures, settings.batch_size, settings.precision))
-        rows += [{"method": method, "seed": seed, "level": level, "stage": stage, **unseen_row(e, unseen, h, level, chosen[level], settings.unseen_margin)}
-                 for stage, e in (("before", before[level]), ("after", after))]
+        rows += [
+            {
+                "method": method,
+                "seed": seed,
+                "level": level,
+                "stage": stage,
+                **unseen_row(e, unseen, h, level, chosen[level], settings.unseen_margin),
+            }
+            for stage, e in (("before", before[level]), ("after", after))
+        ]
         curves.append(history.assign(method=method, seed=seed, level=level))
     return frame, rows, pd.concat(curves, ignore_index=True)
 
@@ -162,23 +290,37 @@ def finetune_unseen(
 def unseen_settings(s: Settings, loss: str, seed: int) -> TrainSettings:
     "The training settings of Phase 3."
     margin = 0.0 if LOSSES[loss].uses_others else s.unseen_margin
-    return TrainSettings(s.unseen_epochs, s.unseen_lr, margin, s.unseen_batch, seed, s.precision, loss, s.loss_temperature, s.batch_norm)
+    return TrainSettings(
+        s.unseen_epochs,
+        s.unseen_lr,
+        margin,
+        s.unseen_batch,
+        seed,
+        s.precision,
+        loss,
+        s.loss_temperature,
+        s.batch_norm,
+    )
 
 
 def save_frame(frame: pd.DataFrame, path: Path) -> None:
     "UD as parquet."
-    with written_aside(path) as aside: pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), aside)
+    with written_aside(path) as aside:
+        pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), aside)
 
 # %% ../nbs/30_unseen.ipynb #ae219c16
 def unseen_pictures(study: Study) -> UnseenPictures:
     "The unseen pictures of a study, with their kin."
     index = {slug: i for i, slug in enumerate(study.unseen)}
-    return UnseenPictures(study.unseen, study.rows("unseen")["label"].map(index).to_numpy(dtype=int), kin_of(study))
+    return UnseenPictures(
+        study.unseen, study.rows("unseen")["label"].map(index).to_numpy(dtype=int), kin_of(study)
+    )
 
 
 def unreadable_classes(run: Run, study: Study) -> list[str]:
     "Unseen classes of which files were found and none could be used."
     path = run.folder / "tables" / "rejected.csv"
-    if not path.exists(): return []
+    if not path.exists():
+        return []
     parts = [Path(p).parts for p in pd.read_csv(path, dtype=str, keep_default_na=False)["path"]]
     return sorted({p[1] for p in parts if len(p) > 2 and p[0] == "unseen"} - set(study.unseen))

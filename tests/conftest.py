@@ -1,4 +1,5 @@
 "Two files of tests run at a time; each keeps to one core, and what it starts does too."
+
 import os
 
 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:

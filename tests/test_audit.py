@@ -1,4 +1,5 @@
 "The audit from outside: on runs that lack this or that, on evidence that was changed on disk, and as a notebook."
+
 import dataclasses
 import json
 import os
@@ -24,23 +25,108 @@ CANNOT = audit.CANNOT
 
 
 def seen_table() -> pd.DataFrame:
-    return pd.DataFrame([dict(method=m, seed=s, level=level, n_images=12, n_targets=(6, 3, 2)[level], top1=0.3 + 0.4 * (m == "frozen"), top5=1.0, chance=1 / (6, 3, 2)[level], cosine=0.6 - 0.1 * level,
-                              contrastive_loss=0.2, contrastive_accuracy=0.8, mean_pairwise_cosine=0.9 - 0.5 * (m == "frozen")) for m in ("frozen", "paper") for s in (0, 1) for level in LEVELS])
+    return pd.DataFrame(
+        [
+            dict(
+                method=m,
+                seed=s,
+                level=level,
+                n_images=12,
+                n_targets=(6, 3, 2)[level],
+                top1=0.3 + 0.4 * (m == "frozen"),
+                top5=1.0,
+                chance=1 / (6, 3, 2)[level],
+                cosine=0.6 - 0.1 * level,
+                contrastive_loss=0.2,
+                contrastive_accuracy=0.8,
+                mean_pairwise_cosine=0.9 - 0.5 * (m == "frozen"),
+            )
+            for m in ("frozen", "paper")
+            for s in (0, 1)
+            for level in LEVELS
+        ]
+    )
 
 
 def placement_table() -> pd.DataFrame:
-    return pd.DataFrame([dict(method=m, seed=s, level=level, slug=f"u{i}", n_images=2, chosen=0, right=int(i < (2 if m.startswith("paper") else 5)), chance=0.2, photos_right=1, photos_total=2)
-                         for m in ("frozen", "frozen_base", "paper", "paper_base") for s in (0, 1) for level in LEVELS for i in range(6)])
+    return pd.DataFrame(
+        [
+            dict(
+                method=m,
+                seed=s,
+                level=level,
+                slug=f"u{i}",
+                n_images=2,
+                chosen=0,
+                right=int(i < (2 if m.startswith("paper") else 5)),
+                chance=0.2,
+                photos_right=1,
+                photos_total=2,
+            )
+            for m in ("frozen", "frozen_base", "paper", "paper_base")
+            for s in (0, 1)
+            for level in LEVELS
+            for i in range(6)
+        ]
+    )
 
 
 def tables() -> dict[str, pd.DataFrame]:
     "Made-up tables of a whole run."
-    epochs = [dict(method="paper", seed=s, level=level, epoch=e, split=split, loss=0.3 - 0.1 * e, accuracy=0.7 + 0.1 * e, cosine=0.5) for s in (0, 1) for level in LEVELS for e in (0, 1) for split in ("train", "val")]
+    epochs = [
+        dict(
+            method="paper",
+            seed=s,
+            level=level,
+            epoch=e,
+            split=split,
+            loss=0.3 - 0.1 * e,
+            accuracy=0.7 + 0.1 * e,
+            cosine=0.5,
+        )
+        for s in (0, 1)
+        for level in LEVELS
+        for e in (0, 1)
+        for split in ("train", "val")
+    ]
     return {
-        "phase1": pd.DataFrame(dict(level=[1, 2], n_points=[6, 3], k=[3, 2], chosen_by="silhouette", silhouette=0.1, inertia=1.0, smallest=1, largest=3)),
-        "sweep": pd.DataFrame(dict(level=[1, 1, 2], k=[3, 4, 2], inertia=1.0, silhouette=[0.2, 0.1, 0.2])), "curves": pd.DataFrame(epochs), "seen": seen_table(), "placements": placement_table(),
-        "unseen": pd.DataFrame([dict(method="paper", seed=s, level=level, stage=stage, n_images=12, margin=0.07, contrastive_loss=0.1, contrastive_accuracy=0.9, cosine=0.7, mean_pairwise_cosine=0.9)
-                                for s in (0, 1) for level in LEVELS for stage in ("before", "after")]),
+        "phase1": pd.DataFrame(
+            dict(
+                level=[1, 2],
+                n_points=[6, 3],
+                k=[3, 2],
+                chosen_by="silhouette",
+                silhouette=0.1,
+                inertia=1.0,
+                smallest=1,
+                largest=3,
+            )
+        ),
+        "sweep": pd.DataFrame(
+            dict(level=[1, 1, 2], k=[3, 4, 2], inertia=1.0, silhouette=[0.2, 0.1, 0.2])
+        ),
+        "curves": pd.DataFrame(epochs),
+        "seen": seen_table(),
+        "placements": placement_table(),
+        "unseen": pd.DataFrame(
+            [
+                dict(
+                    method="paper",
+                    seed=s,
+                    level=level,
+                    stage=stage,
+                    n_images=12,
+                    margin=0.07,
+                    contrastive_loss=0.1,
+                    contrastive_accuracy=0.9,
+                    cosine=0.7,
+                    mean_pairwise_cosine=0.9,
+                )
+                for s in (0, 1)
+                for level in LEVELS
+                for stage in ("before", "after")
+            ]
+        ),
         "unseen_curves": pd.DataFrame(epochs),
     }
 
@@ -54,15 +140,38 @@ def run(tmp_path, monkeypatch):
     for split in ("train", "test"):
         for key in animals().keys[:6]:
             (pictures / split / key).mkdir(parents=True)
-            for i in range(2): Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(pictures / split / key / f"{i}.png")
+            for i in range(2):
+                Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(
+                    pictures / split / key / f"{i}.png"
+                )
     run = Run("made")
     settings = make_settings("smoke", images=str(pictures), n_seeds=2)
     save_settings(run, settings)
-    scan_images(pictures, progress=False).table.to_parquet(run.path("pictures.parquet"), index=False)
-    run.path("study.json").write_text(json.dumps({"root": str(pictures), "summary": "24 pictures <script>of</script> 6 classes", "n_rejected": 0}))
+    scan_images(pictures, progress=False).table.to_parquet(
+        run.path("pictures.parquet"), index=False
+    )
+    run.path("study.json").write_text(
+        json.dumps(
+            {
+                "root": str(pictures),
+                "summary": "24 pictures <script>of</script> 6 classes",
+                "n_rejected": 0,
+            }
+        )
+    )
     study = load_study(run)
-    save_hierarchy(build_hierarchy(study, rng.normal(size=(6, 1280)), np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1]), {"encoder": "efficientnet_lite0"}), run.path("hierarchy.parquet"))
-    for name, table in tables().items(): table.to_csv(run.path("tables", f"{name}.csv"), index=False)
+    save_hierarchy(
+        build_hierarchy(
+            study,
+            rng.normal(size=(6, 1280)),
+            np.array([0, 0, 1, 1, 2, 2]),
+            np.array([0, 1, 1]),
+            {"encoder": "efficientnet_lite0"},
+        ),
+        run.path("hierarchy.parquet"),
+    )
+    for name, table in tables().items():
+        table.to_csv(run.path("tables", f"{name}.csv"), index=False)
     return run, settings
 
 
@@ -72,64 +181,144 @@ def ledger(run, settings, released_table=pd.DataFrame()):
 
 def test_every_claim_gets_a_verdict_and_a_command(run):
     claims = ledger(*run)
-    assert len(claims) >= 25 and set(claims["verdict"]) <= set(audit.VERDICTS) and (claims["command"].str.len() > 5).all() and (claims["found"].str.len() > 10).all()
-    assert claims.loc["S2.0", "verdict"] != CANNOT and claims.loc["S2.0", ["ours", "low", "high", "n", "n_counts"]].tolist() == [pytest.approx(0.6), pytest.approx(0.6), pytest.approx(0.6), 2, "seeds"]
-    assert claims.loc["S3.0", "verdict"] == audit.CONTRADICTS and "--images" in claims.loc["S1.0", "command"] and "6 classes" in claims.loc["S1.0", "setting"]
-    assert claims.loc["P1", "verdict"] == CANNOT and claims.loc["H1", "verdict"] == CANNOT  # six classes are not the paper's 366
+    assert (
+        len(claims) >= 25
+        and set(claims["verdict"]) <= set(audit.VERDICTS)
+        and (claims["command"].str.len() > 5).all()
+        and (claims["found"].str.len() > 10).all()
+    )
+    assert claims.loc["S2.0", "verdict"] != CANNOT and claims.loc[
+        "S2.0", ["ours", "low", "high", "n", "n_counts"]
+    ].tolist() == [pytest.approx(0.6), pytest.approx(0.6), pytest.approx(0.6), 2, "seeds"]
+    assert (
+        claims.loc["S3.0", "verdict"] == audit.CONTRADICTS
+        and "--images" in claims.loc["S1.0", "command"]
+        and "6 classes" in claims.loc["S1.0", "setting"]
+    )
+    assert (
+        claims.loc["P1", "verdict"] == CANNOT and claims.loc["H1", "verdict"] == CANNOT
+    )  # six classes are not the paper's 366
 
 
-@pytest.mark.parametrize("table, column, value, claim, verdict", [
-    ("seen", "contrastive_accuracy", 0.94, "S4.0", "reproduced"), ("seen", "contrastive_accuracy", 0.92, "S4.0", "partly"), ("seen", "contrastive_accuracy", 0.5, "S4.0", "not reproduced"),
-    ("seen", "contrastive_loss", 0.036, "S1.0", "reproduced"), ("seen", "cosine", 0.92, "S2.0", "reproduced"), ("unseen", "contrastive_accuracy", 0.938, "U1.0", "reproduced"),
-    ("unseen", "cosine", 0.8, "U2.0", "reproduced"), ("unseen", "cosine", 0.1, "U7", "reproduced"), ("unseen", "cosine", 0.99, "U7", "not reproduced"),
-    ("seen", "top1", 0.99, "M2", "reproduced"), ("seen", "mean_pairwise_cosine", 0.5, "M1", "not reproduced"), ("seen", "top1", 0.01, "M6", "reproduced"),
-    ("curves", "accuracy", 0.5, "S9", "not reproduced"), ("unseen_curves", "accuracy", 0.5, "U9", "not reproduced"), ("placements", "right", 0, "P4", "not reproduced"), ("placements", "right", 1, "P4", "reproduced"),
-])
+@pytest.mark.parametrize(
+    "table, column, value, claim, verdict",
+    [
+        ("seen", "contrastive_accuracy", 0.94, "S4.0", "reproduced"),
+        ("seen", "contrastive_accuracy", 0.92, "S4.0", "partly"),
+        ("seen", "contrastive_accuracy", 0.5, "S4.0", "not reproduced"),
+        ("seen", "contrastive_loss", 0.036, "S1.0", "reproduced"),
+        ("seen", "cosine", 0.92, "S2.0", "reproduced"),
+        ("unseen", "contrastive_accuracy", 0.938, "U1.0", "reproduced"),
+        ("unseen", "cosine", 0.8, "U2.0", "reproduced"),
+        ("unseen", "cosine", 0.1, "U7", "reproduced"),
+        ("unseen", "cosine", 0.99, "U7", "not reproduced"),
+        ("seen", "top1", 0.99, "M2", "reproduced"),
+        ("seen", "mean_pairwise_cosine", 0.5, "M1", "not reproduced"),
+        ("seen", "top1", 0.01, "M6", "reproduced"),
+        ("curves", "accuracy", 0.5, "S9", "not reproduced"),
+        ("unseen_curves", "accuracy", 0.5, "U9", "not reproduced"),
+        ("placements", "right", 0, "P4", "not reproduced"),
+        ("placements", "right", 1, "P4", "reproduced"),
+    ],
+)
 def test_a_verdict_follows_the_tables_on_disk(run, table, column, value, claim, verdict):
-    pd.read_csv(run[0].path("tables", f"{table}.csv")).assign(**{column: value}).to_csv(run[0].path("tables", f"{table}.csv"), index=False)
+    pd.read_csv(run[0].path("tables", f"{table}.csv")).assign(**{column: value}).to_csv(
+        run[0].path("tables", f"{table}.csv"), index=False
+    )
     assert ledger(*run).loc[claim, "verdict"] == verdict
 
 
 def test_comparisons_follow_the_placements(run):
     path = run[0].path("tables", "placements.csv")
     claims = ledger(*run)
-    assert claims.loc["P5", "verdict"] == "not reproduced" and claims.loc["P5", "ours"] == pytest.approx(-3) and claims.loc["P6", "verdict"] == "not reproduced"
+    assert (
+        claims.loc["P5", "verdict"] == "not reproduced"
+        and claims.loc["P5", "ours"] == pytest.approx(-3)
+        and claims.loc["P6", "verdict"] == "not reproduced"
+    )
     t = pd.read_csv(path)
-    t["right"] = [int(int(slug[1]) < (6 if m == "paper" else 1)) for m, slug in zip(t["method"], t["slug"])]
+    t["right"] = [
+        int(int(slug[1]) < (6 if m == "paper" else 1)) for m, slug in zip(t["method"], t["slug"])
+    ]
     t.to_csv(path, index=False)
     claims = ledger(*run)
-    assert claims.loc[["P5", "P6", "P7"], "verdict"].tolist() == ["reproduced"] * 3 and claims.loc["P6", "low"] > 0
+    assert (
+        claims.loc[["P5", "P6", "P7"], "verdict"].tolist() == ["reproduced"] * 3
+        and claims.loc["P6", "low"] > 0
+    )
 
 
-@pytest.mark.parametrize("missing", [["seen"], ["placements"], ["unseen", "unseen_curves"], ["sweep"], ["seen", "placements", "unseen", "unseen_curves", "sweep"]])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        ["seen"],
+        ["placements"],
+        ["unseen", "unseen_curves"],
+        ["sweep"],
+        ["seen", "placements", "unseen", "unseen_curves", "sweep"],
+    ],
+)
 def test_what_a_run_lacks_is_said(run, missing):
-    for name in missing: run[0].path("tables", f"{name}.csv").unlink()
+    for name in missing:
+        run[0].path("tables", f"{name}.csv").unlink()
     claims = ledger(*run)
-    needs = {"seen": ["S1.0", "S4.2", "S8", "M1", "M2", "M6", "U7"], "placements": ["P4", "P5", "P6", "P7"], "unseen": ["U1.0", "U2.1", "U7"], "unseen_curves": ["U9"], "sweep": []}
-    assert all(claims.loc[claim, "verdict"] == CANNOT for name in missing for claim in needs[name]) and claims.loc["S3.0", "verdict"] == audit.CONTRADICTS
+    needs = {
+        "seen": ["S1.0", "S4.2", "S8", "M1", "M2", "M6", "U7"],
+        "placements": ["P4", "P5", "P6", "P7"],
+        "unseen": ["U1.0", "U2.1", "U7"],
+        "unseen_curves": ["U9"],
+        "sweep": [],
+    }
+    assert (
+        all(claims.loc[claim, "verdict"] == CANNOT for name in missing for claim in needs[name])
+        and claims.loc["S3.0", "verdict"] == audit.CONTRADICTS
+    )
     e = audit.gather(*run, pd.DataFrame())
-    assert len(audit.summary_sections(run[0], e, claims.reset_index(), audit.read_cost(run[0]))) > 10
+    assert (
+        len(audit.summary_sections(run[0], e, claims.reset_index(), audit.read_cost(run[0]))) > 10
+    )
 
 
 def test_without_the_authors_files_their_claims_say_how_to_get_them(run):
     claims = ledger(*run)
     files = claims[claims["setting"] == audit.SOURCES["files"]]
     studied = {"H3", "H4"} if "choice_of_k_authors" in audit.read_studies() else set()
-    assert len(files) >= 12 and all(row["verdict"] == CANNOT and "chip fetch authors" in row["found"] for claim, row in files.iterrows() if claim not in studied)
+    assert len(files) >= 12 and all(
+        row["verdict"] == CANNOT and "chip fetch authors" in row["found"]
+        for claim, row in files.iterrows()
+        if claim not in studied
+    )
 
 
 def test_what_an_untouched_run_shows_in_public_is_escaped_and_complete(run):
     e = audit.gather(*run, pd.DataFrame())
     claims = audit.ledger(e)
     page = audit.to_html(audit.summary_sections(run[0], e, claims, audit.read_cost(run[0])))
-    assert "<script>" not in page and "&lt;script&gt;" in page and "nan" not in page.lower().replace("finance", "")
-    for word in ("Scope", "Method", "Results", "What was easy", "What was hard", "What it cost", "Limitations", "Errata", "Machine Learning Reproducibility Checklist", "REFORMS"): assert f">{word}" in page or word in page
+    assert (
+        "<script>" not in page
+        and "&lt;script&gt;" in page
+        and "nan" not in page.lower().replace("finance", "")
+    )
+    for word in (
+        "Scope",
+        "Method",
+        "Results",
+        "What was easy",
+        "What was hard",
+        "What it cost",
+        "Limitations",
+        "Errata",
+        "Machine Learning Reproducibility Checklist",
+        "REFORMS",
+    ):
+        assert f">{word}" in page or word in page
     assert all(row in page for row in ("S1.0", "P7", "8b", "1a", ">21<"))
 
 
 def authors() -> released.Authors:
     found = released.load_authors()
-    if found is None or found.means is None: pytest.skip("../shared/data is not here")
+    if found is None or found.means is None:
+        pytest.skip("../shared/data is not here")
     return found
 
 
@@ -137,19 +326,38 @@ def test_the_published_files_say_what_is_written_about_them(run):
     "The findings that other texts rely on."
     table = audit.released_findings(authors())
     e = audit.gather(*run, table)
-    assert [e.shows("placed right", level, "mapping") for level in (1, 2)] == [1, 2] and e.shows("clusters in use", 1, "dataframe") == 1
-    assert e.shows("largest difference from level 0", 1) == 0 and min(e.shows("cosine between unseen classes", level) for level in LEVELS) > 0.997
+    assert [e.shows("placed right", level, "mapping") for level in (1, 2)] == [1, 2] and e.shows(
+        "clusters in use", 1, "dataframe"
+    ) == 1
+    assert (
+        e.shows("largest difference from level 0", 1) == 0
+        and min(e.shows("cosine between unseen classes", level) for level in LEVELS) > 0.997
+    )
     claims = audit.ledger(e).set_index("id")["verdict"]
-    assert claims[["M5", "F1", "F2", "F4", "P2"]].tolist() == ["not reproduced", "not reproduced", "partly", "not reproduced", "not reproduced"] and claims[["H6", "H9"]].tolist() == ["reproduced"] * 2
+    assert (
+        claims[["M5", "F1", "F2", "F4", "P2"]].tolist()
+        == ["not reproduced", "not reproduced", "partly", "not reproduced", "not reproduced"]
+        and claims[["H6", "H9"]].tolist() == ["reproduced"] * 2
+    )
 
 
 def test_verdicts_on_the_files_follow_the_files(run):
     "Embeddings that differ, frames that fit: the same judges say the opposite."
     a, rng = authors(), np.random.default_rng(0)
-    unseen = {level: audit.level_targets(a, level)[0][rng.integers(0, 8, 20)] + rng.normal(scale=1e-4, size=(20, 2048)).astype("f4") + 0.01 * rng.normal(size=(20, 2048)).astype("f4") for level in LEVELS}
-    frames = {name: frame.assign(label1=frame["vector1"], label2=frame["vector2"]) for name, frame in a.frames.items()}
+    unseen = {
+        level: audit.level_targets(a, level)[0][rng.integers(0, 8, 20)]
+        + rng.normal(scale=1e-4, size=(20, 2048)).astype("f4")
+        + 0.01 * rng.normal(size=(20, 2048)).astype("f4")
+        for level in LEVELS
+    }
+    frames = {
+        name: frame.assign(label1=frame["vector1"], label2=frame["vector2"])
+        for name, frame in a.frames.items()
+    }
     changed = dataclasses.replace(a, unseen=unseen, frames=frames)
-    claims = audit.ledger(audit.gather(*run, audit.released_findings(changed))).set_index("id")["verdict"]
+    claims = audit.ledger(audit.gather(*run, audit.released_findings(changed))).set_index("id")[
+        "verdict"
+    ]
     assert claims[["F1", "F2", "F4"]].tolist() == ["reproduced"] * 3
 
 
@@ -158,11 +366,30 @@ def test_the_notebook_writes_the_same_tables_twice(run, tmp_path):
     code = "import sys, papermill; papermill.execute_notebook(sys.argv[1], sys.argv[2], dict(profile='smoke', name='made'), progress_bar=False, cwd=sys.argv[3])"
     before = None
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", code, str(ROOT / "nbs" / "50_audit.ipynb"), str(tmp_path / "out.ipynb"), str(ROOT / "nbs")], check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                code,
+                str(ROOT / "nbs" / "50_audit.ipynb"),
+                str(tmp_path / "out.ipynb"),
+                str(ROOT / "nbs"),
+            ],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
         now = {p.name: p.read_bytes() for p in sorted((run[0].folder / "tables").glob("*.csv"))}
         assert {"claims.csv", "measure.csv"} <= set(now) and before in (None, now)
         before = now
-    assert {p.name for p in (run[0].folder / "audit").iterdir()} == {"summary.html", "summary.md", "short.md"} and (run[0].folder / "figures" / "measure.png").is_file()
+    assert {p.name for p in (run[0].folder / "audit").iterdir()} == {
+        "summary.html",
+        "summary.md",
+        "short.md",
+    } and (run[0].folder / "figures" / "measure.png").is_file()
     (run[0].folder / "tables" / "released.csv").touch()
     audit.clear_audit(run[0])
-    assert not (run[0].folder / "tables" / "claims.csv").exists() and (run[0].folder / "tables" / "seen.csv").exists()
+    assert (
+        not (run[0].folder / "tables" / "claims.csv").exists()
+        and (run[0].folder / "tables" / "seen.csv").exists()
+    )

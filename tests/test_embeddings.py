@@ -1,4 +1,5 @@
 "Embedding as it meets the world: killed processes, two at once, full disks, caches that can only be read."
+
 import contextlib
 import hashlib
 import json
@@ -23,14 +24,22 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    for i in range(160): Image.fromarray(rng.integers(0, 256, (40, 44, 3), dtype=np.uint8)).save(folder / f"{i:03d}.png")
+    for i in range(160):
+        Image.fromarray(rng.integers(0, 256, (40, 44, 3), dtype=np.uint8)).save(
+            folder / f"{i:03d}.png"
+        )
     return folder
 
 
 @pytest.fixture(scope="module")
 def table(pictures: Path) -> pd.DataFrame:
     paths = sorted(pictures.glob("*.png"))
-    return pd.DataFrame({"path": [p.name for p in paths], "sha256": [hashlib.sha256(p.read_bytes()).hexdigest() for p in paths]})
+    return pd.DataFrame(
+        {
+            "path": [p.name for p in paths],
+            "sha256": [hashlib.sha256(p.read_bytes()).hexdigest() for p in paths],
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,25 +53,62 @@ def encoder():
 def mounted(place: Path, size: str) -> Iterator[Path]:
     "A file system in memory, of a given size; skips where none may be mounted."
     place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)], capture_output=True, text=True)
-    if done.returncode: pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-    try: yield place
-    finally: subprocess.run(["umount", "-l", str(place)], check=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_killed_at_random_moments(pictures: Path):
     "Whatever a kill interrupts, the result is the same to the last byte, nothing is there twice, and at most one shard is computed again; likewise where two processes fill one cache."
     from embed_killed import passed
 
-    done = subprocess.run([sys.executable, str(ROOT / "tests" / "embed_killed.py"), str(pictures), "--kills", "6", "--size", "32"], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "tests" / "embed_killed.py"),
+            str(pictures),
+            "--kills",
+            "6",
+            "--size",
+            "32",
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
-    assert done.returncode == 0 and passed(result, 6) and result["kills"] == len(result["killed_at"]) == 6 and result["kept"] == 160, result
-    assert result["shard"] == 21 and max(result["killed_at"]) > 21, result  # not all of them before anything was kept
-    for flaw in ({"kills": 5}, {"kept": 159}, {"kept_twice": 1}, {"byte_identical": False}, {"two_at_once": False}, {"most_lost": 26}): assert not passed(result | flaw, 6), flaw
+    assert (
+        done.returncode == 0
+        and passed(result, 6)
+        and result["kills"] == len(result["killed_at"]) == 6
+        and result["kept"] == 160
+    ), result
+    assert result["shard"] == 21 and max(result["killed_at"]) > 21, (
+        result
+    )  # not all of them before anything was kept
+    for flaw in (
+        {"kills": 5},
+        {"kept": 159},
+        {"kept_twice": 1},
+        {"byte_identical": False},
+        {"two_at_once": False},
+        {"most_lost": 26},
+    ):
+        assert not passed(result | flaw, 6), flaw
 
 
-def test_full_disk(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_full_disk(
+    pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     "The disk fills up: an error says so, the shards before it stay, and with more room the run goes on from there."
     from chip import embeddings
 
@@ -70,11 +116,17 @@ def test_full_disk(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path,
     how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
     calm = embeddings.embed(table, cache=tmp_path / "calm", **how)
     with mounted(tmp_path / "small", "400k") as small:
-        with pytest.raises(embeddings.CacheError, match="no room for embeddings in .* MB free. Shards written before are kept"): embeddings.embed(table, cache=small, **how)
+        with pytest.raises(
+            embeddings.CacheError,
+            match="no room for embeddings in .* MB free. Shards written before are kept",
+        ):
+            embeddings.embed(table, cache=small, **how)
         kept = int(embeddings.cache_table(small)["images"].sum())
         assert 16 <= kept < 160 and not list(small.glob("*/*.part"))
         subprocess.run(["mount", "-o", "remount,size=8m", str(small)], check=True)
-        fresh = table[embeddings.EmbeddingCache(next(small.glob("*"))).find(table["sha256"]).missing]
+        fresh = table[
+            embeddings.EmbeddingCache(next(small.glob("*"))).find(table["sha256"]).missing
+        ]
         assert len(fresh) == 160 - kept
         assert np.array_equal(embeddings.embed(table, cache=small, **how), calm)
 
@@ -88,12 +140,15 @@ def test_read_only_cache(pictures: Path, table: pd.DataFrame, encoder, tmp_path:
         first = embeddings.embed(table[:40], cache=fixed, **how)
         subprocess.run(["mount", "-o", "remount,ro", str(fixed)], check=True)
         assert np.array_equal(embeddings.embed(table[:40], cache=fixed, **how), first)
-        with pytest.raises(embeddings.CacheError, match="cannot be kept in .*read-only.*CHIP_HOME"): embeddings.embed(table, cache=fixed, **how)
+        with pytest.raises(embeddings.CacheError, match="cannot be kept in .*read-only.*CHIP_HOME"):
+            embeddings.embed(table, cache=fixed, **how)
         subprocess.run(["mount", "-o", "remount,rw", str(fixed)], check=True)
         assert np.array_equal(embeddings.embed(table, cache=fixed, **how)[:40], first)
 
 
-def test_no_room_for_the_answer(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_no_room_for_the_answer(
+    pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     "An answer larger than memory should hold gets its room before it is written to: a full disk is an error, not the end of the process; a cache that can only be read lends the temporary folder's."
     from chip import embeddings
 
@@ -101,22 +156,33 @@ def test_no_room_for_the_answer(pictures: Path, table: pd.DataFrame, encoder, tm
     with mounted(tmp_path / "small", "1200k") as small:
         first = embeddings.embed(table, cache=small, **how)
         monkeypatch.setattr(embeddings, "MAPPED", 8)
-        assert np.array_equal(embeddings.embed(table, cache=small, **how), first)  # the temporary folder's room
+        assert np.array_equal(
+            embeddings.embed(table, cache=small, **how), first
+        )  # the temporary folder's room
         with monkeypatch.context() as full:  # and there is none there, either
             full.setattr(tempfile, "tempdir", str(small))
-            with pytest.raises(embeddings.CacheError, match="no room for embeddings in .*: all of them in one file, .* of 0.8 MB, 0.* MB free. Shards written before are kept"): embeddings.embed(table, cache=small, **how)
+            with pytest.raises(
+                embeddings.CacheError,
+                match="no room for embeddings in .*: all of them in one file, .* of 0.8 MB, 0.* MB free. Shards written before are kept",
+            ):
+                embeddings.embed(table, cache=small, **how)
             full.delattr(os, "posix_fallocate")  # a platform that cannot reserve writes zeros
-            with pytest.raises(embeddings.CacheError, match="no room for embeddings"): embeddings.embed(table, cache=small, **how)
-        assert len(list(small.rglob("*"))) == 3  # nothing is left of it: the folder, about.json and one shard
+            with pytest.raises(embeddings.CacheError, match="no room for embeddings"):
+                embeddings.embed(table, cache=small, **how)
+        assert (
+            len(list(small.rglob("*"))) == 3
+        )  # nothing is left of it: the folder, about.json and one shard
         subprocess.run(["mount", "-o", "remount,size=8m", str(small)], check=True)
-        for again in range(2):
+        for _again in range(2):
             mapped = embeddings.embed(table, cache=small, **how)
             assert isinstance(mapped.base, np.memmap) and np.array_equal(mapped, first)
             del mapped  # its file lies there, and keeps the file system from becoming read-only
             subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
 
 
-def test_shards_vanish_while_they_are_read(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_shards_vanish_while_they_are_read(
+    pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     "Another process prunes the cache between looking up and reading: the embeddings are computed again."
     from chip import embeddings
 
@@ -124,7 +190,8 @@ def test_shards_vanish_while_they_are_read(pictures: Path, table: pd.DataFrame, 
 
     def pruned(self, found, width):
         tries.append(len(found.shards))
-        if len(tries) == 1: embeddings.prune_cache(tmp_path, [self.folder.name])
+        if len(tries) == 1:
+            embeddings.prune_cache(tmp_path, [self.folder.name])
         return read(self, found, width)
 
     monkeypatch.setattr(embeddings.EmbeddingCache, "read", pruned)
@@ -136,14 +203,20 @@ def test_pruning_beside_a_run(tmp_path: Path):
     "Whatever is pruned while shards are being written, neither side fails, and what is there is whole."
     from chip import embeddings
 
-    cache, ended = embeddings.EmbeddingCache(tmp_path / "cache" / "one", {"encoder": "none"}), threading.Event()
+    cache, ended = (
+        embeddings.EmbeddingCache(tmp_path / "cache" / "one", {"encoder": "none"}),
+        threading.Event(),
+    )
     failed, rows = [], np.ones((4, 8), np.float32)
 
     def write():
         try:
-            for i in range(200): cache.put([hashlib.sha256(f"{i} {j}".encode()).hexdigest() for j in range(4)], rows)
-        except Exception as error: failed.append(error)
-        finally: ended.set()
+            for i in range(200):
+                cache.put([hashlib.sha256(f"{i} {j}".encode()).hexdigest() for j in range(4)], rows)
+        except Exception as error:
+            failed.append(error)
+        finally:
+            ended.set()
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -169,7 +242,12 @@ run = openvino_run(load_encoder("efficientnet_lite0", size=32).eval(), torch.dev
 assert run(torch.zeros(2, 32, 32, 3, dtype=torch.uint8))().shape == (2, 1280)
 assert not [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module], "it was loaded"
 """
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "intel").exists()
 
@@ -182,13 +260,31 @@ def test_weights_of_another_shape(pictures: Path, table: pd.DataFrame, tmp_path:
     from chip.encoders import load_encoder
 
     narrow = load_encoder("resnet18", "random", size=32)
-    state = {name: tensor[:1] if name == "backbone.layer1.0.conv1.weight" else tensor for name, tensor in narrow.state_dict().items()}
-    torch.save({name.removeprefix("backbone."): tensor for name, tensor in state.items()}, tmp_path / "w.pth")
-    with pytest.raises(ValueError, match="'layer1.0.conv1.weight' has shape .1, 64, 3, 3., expected .64, 64, 3, 3."): load_encoder("resnet18", str(tmp_path / "w.pth"))
+    state = {
+        name: tensor[:1] if name == "backbone.layer1.0.conv1.weight" else tensor
+        for name, tensor in narrow.state_dict().items()
+    }
+    torch.save(
+        {name.removeprefix("backbone."): tensor for name, tensor in state.items()},
+        tmp_path / "w.pth",
+    )
+    with pytest.raises(
+        ValueError, match="'layer1.0.conv1.weight' has shape .1, 64, 3, 3., expected .64, 64, 3, 3."
+    ):
+        load_encoder("resnet18", str(tmp_path / "w.pth"))
     how = dict(root=pictures, device="cpu", cache=tmp_path / "cache", progress=False)
-    one, two = (embeddings.embed(table[:8], encoder=load_encoder("resnet18", "random", size=32, seed=seed), **how) for seed in (0, 1))
-    assert not np.allclose(one, two) and embeddings.cache_table(tmp_path / "cache")["images"].tolist() == [8, 8]
-    assert np.array_equal(embeddings.embed(table[:8], encoder=load_encoder("resnet18", "random", size=32), **how), one)
+    one, two = (
+        embeddings.embed(
+            table[:8], encoder=load_encoder("resnet18", "random", size=32, seed=seed), **how
+        )
+        for seed in (0, 1)
+    )
+    assert not np.allclose(one, two) and embeddings.cache_table(tmp_path / "cache")[
+        "images"
+    ].tolist() == [8, 8]
+    assert np.array_equal(
+        embeddings.embed(table[:8], encoder=load_encoder("resnet18", "random", size=32), **how), one
+    )
 
 
 def watched(marks: Path, seconds: float) -> type:
@@ -207,7 +303,9 @@ def watched(marks: Path, seconds: float) -> type:
     return Watched
 
 
-def test_a_worker_is_lost(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_worker_is_lost(
+    pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     "Through Ray, with a worker killed in the middle, while it computes: the bytes of the local engine, in the same cache."
     pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
     from chip import embeddings
@@ -218,8 +316,10 @@ def test_a_worker_is_lost(pictures: Path, table: pd.DataFrame, encoder, tmp_path
     busy.mkdir(), done.mkdir()
 
     def kill() -> None:
-        while len(list(done.iterdir())) < 5: time.sleep(0.01)
-        while not (at_work := list(busy.iterdir())): time.sleep(0.001)
+        while len(list(done.iterdir())) < 5:
+            time.sleep(0.01)
+        while not (at_work := list(busy.iterdir())):
+            time.sleep(0.001)
         victims.append(at_work[0])
         os.kill(int(at_work[0].name.split("-")[0]), signal.SIGKILL)
 
@@ -228,15 +328,30 @@ def test_a_worker_is_lost(pictures: Path, table: pd.DataFrame, encoder, tmp_path
     monkeypatch.setattr(embeddings, "ON_RAY", 2)  # twenty pieces of two batches
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     killer.start()
-    assert np.array_equal(embeddings.embed(table, cache=tmp_path / "ray", engine="ray", **how), calm)
+    assert np.array_equal(
+        embeddings.embed(table, cache=tmp_path / "ray", engine="ray", **how), calm
+    )
     killer.join(1)
-    pieces = lambda folder: [path.name.split("-")[1] for path in folder.iterdir()]
-    assert len(victims) == 1 and victims[0].exists()                                         # it never finished what it was doing
-    assert victims[0].name.split("-")[1] in pieces(done) and len(set(pieces(done))) == 20    # another did, and all the rest
-    assert not any(path.name.startswith(victims[0].name.split("-")[0]) and path.stat().st_mtime > victims[0].stat().st_mtime for path in done.iterdir())
-    assert embeddings.cache_table(tmp_path / "ray")["key"].tolist() == embeddings.cache_table(tmp_path / "calm")["key"].tolist()
+
+    def pieces(folder):
+        return [path.name.split("-")[1] for path in folder.iterdir()]
+
+    assert len(victims) == 1 and victims[0].exists()  # it never finished what it was doing
+    assert (
+        victims[0].name.split("-")[1] in pieces(done) and len(set(pieces(done))) == 20
+    )  # another did, and all the rest
+    assert not any(
+        path.name.startswith(victims[0].name.split("-")[0])
+        and path.stat().st_mtime > victims[0].stat().st_mtime
+        for path in done.iterdir()
+    )
+    assert (
+        embeddings.cache_table(tmp_path / "ray")["key"].tolist()
+        == embeddings.cache_table(tmp_path / "calm")["key"].tolist()
+    )
     assert np.array_equal(embeddings.embed(table, cache=tmp_path / "ray", **how), calm)
-    with pytest.raises(ConnectionError, match="engine=127.0.0.1:1: there is no cluster"): embeddings.embed(table[:1], cache=tmp_path / "none", engine="127.0.0.1:1", **how)
+    with pytest.raises(ConnectionError, match="engine=127.0.0.1:1: there is no cluster"):
+        embeddings.embed(table[:1], cache=tmp_path / "none", engine="127.0.0.1:1", **how)
 
 
 def test_a_run_through_ray(tmp_path: Path):
@@ -250,11 +365,28 @@ def test_a_run_through_ray(tmp_path: Path):
         (home / "data").mkdir(parents=True)
         (home / "data" / "taxonomy").symlink_to(ROOT / "data" / "taxonomy")
         code = "import sys; from pathlib import Path; import chip.cli; from chip.runs import PHASES, Phase; sys.exit(chip.cli.main(sys.argv[1:], phases=PHASES[:1]))"
-        done = subprocess.run([sys.executable, "-c", code, "run", "smoke", "-p", f"engine={engine}"], env={**os.environ, "CHIP_HOME": str(home), "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, "run", "smoke", "-p", f"engine={engine}"],
+            env={**os.environ, "CHIP_HOME": str(home), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr
         store = EmbeddingCache(next((home / "data" / "cache" / "embeddings").glob("*")))
-        kept.append({key: row.tobytes() for key, row in store.get({bytes(k).hex() for shard in store.shards() for k in _keys_of(shard)}).items()})
-        tables.append({path.name: path.read_bytes() for path in (home / "reports" / "smoke" / "tables").glob("*.csv")})
+        kept.append(
+            {
+                key: row.tobytes()
+                for key, row in store.get(
+                    {bytes(k).hex() for shard in store.shards() for k in _keys_of(shard)}
+                ).items()
+            }
+        )
+        tables.append(
+            {
+                path.name: path.read_bytes()
+                for path in (home / "reports" / "smoke" / "tables").glob("*.csv")
+            }
+        )
     assert len(kept[0]) > 20 and kept[0] == kept[1]
     assert tables[0] and tables[0] == tables[1]
 
@@ -265,7 +397,20 @@ def test_tar_files(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path)
 
     from chip import embeddings
 
-    with tarfile.open(tmp_path / "all.tar", "w") as file: file.add(pictures, ".")
+    with tarfile.open(tmp_path / "all.tar", "w") as file:
+        file.add(pictures, ".")
     inside = table.assign(path="all.tar/" + table["path"])[:20]
-    first = embeddings.embed(inside, tmp_path, encoder, device="cpu", cache=tmp_path / "cache", progress=False)
-    assert len(first) == 20 and np.array_equal(embeddings.embed(table[:20], pictures / "gone", encoder, device="cpu", cache=tmp_path / "cache", progress=False), first)
+    first = embeddings.embed(
+        inside, tmp_path, encoder, device="cpu", cache=tmp_path / "cache", progress=False
+    )
+    assert len(first) == 20 and np.array_equal(
+        embeddings.embed(
+            table[:20],
+            pictures / "gone",
+            encoder,
+            device="cpu",
+            cache=tmp_path / "cache",
+            progress=False,
+        ),
+        first,
+    )

@@ -1,4 +1,5 @@
 "The tests inside every notebook, in the order of the chapters: a phase reads what the phases before it have left."
+
 import os
 import subprocess
 import sys
@@ -18,9 +19,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("notebook", sorted(path.name for path in (ROOT / "nbs").glob("[!.]*.ipynb")))
+@pytest.mark.parametrize(
+    "notebook", sorted(path.name for path in (ROOT / "nbs").glob("[!.]*.ipynb"))
+)
 def test_notebook(home: Path, notebook: str):
     code = f"from nbdev.test import nbdev_test; nbdev_test(path='nbs/{notebook}', n_workers=0)"
-    environment = {**os.environ, "CHIP_HOME": str(home), "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    environment = {
+        **os.environ,
+        "CHIP_HOME": str(home),
+        "PYTHONPATH": str(ROOT),
+        "MPLBACKEND": "agg",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,5 @@
 "The report's page in a browser: a made-up run with hostile names, and the committed pages."
+
 import json
 import os
 import re
@@ -21,31 +22,89 @@ from chip.taxonomy import animals
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the page is tested with Playwright: pip install -e '.[dev]'")
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="the page is tested with Playwright: pip install -e '.[dev]'"
+)
 ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "<b>bold</b> & \"quoted\" 'single' `back` ${alert(3)} {{ 7 * 7 }}")
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium here: apt-get install chromium"
+)
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HOSTILE = (
+    "<img src=x onerror=alert(1)>",
+    "</script><script>alert(2)</script>",
+    "<b>bold</b> & \"quoted\" 'single' `back` ${alert(3)} {{ 7 * 7 }}",
+)
 PHASES = (Phase("10_first", "the <i>first</i>"),)
-COST = {"seconds": 61.5, "peak_memory": 10**8, "fingerprint": "f", "outputs": {}, "inputs": {}, "git": {"commit": "c" * 40, "dirty": False}, "packages": {"python": "3.11"},
-        "hardware": {"processor": "one", "cores": 2, "memory": 2**34, "gpu": [], "system": "Linux"}}
+COST = {
+    "seconds": 61.5,
+    "peak_memory": 10**8,
+    "fingerprint": "f",
+    "outputs": {},
+    "inputs": {},
+    "git": {"commit": "c" * 40, "dirty": False},
+    "packages": {"python": "3.11"},
+    "hardware": {"processor": "one", "cores": 2, "memory": 2**34, "gpu": [], "system": "Linux"},
+}
 
 
 # ---- a run that took no computing ----
 
+
 def seen_classes() -> pd.DataFrame:
     "tables/hierarchy.csv: 90 real animals and three with hostile names, in 20 parents and 5 super-parents, one of a single class."
     keys = sorted({*animals().keys[::4], "n02123045", "n02123394", "n01518878"})[:90]
-    rows = [(key, animals().names[key], i // 5, f"group {i // 5} (4 of 5)", i // 25, f"kingdom {i // 25} (20 of 25)") for i, key in enumerate(keys)]
-    rows += [(f"odd{i}", name, 18, f"{name} & co (1 of 2)" if i == 0 else "odd", 3, "kingdom 3 (20 of 25)") for i, name in enumerate(HOSTILE[:2])]
-    table = pd.DataFrame([*rows, ("odd2", HOSTILE[2], 19, HOSTILE[2], 4, HOSTILE[2])], columns=["wnid", "name", "parent", "parent_name", "super_parent", "super_parent_name"])
-    table.loc[table["parent"] == 13, "parent_name"] = "felines: cats, … (5 of 5)"  # as Phase 1 cuts a name
+    rows = [
+        (
+            key,
+            animals().names[key],
+            i // 5,
+            f"group {i // 5} (4 of 5)",
+            i // 25,
+            f"kingdom {i // 25} (20 of 25)",
+        )
+        for i, key in enumerate(keys)
+    ]
+    rows += [
+        (
+            f"odd{i}",
+            name,
+            18,
+            f"{name} & co (1 of 2)" if i == 0 else "odd",
+            3,
+            "kingdom 3 (20 of 25)",
+        )
+        for i, name in enumerate(HOSTILE[:2])
+    ]
+    table = pd.DataFrame(
+        [*rows, ("odd2", HOSTILE[2], 19, HOSTILE[2], 4, HOSTILE[2])],
+        columns=["wnid", "name", "parent", "parent_name", "super_parent", "super_parent_name"],
+    )
+    table.loc[table["parent"] == 13, "parent_name"] = (
+        "felines: cats, … (5 of 5)"  # as Phase 1 cuts a name
+    )
     table["parent_name"] = table.groupby("parent")["parent_name"].transform("first")
     return table
 
 
-UNSEEN = {"ragdoll_cat": "n02123045", "kiwi_bird": "n01518878", "giraffe": "n02389026", HOSTILE[0]: "odd0"}  # the target that frozen gives each
+UNSEEN = {
+    "ragdoll_cat": "n02123045",
+    "kiwi_bird": "n01518878",
+    "giraffe": "n02389026",
+    HOSTILE[0]: "odd0",
+}  # the target that frozen gives each
 
 
 def placed(tree: pd.DataFrame) -> pd.DataFrame:
@@ -53,11 +112,50 @@ def placed(tree: pd.DataFrame) -> pd.DataFrame:
     by_key, rows = tree.set_index("wnid"), []
     for method, seed in (("frozen", 0), ("frozen_base", 0), ("paper", 0), ("mine", 0), ("mine", 1)):
         for slug, key in UNSEEN.items():
-            target = tree["wnid"][0] if method == "paper" or (method, seed, slug) == ("mine", 1, "kiwi_bird") else key if key in by_key.index else tree["wnid"][1]
-            for level, chosen in enumerate((target, by_key.loc[target, "parent"], by_key.loc[target, "super_parent"])):
-                right = None if slug in HOSTILE else int(method != "paper" and slug != "giraffe" and target == key)
-                rows.append((method, seed, level, slug, 3, chosen, right, 0.1, None if right is None else 3 * right, 3))
-    return pd.DataFrame(rows, columns=["method", "seed", "level", "slug", "n_images", "chosen", "right", "chance", "photos_right", "photos_total"])
+            target = (
+                tree["wnid"][0]
+                if method == "paper" or (method, seed, slug) == ("mine", 1, "kiwi_bird")
+                else key
+                if key in by_key.index
+                else tree["wnid"][1]
+            )
+            for level, chosen in enumerate(
+                (target, by_key.loc[target, "parent"], by_key.loc[target, "super_parent"])
+            ):
+                right = (
+                    None
+                    if slug in HOSTILE
+                    else int(method != "paper" and slug != "giraffe" and target == key)
+                )
+                rows.append(
+                    (
+                        method,
+                        seed,
+                        level,
+                        slug,
+                        3,
+                        chosen,
+                        right,
+                        0.1,
+                        None if right is None else 3 * right,
+                        3,
+                    )
+                )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "method",
+            "seed",
+            "level",
+            "slug",
+            "n_images",
+            "chosen",
+            "right",
+            "chance",
+            "photos_right",
+            "photos_total",
+        ],
+    )
 
 
 def alternatives(tree: pd.DataFrame, placements: pd.DataFrame) -> pd.DataFrame:
@@ -65,13 +163,22 @@ def alternatives(tree: pd.DataFrame, placements: pd.DataFrame) -> pd.DataFrame:
     columns, rows = ("wnid", "parent", "super_parent"), []
     for r in placements[(placements["method"] == "mine") & (placements["seed"] == 0)].itertuples():
         others = [t for t in tree[columns[r.level]].drop_duplicates() if t != r.chosen][:3]
-        rows += [("mine", 0, r.level, r.slug, rank, target, str(target), 0.9 - rank / 10) for rank, target in enumerate([r.chosen, *others], start=1)]
-    return pd.DataFrame(rows, columns=["method", "seed", "level", "slug", "rank", "target", "name", "cosine"])
+        rows += [
+            ("mine", 0, r.level, r.slug, rank, target, str(target), 0.9 - rank / 10)
+            for rank, target in enumerate([r.chosen, *others], start=1)
+        ]
+    return pd.DataFrame(
+        rows, columns=["method", "seed", "level", "slug", "rank", "target", "name", "cosine"]
+    )
 
 
 def pictures(root: Path, tree: pd.DataFrame) -> pd.DataFrame:
     "An image folder with a picture a class, and the table of it."
-    rows = [(f"{split}/{label}/0 <i>.jpg", label, split) for split, labels in (("train", tree["wnid"]), ("unseen", UNSEEN)) for label in labels]
+    rows = [
+        (f"{split}/{label}/0 <i>.jpg", label, split)
+        for split, labels in (("train", tree["wnid"]), ("unseen", UNSEEN))
+        for label in labels
+    ]
     for i, (path, _, _) in enumerate(rows):
         (root / path).parent.mkdir(parents=True)
         Image.new("RGB", (60, 50), (40 + i % 200, 120, 90)).save(root / path)
@@ -82,7 +189,8 @@ def figures(run: Run) -> None:
     "Three small figures with captions."
     figure, ax = plt.subplots(figsize=(4, 2.5))
     ax.plot(np.arange(4))
-    for name in ("figure5", "placements", "mine"): save_figure(run, figure, name, f"What {name} shows, <u>escaped</u>.")
+    for name in ("figure5", "placements", "mine"):
+        save_figure(run, figure, name, f"What {name} shows, <u>escaped</u>.")
     plt.close(figure)
 
 
@@ -95,22 +203,49 @@ def report(tmp_path_factory: pytest.TempPathFactory):
     (home / "pictures").mkdir()
     save_settings(run, make_settings("smoke", images=str(home / "pictures"), epochs=9))
     pictures(home / "pictures", tree).to_parquet(run.path("pictures.parquet"))
-    run.path("study.json").write_text(json.dumps({"root": str(home / "pictures"), "summary": "97 images", "n_rejected": 0}))
+    run.path("study.json").write_text(
+        json.dumps({"root": str(home / "pictures"), "summary": "97 images", "n_rejected": 0})
+    )
     where = placed(tree)
     save_table(run, tree, "hierarchy", "Who lies where.")
     save_table(run, where, "placements", "Where each unseen class was put.")
     save_table(run, alternatives(tree, where), "alternatives", "What came next.")
-    seen = [(m, s, level, 30, 93 // 5**level, 93 // 5**level, top1 / (level + 1), 5**level / 93) for m, s, top1 in (("frozen", 0, 0.8), ("paper", 0, 0.1), ("mine", 0, 0.9), ("mine", 1, 0.88)) for level in range(3)]
-    save_table(run, pd.DataFrame(seen, columns=["method", "seed", "level", "n_images", "n_targets", "n", "top1", "chance"]), "seen", "How often the nearest target is right.")
+    seen = [
+        (m, s, level, 30, 93 // 5**level, 93 // 5**level, top1 / (level + 1), 5**level / 93)
+        for m, s, top1 in (
+            ("frozen", 0, 0.8),
+            ("paper", 0, 0.1),
+            ("mine", 0, 0.9),
+            ("mine", 1, 0.88),
+        )
+        for level in range(3)
+    ]
+    save_table(
+        run,
+        pd.DataFrame(
+            seen,
+            columns=["method", "seed", "level", "n_images", "n_targets", "n", "top1", "chance"],
+        ),
+        "seen",
+        "How often the nearest target is right.",
+    )
     figures(run)
-    save_table(run, pd.DataFrame({"claim": ["one", "two"], "verdict": ["reproduced", "not reproduced"]}), "claims", "The ledger.")
+    save_table(
+        run,
+        pd.DataFrame({"claim": ["one", "two"], "verdict": ["reproduced", "not reproduced"]}),
+        "claims",
+        "The ledger.",
+    )
     run.path("audit", "summary.md").write_text("Verdicts on 2 claims: reproduced 1, not 1.")
-    run.path("audit", "summary.html").write_text("<h3>Scope</h3><p>Verdicts on 2 claims: reproduced 1, not 1.</p>")
+    run.path("audit", "summary.html").write_text(
+        "<h3>Scope</h3><p>Verdicts on 2 claims: reproduced 1, not 1.</p>"
+    )
     write_marker(run, PHASES[0], "done", COST)
     light = shutil.copy(build_report(run, PHASES, light=True), home / "light.html")
     yield {"full": build_report(run, PHASES), "light": Path(light)}
     os.environ.pop("CHIP_HOME")
-    if before: os.environ["CHIP_HOME"] = before
+    if before:
+        os.environ["CHIP_HOME"] = before
 
 
 def finished(run: Run, settings, tree: pd.DataFrame) -> None:
@@ -119,8 +254,26 @@ def finished(run: Run, settings, tree: pd.DataFrame) -> None:
     where = placed(tree).query("seed == 0").assign(seed=settings.seed)
     save_table(run, tree, "hierarchy")
     save_table(run, where, "placements")
-    seen = [(m, settings.seed, level, 30, 93 // 5**level, min(top1 + settings.margin / (level + 2), 1), 5**level / 93) for m, top1 in (("frozen", 0.8), ("paper", 0.1)) for level in range(3)]
-    save_table(run, pd.DataFrame(seen, columns=["method", "seed", "level", "n_images", "n_targets", "top1", "chance"]), "seen")
+    seen = [
+        (
+            m,
+            settings.seed,
+            level,
+            30,
+            93 // 5**level,
+            min(top1 + settings.margin / (level + 2), 1),
+            5**level / 93,
+        )
+        for m, top1 in (("frozen", 0.8), ("paper", 0.1))
+        for level in range(3)
+    ]
+    save_table(
+        run,
+        pd.DataFrame(
+            seen, columns=["method", "seed", "level", "n_images", "n_targets", "top1", "chance"]
+        ),
+        "seen",
+    )
     write_marker(run, PHASES[0], "done", COST)
 
 
@@ -130,14 +283,27 @@ def grids(tmp_path_factory: pytest.TempPathFactory):
     home, before = tmp_path_factory.mktemp("grids"), os.environ.get("CHIP_HOME")
     os.environ["CHIP_HOME"] = str(home)
     sweep = make_sweep("smoke", {"margin": (0.1, 0.5), "seed": (0, 1, 2)}, "swept")
-    for point in sweep.points: finished(point.run, point.settings, seen_classes() if point.settings.margin < 0.5 else seen_classes().assign(parent_name=HOSTILE[1]))
-    yield {"sweep": build_sweep(sweep, PHASES, {sweep.points[-1].name: f"{HOSTILE[0]} {HOSTILE[1]}"}, "stamp"),
-           "comparison": compare_runs([sweep.points[0].name, sweep.points[3].name], "both", PHASES)}
+    for point in sweep.points:
+        finished(
+            point.run,
+            point.settings,
+            seen_classes()
+            if point.settings.margin < 0.5
+            else seen_classes().assign(parent_name=HOSTILE[1]),
+        )
+    yield {
+        "sweep": build_sweep(
+            sweep, PHASES, {sweep.points[-1].name: f"{HOSTILE[0]} {HOSTILE[1]}"}, "stamp"
+        ),
+        "comparison": compare_runs([sweep.points[0].name, sweep.points[3].name], "both", PHASES),
+    }
     os.environ.pop("CHIP_HOME")
-    if before: os.environ["CHIP_HOME"] = before
+    if before:
+        os.environ["CHIP_HOME"] = before
 
 
 # ---- a browser that notes whatever should not happen ----
+
 
 @pytest.fixture(scope="module")
 def browser():
@@ -149,34 +315,77 @@ def browser():
 
 class Visit:
     "A page in the browser, and what it did that a page should not."
+
     def __init__(self, browser, path: Path, **context):
-        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **context})
-        self.page, self.faults, self.refused, url = self.context.new_page(), [], [], path.resolve().as_uri()
-        self.page.on("console", lambda m: self.faults.append(f"console {m.type}: {m.text}") if m.type in ("error", "warning") else None)
+        self.context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **context}
+        )
+        self.page, self.faults, self.refused, url = (
+            self.context.new_page(),
+            [],
+            [],
+            path.resolve().as_uri(),
+        )
+        self.page.on(
+            "console",
+            lambda m: (
+                self.faults.append(f"console {m.type}: {m.text}")
+                if m.type in ("error", "warning")
+                else None
+            ),
+        )
         self.page.on("pageerror", lambda e: self.faults.append(f"error: {e}"))
         self.page.on("dialog", lambda d: (self.faults.append(f"dialog: {d.message}"), d.dismiss()))
-        self.page.on("request", lambda r: self.faults.append(f"request: {r.url[:80]}") if r.url.partition("#")[0] != url and not r.url.startswith("data:") else None)
+        self.page.on(
+            "request",
+            lambda r: (
+                self.faults.append(f"request: {r.url[:80]}")
+                if r.url.partition("#")[0] != url and not r.url.startswith("data:")
+                else None
+            ),
+        )
         self.page.on("requestfailed", lambda r: self.refused.append((r.url, r.failure)))
         self.page.goto(url)
 
-    def __enter__(self): return self
+    def __enter__(self):
+        return self
 
     def __exit__(self, kind, *_):
         self.context.close()
-        if kind is None: assert not self.faults, self.faults
+        if kind is None:
+            assert not self.faults, self.faults
 
-    def cells(self) -> list[str]: return self.page.locator(".cell").evaluate_all("all => all.map(c => c.getAttribute('aria-label'))")
-    def cell(self, name: str): return self.page.locator(f'.cell[aria-label^="{name}"]').first
-    def focused(self) -> str: return self.page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.id")
-    def about(self) -> str: return self.page.locator("#explorer-about").inner_text()
-    def title(self) -> str: return self.page.locator("#explorer-about h3").inner_text()
-    def path(self) -> list[str]: return self.page.locator("#explorer-path button:not(.out)").all_inner_texts()
-    def chip(self, name: str): return self.page.locator("#explorer-unseen button", has_text=name)
+    def cells(self) -> list[str]:
+        return self.page.locator(".cell").evaluate_all(
+            "all => all.map(c => c.getAttribute('aria-label'))"
+        )
 
-    def marks(self, name: str) -> str: return self.chip(name).locator(".marks").text_content()
+    def cell(self, name: str):
+        return self.page.locator(f'.cell[aria-label^="{name}"]').first
+
+    def focused(self) -> str:
+        return self.page.evaluate(
+            "document.activeElement.getAttribute('aria-label') || document.activeElement.id"
+        )
+
+    def about(self) -> str:
+        return self.page.locator("#explorer-about").inner_text()
+
+    def title(self) -> str:
+        return self.page.locator("#explorer-about h3").inner_text()
+
+    def path(self) -> list[str]:
+        return self.page.locator("#explorer-path button:not(.out)").all_inner_texts()
+
+    def chip(self, name: str):
+        return self.page.locator("#explorer-unseen button", has_text=name)
+
+    def marks(self, name: str) -> str:
+        return self.chip(name).locator(".marks").text_content()
 
     def press(self, *keys: str) -> None:
-        for key in keys: self.page.keyboard.press(key)
+        for key in keys:
+            self.page.keyboard.press(key)
 
     def find(self, text: str) -> list[str]:
         self.page.locator("#explorer-find").fill(text)
@@ -185,15 +394,25 @@ class Visit:
 
 @pytest.fixture
 def visit(browser, report):
-    with Visit(browser, report["full"]) as found: yield found
+    with Visit(browser, report["full"]) as found:
+        yield found
 
 
 # ---- the page ----
 
+
 def check_figures(page) -> int:
     "Every picture on the page is loaded, has a text, and every figure has its sentence. How many figures there are."
-    pictures = page.locator("figure img").evaluate_all("all => all.map(i => [i.naturalWidth, i.getBoundingClientRect().width, i.alt, i.closest('figure').querySelector('figcaption p')?.innerText || ''])")
-    for natural, shown, alt, said in pictures: assert natural > 0 and shown > 0 and len(alt) > 10 and len(said) > 10, (natural, shown, alt, said)
+    pictures = page.locator("figure img").evaluate_all(
+        "all => all.map(i => [i.naturalWidth, i.getBoundingClientRect().width, i.alt, i.closest('figure').querySelector('figcaption p')?.innerText || ''])"
+    )
+    for natural, shown, alt, said in pictures:
+        assert natural > 0 and shown > 0 and len(alt) > 10 and len(said) > 10, (
+            natural,
+            shown,
+            alt,
+            said,
+        )
     assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     return len(pictures)
 
@@ -202,27 +421,51 @@ def test_figures_and_tables(visit):
     assert check_figures(visit.page) == 3
     tables = visit.page.locator(".table")
     assert tables.count() == 5
-    for i in range(5): assert len(tables.nth(i).locator("p").first.inner_text()) > 5
+    for i in range(5):
+        assert len(tables.nth(i).locator("p").first.inner_text()) > 5
     assert visit.page.locator("#audit").count() == 1
 
 
 def test_summary_comes_first(visit):
     assert visit.page.locator("main h2").first.inner_text() == "What came out"
     cards = visit.page.locator(".answers .card").all_inner_texts()
-    assert "2 a parent and 2 a super-parent" not in cards[0] and "1.5 are given a parent and 1.5 a super-parent that holds one of their nearest kin, with method “mine”" in cards[0]
-    assert "after training as the paper describes it is 0 and 0, without any training 2 and 2, by chance 0.3 and 0.3" in cards[0] and "the paper reports 14 of 20" in cards[0]
-    assert "89.0 % with method “mine”, 10.0 % after training as the paper describes and 80.0 % without any training" in cards[1]
-    colours = visit.page.locator(".track i.method").evaluate_all("all => new Set(all.map(i => getComputedStyle(i).backgroundColor)).size")
+    assert (
+        "2 a parent and 2 a super-parent" not in cards[0]
+        and "1.5 are given a parent and 1.5 a super-parent that holds one of their nearest kin, with method “mine”"
+        in cards[0]
+    )
+    assert (
+        "after training as the paper describes it is 0 and 0, without any training 2 and 2, by chance 0.3 and 0.3"
+        in cards[0]
+        and "the paper reports 14 of 20" in cards[0]
+    )
+    assert (
+        "89.0 % with method “mine”, 10.0 % after training as the paper describes and 80.0 % without any training"
+        in cards[1]
+    )
+    colours = visit.page.locator(".track i.method").evaluate_all(
+        "all => new Set(all.map(i => getComputedStyle(i).backgroundColor)).size"
+    )
     assert colours >= 3
-    for words in ("frozen", "paper", "mine", "chance", "paper reports"): assert re.search(rf"\b{words}\b", cards[0])
+    for words in ("frozen", "paper", "mine", "chance", "paper reports"):
+        assert re.search(rf"\b{words}\b", cards[0])
 
 
 def test_every_method_is_explained(visit):
     "Each name beside the bars, in a sentence of its own."
     beside = set(visit.page.locator(".answers .bars dt").all_inner_texts()) - {"", "paper reports"}
-    told = dict(zip(visit.page.locator("dl.what dt").all_inner_texts(), visit.page.locator("dl.what dd").all_inner_texts(), strict=True))
-    assert beside - set(told) == {"mine"}                                          # a method that someone has added
-    assert all(text.endswith(".") and len(text) > 20 for text in told.values()) and "no" in told["frozen"]
+    told = dict(
+        zip(
+            visit.page.locator("dl.what dt").all_inner_texts(),
+            visit.page.locator("dl.what dd").all_inner_texts(),
+            strict=True,
+        )
+    )
+    assert beside - set(told) == {"mine"}  # a method that someone has added
+    assert (
+        all(text.endswith(".") and len(text) > 20 for text in told.values())
+        and "no" in told["frozen"]
+    )
 
 
 def test_a_cut_name_is_whole_beside(visit):
@@ -236,11 +479,17 @@ def test_zooming(visit):
     assert len(all_cells) == 93 + 20 + 5 and visit.path() == ["All 93 classes"]
     visit.cell("kingdom 1").click()
     inside = visit.cells()
-    assert len(inside) == 5 + 25 and visit.path() == ["All 93 classes", "kingdom 1"] and visit.title() == "kingdom 1"
+    assert (
+        len(inside) == 5 + 25
+        and visit.path() == ["All 93 classes", "kingdom 1"]
+        and visit.title() == "kingdom 1"
+    )
     visit.cell("group 7").click()
     assert len(visit.cells()) == 5 and visit.path()[-1] == "group 7"
-    boxes = visit.page.locator(".cell").evaluate_all("all => all.map(c => [c.clientHeight, c.innerText])")
-    assert all(height > 40 and text for height, text in boxes)                     # a class can be read
+    boxes = visit.page.locator(".cell").evaluate_all(
+        "all => all.map(c => [c.clientHeight, c.innerText])"
+    )
+    assert all(height > 40 and text for height, text in boxes)  # a class can be read
     first = visit.cells()[0].split(",")[0]
     visit.cell(first).click()
     assert visit.title() == first and visit.path()[-1] == "group 7"
@@ -253,9 +502,15 @@ def test_zooming(visit):
 
 def test_blocks_fill_their_column(visit):
     "Siblings lie one under the other without gaps, and each inside its parent's rows."
-    def boxes(): return visit.page.locator(".cell").evaluate_all("all => all.map(c => [c.className.match(/level(\\d)/)[1], c.offsetLeft, parseFloat(c.style.top), parseFloat(c.style.height)])")
+
+    def boxes():
+        return visit.page.locator(".cell").evaluate_all(
+            "all => all.map(c => [c.className.match(/level(\\d)/)[1], c.offsetLeft, parseFloat(c.style.top), parseFloat(c.style.height)])"
+        )
+
     for open_first in (False, True):
-        if open_first: visit.cell("kingdom 0").click()
+        if open_first:
+            visit.cell("kingdom 0").click()
         found, tall = boxes(), visit.page.locator("#explorer-tree").evaluate("t => t.clientHeight")
         for level in {b[0] for b in found}:
             column = sorted(b[2:] for b in found if b[0] == level)
@@ -266,9 +521,23 @@ def test_blocks_fill_their_column(visit):
 def test_searching(visit):
     assert visit.find("tabby")[0] == "tabby"
     visit.press("Enter")
-    assert visit.focused().startswith("tabby, class") and visit.title() == "tabby" and len(visit.path()) == 3
-    for typed, meant in (("tabyb", "tabby"), ("Persain ca", "Persian cat"), ("OSTRCH", "ostrich"), ("girafe", "giraffe"), ("ragdol", "Ragdoll cat")): assert visit.find(typed)[0].lower() == meant.lower(), typed
-    assert visit.find("qqqqqqqq") == [] and "no animal" in visit.page.locator("#explorer-found").inner_text()
+    assert (
+        visit.focused().startswith("tabby, class")
+        and visit.title() == "tabby"
+        and len(visit.path()) == 3
+    )
+    for typed, meant in (
+        ("tabyb", "tabby"),
+        ("Persain ca", "Persian cat"),
+        ("OSTRCH", "ostrich"),
+        ("girafe", "giraffe"),
+        ("ragdol", "Ragdoll cat"),
+    ):
+        assert visit.find(typed)[0].lower() == meant.lower(), typed
+    assert (
+        visit.find("qqqqqqqq") == []
+        and "no animal" in visit.page.locator("#explorer-found").inner_text()
+    )
     assert visit.find("") == [] and visit.page.locator("#explorer-found").is_hidden()
     found = visit.find("group 1")
     visit.page.locator("#explorer-find").press("ArrowDown")
@@ -292,7 +561,9 @@ def test_keyboard(visit):
     visit.press("ArrowDown")
     second = visit.focused()
     assert first != second and visit.title() == second.split(",")[0]
-    ring = visit.page.evaluate("(s => [s.outlineStyle, parseFloat(s.outlineWidth)])(getComputedStyle(document.activeElement))")
+    ring = visit.page.evaluate(
+        "(s => [s.outlineStyle, parseFloat(s.outlineWidth)])(getComputedStyle(document.activeElement))"
+    )
     assert ring[0] not in ("none", "") and ring[1] >= 2
     visit.press("ArrowUp")
     assert visit.focused() == first
@@ -306,7 +577,7 @@ def test_keyboard(visit):
     assert len(visit.path()) == 3 and tree.locator("[tabindex='0']").count() == 1
     visit.press("Escape", "Escape")
     assert visit.path() == ["All 93 classes"] and visit.focused() == first
-    visit.press("Escape")                                                          # already outside
+    visit.press("Escape")  # already outside
     assert visit.path() == ["All 93 classes"]
 
 
@@ -315,40 +586,88 @@ def test_walking_down_stays_readable(visit):
     visit.page.locator("#explorer-tree [tabindex='0']").focus()
     visit.press("ArrowRight", "ArrowRight")
     assert ", class" in visit.focused()
-    assert visit.page.evaluate("document.activeElement.clientHeight >= 14 && document.activeElement.innerText.length > 0")
+    assert visit.page.evaluate(
+        "document.activeElement.clientHeight >= 14 && document.activeElement.innerText.length > 0"
+    )
 
 
 def test_methods_and_seeds(visit):
     chosen = visit.page.locator("#explorer-method")
-    assert chosen.locator("option").all_inner_texts()[0].startswith("mine") and chosen.input_value() == "mine"
-    assert visit.marks("Kiwi") == "✓✓✓" and visit.marks("Giraffe") == "✗✗✗" and visit.marks(HOSTILE[0]) == "???"
+    assert (
+        chosen.locator("option").all_inner_texts()[0].startswith("mine")
+        and chosen.input_value() == "mine"
+    )
+    assert (
+        visit.marks("Kiwi") == "✓✓✓"
+        and visit.marks("Giraffe") == "✗✗✗"
+        and visit.marks(HOSTILE[0]) == "???"
+    )
     visit.page.locator("#explorer-seed").select_option("1")
     assert visit.marks("Kiwi") == "✗✗✗"
     chosen.select_option("paper")
-    assert visit.marks("Ragdoll") == "✗✗✗" and visit.page.locator("#explorer-choose-seed").is_hidden()
-    assert chosen.locator("optgroup option").evaluate_all("all => all.map(o => o.value)") == ["frozen_base"]
+    assert (
+        visit.marks("Ragdoll") == "✗✗✗" and visit.page.locator("#explorer-choose-seed").is_hidden()
+    )
+    assert chosen.locator("optgroup option").evaluate_all("all => all.map(o => o.value)") == [
+        "frozen_base"
+    ]
     chosen.select_option("frozen")
-    assert visit.chip("Ragdoll").get_attribute("aria-label").endswith(": super-parent right, parent right, class right")
+    assert (
+        visit.chip("Ragdoll")
+        .get_attribute("aria-label")
+        .endswith(": super-parent right, parent right, class right")
+    )
 
 
 def test_unseen_class(visit):
     visit.chip("Ragdoll").click()
-    assert visit.title() == "Ragdoll cat" and visit.chip("Ragdoll").get_attribute("aria-pressed") == "true"
+    assert (
+        visit.title() == "Ragdoll cat"
+        and visit.chip("Ragdoll").get_attribute("aria-pressed") == "true"
+    )
     text = visit.about()
-    assert "Super-parent: right (3 of 3 single photos right; a blind choice: 10 %)" in text and "tabby" in text and "Persian cat" in text
+    assert (
+        "Super-parent: right (3 of 3 single photos right; a blind choice: 10 %)" in text
+        and "tabby" in text
+        and "Persian cat" in text
+    )
     tables = visit.page.locator("#explorer-about table:not(.methods)")
     assert [tables.nth(i).locator("tbody tr").count() for i in range(3)] == [4, 4, 4]
-    assert tables.nth(2).locator("tr.chosen").inner_text().split() == ["✓", "right,", "chosen", "tabby", "0.800"]
-    assert [c.split()[0] for c in tables.nth(2).locator("tbody tr").all_inner_texts()][1:] == ["✗"] * 3
-    assert visit.page.locator(".cell.pin.right").count() == 3 and visit.page.locator(".cell.kin").count() >= 4
-    assert visit.page.locator(".cell.pin .mark").all_inner_texts() == ["✓"] * 3        # a sign, not a colour alone
+    assert tables.nth(2).locator("tr.chosen").inner_text().split() == [
+        "✓",
+        "right,",
+        "chosen",
+        "tabby",
+        "0.800",
+    ]
+    assert [c.split()[0] for c in tables.nth(2).locator("tbody tr").all_inner_texts()][1:] == [
+        "✗"
+    ] * 3
+    assert (
+        visit.page.locator(".cell.pin.right").count() == 3
+        and visit.page.locator(".cell.kin").count() >= 4
+    )
+    assert (
+        visit.page.locator(".cell.pin .mark").all_inner_texts() == ["✓"] * 3
+    )  # a sign, not a colour alone
     by_method = visit.page.locator("#explorer-about .methods tbody tr").all_inner_texts()
-    assert len(by_method) == 3 and by_method[0].startswith("mine") and next(m for m in by_method if m.startswith("paper")).count("✗") == 3
+    assert (
+        len(by_method) == 3
+        and by_method[0].startswith("mine")
+        and next(m for m in by_method if m.startswith("paper")).count("✗") == 3
+    )
     visit.page.locator("#explorer-about .methods button", has_text="paper").click()
-    assert visit.page.locator("#explorer-method").input_value() == "paper" and visit.page.locator(".cell.pin.wrong").count() == 3
+    assert (
+        visit.page.locator("#explorer-method").input_value() == "paper"
+        and visit.page.locator(".cell.pin.wrong").count() == 3
+    )
     assert "No alternatives" in visit.about()
     visit.page.locator("#explorer-about .go", has_text="tabby").first.click()
-    assert visit.title() == "tabby" and "placed elsewhere" in visit.about() and "Ragdoll cat" in visit.about()
+    assert (
+        visit.title() == "tabby"
+        and "placed elsewhere" in visit.about()
+        and "Ragdoll cat" in visit.about()
+    )
     visit.chip("Ragdoll").click()
     visit.chip("Ragdoll").click()
     assert visit.page.locator(".cell.pin").count() == 0
@@ -357,17 +676,22 @@ def test_unseen_class(visit):
 def test_photos_are_inside_the_page_and_light_has_none(browser, report):
     with Visit(browser, report["full"]) as full:
         full.chip("Kiwi").click()
-        assert full.page.locator("#explorer-about img").evaluate_all("all => all.map(i => [i.src.slice(0, 16), i.naturalWidth, i.alt])") == [["data:image/webp;", 88, "Kiwi, photo 1"]]
+        assert full.page.locator("#explorer-about img").evaluate_all(
+            "all => all.map(i => [i.src.slice(0, 16), i.naturalWidth, i.alt])"
+        ) == [["data:image/webp;", 88, "Kiwi, photo 1"]]
     with Visit(browser, report["light"]) as light:
         assert check_figures(light.page) == 3
         light.chip("Kiwi").click()
         assert light.page.locator("#explorer-about img, .cell img").count() == 0
         assert json.loads(light.page.locator("#explorer-data").text_content())["pictures"] == {}
         light.cell("kingdom 1").click()
-        assert light.page.locator(".cell img").count() == 0 and all(light.page.locator(".cell").all_inner_texts())
+        assert light.page.locator(".cell img").count() == 0 and all(
+            light.page.locator(".cell").all_inner_texts()
+        )
 
 
 # ---- hostile names ----
+
 
 def test_hostile_names_are_harmless(visit):
     "They are shown as they are, wherever names are shown, and nothing of them runs."
@@ -378,21 +702,39 @@ def test_hostile_names_are_harmless(visit):
         assert visit.title() == name
         assert any(name in text for text in visit.page.locator(".cell").all_inner_texts())
     visit.chip(HOSTILE[0]).click()
-    assert visit.title() == HOSTILE[0] and "cannot be judged" not in visit.about() and "no landing can be judged" in visit.about()
-    assert visit.page.locator("img[src='x']").count() == 0 and visit.page.locator("b", has_text="bold").count() == 0
-    assert "{{ 7 * 7 }}" in visit.page.locator("#table-hierarchy").inner_html() and "<u>escaped</u>" in visit.page.locator("figcaption").first.inner_text()
+    assert (
+        visit.title() == HOSTILE[0]
+        and "cannot be judged" not in visit.about()
+        and "no landing can be judged" in visit.about()
+    )
+    assert (
+        visit.page.locator("img[src='x']").count() == 0
+        and visit.page.locator("b", has_text="bold").count() == 0
+    )
+    assert (
+        "{{ 7 * 7 }}" in visit.page.locator("#table-hierarchy").inner_html()
+        and "<u>escaped</u>" in visit.page.locator("figcaption").first.inner_text()
+    )
 
 
 def test_the_policy_refuses_what_was_not_built_in(browser, report, tmp_path):
     "Even a page that someone tampered with runs no other script and fetches nothing."
     text = report["full"].read_text(encoding="utf-8")
     changed = tmp_path / "changed.html"
-    changed.write_text(text.replace("</main>", "<script>window.harmed = 1</script><img src=x onerror='window.harmed = 2'><img src='https://example.org/a.png'></main>"), encoding="utf-8")
+    changed.write_text(
+        text.replace(
+            "</main>",
+            "<script>window.harmed = 1</script><img src=x onerror='window.harmed = 2'><img src='https://example.org/a.png'></main>",
+        ),
+        encoding="utf-8",
+    )
     found = Visit(browser, changed)
     found.page.wait_for_timeout(100)
     assert found.page.evaluate("window.harmed") is None and len(found.cells()) == 118
     asked = sorted(f.removeprefix("request: ") for f in found.faults if f.startswith("request: "))
-    assert asked == sorted(url for url, why in found.refused if why == "csp") and any("Content Security Policy" in f for f in found.faults)
+    assert asked == sorted(url for url, why in found.refused if why == "csp") and any(
+        "Content Security Policy" in f for f in found.faults
+    )
     found.context.close()
 
 
@@ -420,7 +762,9 @@ CONTRAST = """() => {
 def test_contrast(browser, report, scheme):
     "WCAG AA for all text, in each state of the explorer, by day and in the dark."
     with Visit(browser, report["full"], color_scheme=scheme) as visit:
-        dark = visit.page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).every(v => v < 60)")
+        dark = visit.page.evaluate(
+            "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).every(v => v < 60)"
+        )
         assert dark == (scheme == "dark")
         visit.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         assert visit.page.evaluate(CONTRAST) == []
@@ -433,8 +777,13 @@ def test_contrast(browser, report, scheme):
 
 @pytest.mark.parametrize("width", [360, 768])
 def test_small_screens_scroll_one_way_only(browser, report, width):
-    with Visit(browser, report["full"], viewport={"width": width, "height": 740}, has_touch=True) as visit:
-        def wide() -> int: return visit.page.evaluate("document.documentElement.scrollWidth")
+    with Visit(
+        browser, report["full"], viewport={"width": width, "height": 740}, has_touch=True
+    ) as visit:
+
+        def wide() -> int:
+            return visit.page.evaluate("document.documentElement.scrollWidth")
+
         visit.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         assert wide() <= width
         visit.chip(HOSTILE[0]).tap()
@@ -475,20 +824,29 @@ def test_names_roles_and_order(visit):
 
 def test_without_scripts(browser, report):
     with Visit(browser, report["full"], java_script_enabled=False) as visit:
-        assert visit.page.locator("noscript").count() == 1 and visit.page.locator("#explorer-stage").is_hidden()
+        assert (
+            visit.page.locator("noscript").count() == 1
+            and visit.page.locator("#explorer-stage").is_hidden()
+        )
         assert visit.page.locator("figure img").count() == 3
 
 
 def test_links_lead_somewhere(report):
     "Every file that the page names lies beside it."
     text = report["full"].read_text(encoding="utf-8")
-    links = [link for link in re.findall(r'<a [^>]*href="([^"#]+)"', text) if not link.startswith("https://d3js.org")]
+    links = [
+        link
+        for link in re.findall(r'<a [^>]*href="([^"#]+)"', text)
+        if not link.startswith("https://d3js.org")
+    ]
     assert len(links) > 8 and all((report["full"].parent / link).is_file() for link in links), links
 
 
 # ---- sweeps and comparisons ----
 
-def open_all(page) -> None: page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+
+def open_all(page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
 
 
 @pytest.mark.parametrize("kind", ["sweep", "comparison"])
@@ -498,12 +856,23 @@ def test_grid_page(browser, grids, kind):
         open_all(visit.page)
         assert check_figures(visit.page) >= 3
         assert visit.page.evaluate(BASICS) == []
-        assert visit.page.evaluate("document.querySelectorAll('script, iframe, object, img[src=x]').length") == 0
+        assert (
+            visit.page.evaluate(
+                "document.querySelectorAll('script, iframe, object, img[src=x]').length"
+            )
+            == 0
+        )
         if kind == "sweep":
-            assert HOSTILE[0] in visit.page.locator("#table-placements").inner_text() and f"{HOSTILE[0]} {HOSTILE[1]}" in visit.page.locator(".card").first.inner_text()
+            assert (
+                HOSTILE[0] in visit.page.locator("#table-placements").inner_text()
+                and f"{HOSTILE[0]} {HOSTILE[1]}" in visit.page.locator(".card").first.inner_text()
+            )
             assert visit.page.locator("b", has_text="bold").count() == 0
-        else: assert "0.1" in visit.page.locator("#table-settings").inner_text()
-        links = visit.page.locator("a:not([href^='#'])").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+        else:
+            assert "0.1" in visit.page.locator("#table-settings").inner_text()
+        links = visit.page.locator("a:not([href^='#'])").evaluate_all(
+            "all => all.map(a => a.getAttribute('href'))"
+        )
     assert links and all((grids[kind].parent / link).is_file() for link in links)
     assert (kind == "sweep") == ("results.parquet" in links)
 
@@ -511,7 +880,9 @@ def test_grid_page(browser, grids, kind):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("kind", ["sweep", "comparison"])
 def test_grid_contrast_and_width(browser, grids, kind, scheme):
-    with Visit(browser, grids[kind], color_scheme=scheme, viewport={"width": 360, "height": 740}) as visit:
+    with Visit(
+        browser, grids[kind], color_scheme=scheme, viewport={"width": 360, "height": 740}
+    ) as visit:
         open_all(visit.page)
         assert visit.page.evaluate(CONTRAST) == []
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -522,24 +893,39 @@ def test_the_policy_of_grid_pages(browser, grids, kind, tmp_path):
     "Neither runs a script, nor fetches anything."
     changed = tmp_path / "changed.html"
     text = grids[kind].read_text(encoding="utf-8")
-    changed.write_text(text.replace("</main>", "<script>window.harmed = 1</script><img src=x onerror='window.harmed = 2'><img src='https://example.org/a.png'></main>"), encoding="utf-8")
+    changed.write_text(
+        text.replace(
+            "</main>",
+            "<script>window.harmed = 1</script><img src=x onerror='window.harmed = 2'><img src='https://example.org/a.png'></main>",
+        ),
+        encoding="utf-8",
+    )
     found = Visit(browser, changed)
     found.page.wait_for_timeout(100)
     assert found.page.evaluate("window.harmed") is None
     asked = sorted(f.removeprefix("request: ") for f in found.faults if f.startswith("request: "))
-    assert asked == sorted(url for url, why in found.refused if why == "csp") and any("Content Security Policy" in f for f in found.faults)
+    assert asked == sorted(url for url, why in found.refused if why == "csp") and any(
+        "Content Security Policy" in f for f in found.faults
+    )
     found.context.close()
 
 
 # ---- the committed pages ----
 
+
 def is_kept(page: Path) -> bool:
     "Whether a page is of a reference run; others are whatever was run here."
     record = page.parent / "run.json"
-    return record.is_file() and bool(json.loads(record.read_text(encoding="utf-8")).get("reference"))
+    return record.is_file() and bool(
+        json.loads(record.read_text(encoding="utf-8")).get("reference")
+    )
 
 
-@pytest.mark.parametrize("path", sorted(filter(is_kept, (ROOT / "reports").glob("*/index.html"))), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path",
+    sorted(filter(is_kept, (ROOT / "reports").glob("*/index.html"))),
+    ids=lambda path: path.parent.name,
+)
 def test_committed_page(browser, path):
     with Visit(browser, path) as visit:
         assert check_figures(visit.page) >= 8
@@ -555,6 +941,12 @@ def test_committed_page(browser, path):
 
 def test_committed_reports_are_small():
     "Both together below 5 MB."
-    files = [p for name in ("demo", "photos") for p in (ROOT / "reports" / name).rglob("*") if p.is_file()]
-    if not files: pytest.skip("no reports here")
+    files = [
+        p
+        for name in ("demo", "photos")
+        for p in (ROOT / "reports" / name).rglob("*")
+        if p.is_file()
+    ]
+    if not files:
+        pytest.skip("no reports here")
     assert sum(p.stat().st_size for p in files) < 5e6

@@ -1,9 +1,8 @@
 "What shows of the taxonomy only from outside a notebook: the project's root, light imports, a user's file on disk."
+
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 from chip import taxonomy
 
@@ -29,9 +28,20 @@ def test_importing_it_needs_no_deep_learning():
 
 
 def test_names_and_cuts_do_not_depend_on_the_hash_seed():
-    code = ("from chip.taxonomy import *; t = animals(); c = t.cut(40);"
-            "print([str(n) for n in name_clusters(t, [[k for k, g in zip(t.keys, c) if g == i][::2] for i in range(max(c) + 1)]"
-            " + [list(t.keys[i::7]) for i in range(7)])], c.tolist())")
-    runs = {subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True,
-                           env={"PYTHONHASHSEED": seed, "PATH": ""}).stdout for seed in ("1", "2", "3")}
+    code = (
+        "from chip.taxonomy import *; t = animals(); c = t.cut(40);"
+        "print([str(n) for n in name_clusters(t, [[k for k, g in zip(t.keys, c) if g == i][::2] for i in range(max(c) + 1)]"
+        " + [list(t.keys[i::7]) for i in range(7)])], c.tolist())"
+    )
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            check=True,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env={"PYTHONHASHSEED": seed, "PATH": ""},
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
     assert len(runs) == 1
