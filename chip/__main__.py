@@ -1,6 +1,6 @@
 "`python -m chip` is the command `chip`."
 import sys
 
-from chip.cli import main
+from chip.running.cli import main
 
 sys.exit(main())

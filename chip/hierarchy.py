@@ -26,7 +26,7 @@ from matplotlib.axes import Axes
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from chip.clusterers import (
+from chip.compute.clusterers import (
     KNOWN,
     centroids,
     check_points,
@@ -36,11 +36,11 @@ from chip.clusterers import (
     inertia,
     renumbered,
 )
-from .encoders import Encoder
-from .settings import Settings, save_table, start_run, written_aside
-from .silhouette import Distances, mean_silhouette
-from .study import Study, frozen_embeddings, open_study, study_encoder
-from .taxonomy import imagenet_index, name_clusters
+from .compute.encoders import Encoder
+from .compute.silhouette import Distances, mean_silhouette
+from .core.settings import Settings, save_table, start_run, written_aside
+from .core.study import Study, frozen_embeddings, open_study, study_encoder
+from .data.taxonomy import imagenet_index, name_clusters
 
 # %% ../nbs/10_hierarchy.ipynb #fa493529
 def unit_rows(
@@ -208,7 +208,7 @@ def sweep_k(
     seed: int,  # of the restarts
     level: int = 1,  # 1: parents, 2: super-parents
     progress: bool = False,  # show a bar
-    method: str = "kmeans",  # a key of chip.clusterers.CLUSTERERS
+    method: str = "kmeans",  # a key of chip.compute.clusterers.CLUSTERERS
     jobs: int = 0,  # threads; 0: one a core
     keep: Path | None = None,  # file for the finished k's
     names: Sequence[str] | None = None,  # (n,) what the points are called, for messages

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .hierarchy import LEVELS, Hierarchy
-from .metrics import cosine_similarity_matrix
+from .measures import cosine_similarity_matrix
 
 # %% ../nbs/17_inference.ipynb #6a8e0e7b
 def best_member(

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .metrics import loss_floor
+from .measures import loss_floor
 
 # %% ../nbs/15_losses.ipynb #b828a216
 def _lifted(

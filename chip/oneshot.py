@@ -28,16 +28,16 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from .embeddings import PicturesOnDisk, encode, load_pictures, pick_workers
-from .encoders import Encoder, autocast, encoder_spec, load_encoder, pick_device
+from .compute.embeddings import PicturesOnDisk, encode, load_pictures, pick_workers
+from .compute.encoders import Encoder, autocast, encoder_spec, load_encoder, pick_device
+from .core.settings import Settings, save_table, start_run, written_aside
+from .core.study import Study, frozen_embeddings, load_study, study_encoder
+from .data.images import draw_shots
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, unit_rows
-from .images import draw_shots
 from .inference import RULES, level_scores, method_name, with_direction
 from .kin import kin_for_run
 from .losses import LOSSES, check_settings
-from .metrics import effective_rank, mean_pairwise_cosine, seen_measures, topk_hits
-from .settings import Settings, save_table, start_run, written_aside
-from .study import Study, frozen_embeddings, load_study, study_encoder
+from .measures import effective_rank, mean_pairwise_cosine, seen_measures, topk_hits
 
 # %% ../nbs/20_oneshot.ipynb #548786c2
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class TrainSettings:
     margin: float  # m of the loss
     batch_size: int  # pictures in a batch
     seed: int = 0  # of the order of the pictures
-    precision: str = "auto"  # see `chip.encoders.autocast`
+    precision: str = "auto"  # see `chip.compute.encoders.autocast`
     loss: str = "paper"  # a key of chip.losses.LOSSES
     temperature: float = 0.1  # of a loss that uses other targets
     batch_norm: str = (
@@ -309,7 +309,7 @@ def train_level(
     held_out: Lesson | None,  # the same for validation; None: keep the last epoch
     how: TrainSettings,  # epochs, learning rate, margin, …
     folder: Path,  # for checkpoints
-    device: str = "auto",  # see `chip.encoders.pick_device`
+    device: str = "auto",  # see `chip.compute.encoders.pick_device`
     title: str = "training",  # of the progress bar
     about: str = "",  # written into the checkpoints, such as 'level 1'
     progress: bool = True,  # show it

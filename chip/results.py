@@ -35,10 +35,21 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import PercentFormatter
 from PIL import Image, ImageOps
 
+from chip.core.settings import (
+    Run,
+    Settings,
+    profile_values,
+    read_table,
+    save_figure,
+    save_table,
+    start_run,
+)
+from .core.study import Study, kin_of, load_study
+from .data.images import UnreadableImage, contact_sheet, open_image
+from .data.taxonomy import home, pretty
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, plot_sweep
-from .images import UnreadableImage, contact_sheet, open_image
 from .losses import LOSSES
-from chip.metrics import (
+from chip.measures import (
     PairedDifference,
     accuracy_ceiling,
     best_constant_placement,
@@ -50,17 +61,6 @@ from chip.metrics import (
     wilson_count,
     wilson_interval,
 )
-from chip.settings import (
-    Run,
-    Settings,
-    profile_values,
-    read_table,
-    save_figure,
-    save_table,
-    start_run,
-)
-from .study import Study, kin_of, load_study
-from .taxonomy import home, pretty
 
 # %% ../nbs/40_results.ipynb #ac1c4007
 class Reported(NamedTuple):

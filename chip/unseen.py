@@ -20,13 +20,15 @@ import pyarrow.parquet as pq
 import torch
 
 from .alternatives import ALTERNATIVES, alternatives_rows
-from .embeddings import encode, load_pictures, pick_workers
-from .encoders import Encoder, pick_device
+from .compute.embeddings import encode, load_pictures, pick_workers
+from .compute.encoders import Encoder, pick_device
+from .core.settings import Run, Settings, save_table, start_run, written_aside
+from .core.study import Study, frozen_embeddings, kin_of, load_study, study_encoder
 from .hierarchy import LEVELS, Hierarchy, class_means, load_hierarchy
 from .inference import RULES, answers, level_scores, method_name, with_direction
 from .kin import kin_for_run
 from .losses import LOSSES
-from chip.metrics import (
+from chip.measures import (
     contrastive_loss,
     cosine_distance,
     holds_kin,
@@ -46,8 +48,6 @@ from chip.oneshot import (
     starting_encoder,
     train_level,
 )
-from .settings import Run, Settings, save_table, start_run, written_aside
-from .study import Study, frozen_embeddings, kin_of, load_study, study_encoder
 
 # %% ../nbs/30_unseen.ipynb #1e4ef302
 @dataclass(frozen=True, eq=False)

@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from chip import embeddings
-from chip.embeddings import Done, embed
-from chip.encoders import Encoder, load_encoder
+from chip.compute import embeddings
+from chip.compute.embeddings import Done, embed
+from chip.compute.encoders import Encoder, load_encoder
 
 
 def pictures_in(folders: list[Path]) -> pd.DataFrame:  # path, sha256, bytes

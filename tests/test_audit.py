@@ -12,12 +12,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from chip import audit, released
+from chip import ledger as audit
+from chip.audit import released
+from chip.core.settings import Run, make_settings, save_settings
+from chip.core.study import load_study
+from chip.data.images import scan_images
+from chip.data.taxonomy import animals
 from chip.hierarchy import build_hierarchy, save_hierarchy
-from chip.images import scan_images
-from chip.settings import Run, make_settings, save_settings
-from chip.study import load_study
-from chip.taxonomy import animals
 
 ROOT = Path(__file__).resolve().parent.parent
 LEVELS = (0, 1, 2)

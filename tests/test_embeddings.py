@@ -44,7 +44,7 @@ def table(pictures: Path) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def encoder():
-    from chip.encoders import load_encoder
+    from chip.compute.encoders import load_encoder
 
     return load_encoder("efficientnet_lite0", size=32)
 
@@ -110,7 +110,7 @@ def test_full_disk(
     pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     "The disk fills up: an error says so, the shards before it stay, and with more room the run goes on from there."
-    from chip import embeddings
+    from chip.compute import embeddings
 
     monkeypatch.setattr(embeddings, "SHARD", 16)
     how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
@@ -133,7 +133,7 @@ def test_full_disk(
 
 def test_read_only_cache(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path):
     "A cache that can only be read serves what it has; for what it lacks, the error comes before the work."
-    from chip import embeddings
+    from chip.compute import embeddings
 
     how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
     with mounted(tmp_path / "fixed", "8m") as fixed:
@@ -150,7 +150,7 @@ def test_no_room_for_the_answer(
     pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     "An answer larger than memory should hold gets its room before it is written to: a full disk is an error, not the end of the process; a cache that can only be read lends the temporary folder's."
-    from chip import embeddings
+    from chip.compute import embeddings
 
     how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
     with mounted(tmp_path / "small", "1200k") as small:
@@ -184,7 +184,7 @@ def test_shards_vanish_while_they_are_read(
     pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     "Another process prunes the cache between looking up and reading: the embeddings are computed again."
-    from chip import embeddings
+    from chip.compute import embeddings
 
     read, tries = embeddings.EmbeddingCache.read, []
 
@@ -201,7 +201,7 @@ def test_shards_vanish_while_they_are_read(
 
 def test_pruning_beside_a_run(tmp_path: Path):
     "Whatever is pruned while shards are being written, neither side fails, and what is there is whole."
-    from chip import embeddings
+    from chip.compute import embeddings
 
     cache, ended = (
         embeddings.EmbeddingCache(tmp_path / "cache" / "one", {"encoder": "none"}),
@@ -236,8 +236,8 @@ def test_nothing_is_reported_to_anyone(tmp_path: Path):
     code = """
 import sys
 import numpy as np, torch
-from chip.embeddings import openvino_run
-from chip.encoders import load_encoder
+from chip.compute.embeddings import openvino_run
+from chip.compute.encoders import load_encoder
 run = openvino_run(load_encoder("efficientnet_lite0", size=32).eval(), torch.device("cpu"), "float32", 2, 1)
 assert run(torch.zeros(2, 32, 32, 3, dtype=torch.uint8))().shape == (2, 1280)
 assert not [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module], "it was loaded"
@@ -256,8 +256,8 @@ def test_weights_of_another_shape(pictures: Path, table: pd.DataFrame, tmp_path:
     "Weights that do not fit are named before any work; others than before are other embeddings, and both are kept."
     import torch
 
-    from chip import embeddings
-    from chip.encoders import load_encoder
+    from chip.compute import embeddings
+    from chip.compute.encoders import load_encoder
 
     narrow = load_encoder("resnet18", "random", size=32)
     state = {
@@ -289,7 +289,7 @@ def test_weights_of_another_shape(pictures: Path, table: pd.DataFrame, tmp_path:
 
 def watched(marks: Path, seconds: float) -> type:
     "A RayEncoder that shows in a folder what it computes and what it has computed; it takes a little longer, so that it can be met at work."
-    from chip.embeddings import RayEncoder
+    from chip.compute.embeddings import RayEncoder
 
     class Watched(RayEncoder):
         def __call__(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -308,7 +308,7 @@ def test_a_worker_is_lost(
 ):
     "Through Ray, with a worker killed in the middle, while it computes: the bytes of the local engine, in the same cache."
     pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
-    from chip import embeddings
+    from chip.compute import embeddings
 
     how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
     calm = embeddings.embed(table, cache=tmp_path / "calm", **how)
@@ -357,14 +357,14 @@ def test_a_worker_is_lost(
 def test_a_run_through_ray(tmp_path: Path):
     "The first phase of a small run, once on this machine and once through Ray: the same embeddings and the same tables, to the last byte."
     pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
-    from chip.embeddings import EmbeddingCache, _keys_of
+    from chip.compute.embeddings import EmbeddingCache, _keys_of
 
     kept, tables = [], []
     for engine in ("local", "ray"):
         home = tmp_path / engine
         (home / "data").mkdir(parents=True)
         (home / "data" / "taxonomy").symlink_to(ROOT / "data" / "taxonomy")
-        code = "import sys; from pathlib import Path; import chip.cli; from chip.runs import PHASES, Phase; sys.exit(chip.cli.main(sys.argv[1:], phases=PHASES[:1]))"
+        code = "import sys; from pathlib import Path; import chip.running.cli; from chip.running.runs import PHASES, Phase; sys.exit(chip.running.cli.main(sys.argv[1:], phases=PHASES[:1]))"
         done = subprocess.run(
             [sys.executable, "-c", code, "run", "smoke", "-p", f"engine={engine}"],
             env={**os.environ, "CHIP_HOME": str(home), "PYTHONPATH": str(ROOT)},
@@ -395,7 +395,7 @@ def test_tar_files(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path)
     "Pictures inside a tar file are found under the same content, and embedded without being unpacked."
     import tarfile
 
-    from chip import embeddings
+    from chip.compute import embeddings
 
     with tarfile.open(tmp_path / "all.tar", "w") as file:
         file.add(pictures, ".")

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chip.exercises import EXERCISES, check, exercises_markdown, material
+from chip.core.settings import Run, save_table
 from chip.hierarchy import Hierarchy, save_hierarchy
-from chip.settings import Run, save_table
+from chip.teaching.exercises import EXERCISES, check, exercises_markdown, material
 
 ROOT = Path(__file__).resolve().parent.parent
 PHASES = list(dict.fromkeys(e.phase for e in EXERCISES.values()))

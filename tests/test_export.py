@@ -10,9 +10,14 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from chip.runs import PHASES
+from chip.running.runs import PHASES
 
 ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = [
+    path
+    for path in sorted((ROOT / "nbs").rglob("*.ipynb"))
+    if ".ipynb_checkpoints" not in path.parts
+]
 BY_HAND = {
     "__init__.py",
     "__main__.py",
@@ -47,7 +52,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def modules(folder: Path) -> set[str]:
-    return {path.name for path in folder.rglob("*.py")} - {"_modidx.py"}
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*.py")
+        if path.name != "_modidx.py" and path.read_text()
+    }
 
 
 def test_no_module_is_missing_or_left_over(exported: Path):
@@ -75,13 +84,13 @@ def test_notebooks_are_clean(tmp_path: Path):
     nbdev("nbdev_clean", "clean", folder)
     dirty = [
         path.name
-        for path in sorted((folder / "nbs").glob("*.ipynb"))
-        if path.read_bytes() != (ROOT / "nbs" / path.name).read_bytes()
+        for path in NOTEBOOKS
+        if path.read_bytes() != (folder / path.relative_to(ROOT)).read_bytes()
     ]
     assert not dirty, f"{', '.join(dirty)}: nbdev_clean"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "nbs").glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_has_no_outputs(path: Path):
     "What a reader needs to see is in reports; so a notebook that was run differs in its outputs alone, which nbdev_clean --clear_all takes out."
     run = [

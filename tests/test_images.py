@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from chip.images import (
+from chip.data.images import (
     UnreadableImage,
     draw_shots,
     draw_splits,
@@ -214,8 +214,8 @@ def test_too_few_images_names_class_and_numbers(good):
         draw_shots(drawn, seed=0, n_shot=5)
 
 
-SCAN = "import sys; from chip.images import scan_images; scan_images(sys.argv[1], workers=1, cache=sys.argv[2])"
-SLOW = "import time, chip.images as i; i._SAVE_EVERY = 5; f = i.inspect_file; i.inspect_file = lambda p: (time.sleep(.05), f(p))[1]; "
+SCAN = "import sys; from chip.data.images import scan_images; scan_images(sys.argv[1], workers=1, cache=sys.argv[2])"
+SLOW = "import time, chip.data.images as i; i._SAVE_EVERY = 5; f = i.inspect_file; i.inspect_file = lambda p: (time.sleep(.05), f(p))[1]; "
 
 
 def test_a_killed_scan_leaves_a_cache_that_is_whole(good, tmp_path):

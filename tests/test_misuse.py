@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chip.cli import main
+from chip.running.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from chip.compare import compare_runs
-from chip.report import build_report
-from chip.runs import Phase, write_marker
-from chip.settings import Run, make_settings, save_figure, save_settings, save_table
-from chip.sweeps import build_sweep, make_sweep
-from chip.taxonomy import animals
+from chip.core.settings import Run, make_settings, save_figure, save_settings, save_table
+from chip.data.taxonomy import animals
+from chip.running.compare import compare_runs
+from chip.running.report import build_report
+from chip.running.runs import Phase, write_marker
+from chip.running.sweeps import build_sweep, make_sweep
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt

@@ -13,10 +13,15 @@ import nbformat
 import papermill
 import pytest
 
-from chip.runs import PHASES
-from chip.settings import SettingError, Settings, check_value
+from chip.core.settings import SettingError, Settings, check_value
+from chip.running.runs import PHASES
 
 ROOT = Path(__file__).resolve().parent.parent
+PATHS = {
+    path.stem: path
+    for path in sorted((ROOT / "nbs").rglob("[0-9]*.ipynb"))
+    if ".ipynb_checkpoints" not in path.parts
+}
 SETTINGS = {f.name: f for f in fields(Settings)}
 PHASE_NOTEBOOKS = [phase.notebook for phase in PHASES]
 
@@ -24,7 +29,7 @@ PHASE_NOTEBOOKS = [phase.notebook for phase in PHASES]
 def code_cells(notebook: str) -> list[nbformat.NotebookNode]:
     return [
         cell
-        for cell in nbformat.read(ROOT / "nbs" / f"{notebook}.ipynb", as_version=4).cells
+        for cell in nbformat.read(PATHS[notebook], as_version=4).cells
         if cell.cell_type == "code"
     ]
 
@@ -42,7 +47,7 @@ def parameters(notebook: str) -> dict[str, tuple[str, object]]:
     return found
 
 
-ALL = {path.stem: parameters(path.stem) for path in sorted((ROOT / "nbs").glob("[0-9]*.ipynb"))}
+ALL = {notebook: parameters(notebook) for notebook in PATHS}
 WITH_PARAMETERS = [notebook for notebook, found in ALL.items() if found]
 
 
@@ -83,9 +88,11 @@ def check_of(notebook: str) -> dict[str, tuple]:
     importing, call = ast.parse(
         cells[next(i for i, cell in enumerate(cells) if is_parameters(cell)) + 1].source
     ).body
-    assert ast.unparse(importing) == "from chip.settings import check_parameters" and ast.unparse(
-        call
-    ).startswith("check_parameters(globals()")
+    assert ast.unparse(
+        importing
+    ) == "from chip.core.settings import check_parameters" and ast.unparse(call).startswith(
+        "check_parameters(globals()"
+    )
     return {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.value.keywords} | {
         "name": ()
     }
@@ -113,7 +120,7 @@ def test_parameters_are_checked_at_once(notebook: str):
     assert all("import" not in cell.source for cell in cells[: at + 1]), (
         "what is misspelt has to fail before anything heavy is imported"
     )
-    assert list(papermill.inspect_notebook(str(ROOT / "nbs" / f"{notebook}.ipynb"))) == list(
+    assert list(papermill.inspect_notebook(str(PATHS[notebook]))) == list(
         ALL[notebook]
     )  # it parses comments as well, and leaves out what it cannot parse
 
@@ -171,7 +178,7 @@ def test_papermill_directly(tmp_path: Path, notebook: str, given: list[str], say
             sys.executable,
             "-m",
             "papermill",
-            str(ROOT / "nbs" / f"{notebook}.ipynb"),
+            str(PATHS[notebook]),
             str(out),
             "-p",
             *given,
@@ -191,7 +198,9 @@ def test_papermill_directly(tmp_path: Path, notebook: str, given: list[str], say
         if any(o["output_type"] == "error" for o in cell["outputs"])
     )
     assert (
-        "".join(cells[failed]["source"]).startswith("from chip.settings import check_parameters\n")
+        "".join(cells[failed]["source"]).startswith(
+            "from chip.core.settings import check_parameters\n"
+        )
         and failed == 3
     )  # after nbdev's, the parameters and what papermill was given: nothing was imported before
     assert "injected-parameters" in cells[failed - 1]["metadata"]["tags"]

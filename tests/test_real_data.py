@@ -30,9 +30,9 @@ def chip(home: Path, *words: str) -> subprocess.CompletedProcess:
 def test_frozen_places_what_it_should(
     prototype: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ):
+    from chip.core.settings import Run, make_settings
+    from chip.core.study import frozen_embeddings, open_study, study_encoder
     from chip.hierarchy import run_phase1
-    from chip.settings import Run, make_settings
-    from chip.study import frozen_embeddings, open_study, study_encoder
     from chip.unseen import rows_under_rules, summarise_placements, unseen_pictures
 
     monkeypatch.setenv(

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chip import released
+from chip.audit import released
 
 ROOT = Path(__file__).resolve().parent.parent
 AUTHORS = ROOT.parent / "shared" / "data" / "authors"
@@ -42,7 +42,7 @@ def test_reading_imports_nothing_that_a_file_names(tmp_path):
         b"\x80\x02csklearn.cluster._kmeans\nKMeans\n)\x81}X\x01\x00\x00\x00aK\x01sb."
     )
     code = (
-        "import sys; from chip.released import read_released, Unsafe\n"
+        "import sys; from chip.audit.released import read_released, Unsafe\n"
         "assert read_released('array.pkl')['a'].tolist() == [0, 1, 2] and read_released('model.pkl').attributes == {'a': 1}\n"
         "try: read_released('trap.pkl'); raise SystemExit('was read')\n"
         "except Unsafe as error: assert 'trap.spring' in str(error)\n"

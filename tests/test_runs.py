@@ -21,8 +21,8 @@ SHARED = ROOT.parent / "shared" / "data"
 DRIVER = """
 import sys
 from pathlib import Path
-from chip.cli import main
-from chip.runs import Phase
+from chip.running.cli import main
+from chip.running.runs import Phase
 phases = (Phase("10_first", "the first", ("tables/seen.csv",)), Phase("20_second", "the second"))
 sys.exit(main(sys.argv[2:], Path(sys.argv[1]), phases))
 """
@@ -290,7 +290,7 @@ def test_git_sees_nothing_of_a_run(home: Home, tmp_path: Path):
             sys.executable,
             "-m",
             "papermill",
-            "nbs/05_metrics.ipynb",
+            "nbs/05_measures.ipynb",
             "out.ipynb",
             "--no-progress-bar",
         ],

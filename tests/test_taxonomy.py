@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chip import taxonomy
+from chip.data import taxonomy
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,13 +23,13 @@ def test_home_can_be_set_and_the_facts_stay_with_the_package(monkeypatch, tmp_pa
 
 
 def test_importing_it_needs_no_deep_learning():
-    code = "import sys, chip.taxonomy; assert not {'torch', 'nbdev', 'fastcore', 'matplotlib'} & set(sys.modules)"
+    code = "import sys, chip.data.taxonomy; assert not {'torch', 'nbdev', 'fastcore', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_names_and_cuts_do_not_depend_on_the_hash_seed():
     code = (
-        "from chip.taxonomy import *; t = animals(); c = t.cut(40);"
+        "from chip.data.taxonomy import *; t = animals(); c = t.cut(40);"
         "print([str(n) for n in name_clusters(t, [[k for k, g in zip(t.keys, c) if g == i][::2] for i in range(max(c) + 1)]"
         " + [list(t.keys[i::7]) for i in range(7)])], c.tolist())"
     )
