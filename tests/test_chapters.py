@@ -1,0 +1,71 @@
+"What a chapter carries beside its subject: tests are at most a quarter of its code."
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+NBS = Path(__file__).resolve().parent.parent / "nbs"
+MOST = 0.25
+_TESTS = re.compile(r"\bassert\b|\bpytest\b|\btest_\w+")
+
+
+def notebooks() -> list[Path]:
+    return [p for p in sorted(NBS.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
+
+
+def code_cells(path: Path) -> list[str]:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def is_exported(source: str) -> bool:
+    return any(line.startswith("#| export") for line in source.splitlines()[:3])
+
+
+def helpers(source: str) -> set[str]:
+    "Functions and classes that a cell defines and that test something themselves."
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return set()
+    return {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and _TESTS.search(ast.unparse(node))
+    }
+
+
+def lines(source: str) -> int:
+    return sum(bool(line.strip()) for line in source.splitlines())
+
+
+def share_of_tests(path: Path) -> tuple[int, int]:
+    "Lines of cells that test something, and lines of all code cells, blank ones not counted."
+    cells = code_cells(path)
+    plain = [source for source in cells if not is_exported(source)]
+    called = set().union(*map(helpers, plain))
+    tests = [
+        source
+        for source in plain
+        if _TESTS.search(source) or any(re.search(rf"\b{name}\(", source) for name in called)
+    ]
+    return sum(map(lines, tests)), sum(map(lines, cells))
+
+
+def table() -> list[tuple[str, int, int]]:
+    return [(str(p.relative_to(NBS)), *share_of_tests(p)) for p in notebooks()]
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda p: str(p.relative_to(NBS)))
+def test_tests_are_a_quarter_of_a_chapter_at_most(path: Path):
+    tests, code = share_of_tests(path)
+    print(f"{path.name}: {tests} of {code} lines of code are tests ({tests / max(1, code):.0%})")
+    assert tests <= MOST * code, f"{tests} of {code} lines: move what is no hand-worked value"
+
+
+if __name__ == "__main__":
+    for name, tests, code in table():
+        print(f"{tests / max(1, code):5.0%}  {tests:4} of {code:4}  {name}")
