@@ -303,6 +303,7 @@ def watched(marks: Path, seconds: float) -> type:
     return Watched
 
 
+@pytest.mark.ray
 def test_a_worker_is_lost(
     pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -354,6 +355,7 @@ def test_a_worker_is_lost(
         embeddings.embed(table[:1], cache=tmp_path / "none", engine="127.0.0.1:1", **how)
 
 
+@pytest.mark.ray
 def test_a_run_through_ray(tmp_path: Path):
     "The first phase of a small run, once on this machine and once through Ray: the same embeddings and the same tables, to the last byte."
     pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")

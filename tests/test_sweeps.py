@@ -194,6 +194,7 @@ def test_a_device_that_is_named_sees_all_gpus(home: Home):
     assert {line.rsplit(" ", 1)[0] for line in said} == {"second 4,7 cpu", "second 4 auto"}, said
 
 
+@pytest.mark.ray
 def test_the_same_through_ray(swept: Home, home: Home):
     pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
     done = home.chip(*GRID, "--ray", "local", "--jobs", "2")
@@ -205,6 +206,7 @@ def test_the_same_through_ray(swept: Home, home: Home):
     assert record["failed"] == {} and record["varied"] == {"epochs": [3, 4], "margin": [0.1, 0.5]}
 
 
+@pytest.mark.ray
 def test_an_address_without_a_cluster(home: Home):
     pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
     nowhere = home.chip(*GRID, "--ray", "127.0.0.1:1")
