@@ -58,6 +58,14 @@ from .audit.released import Authors, load_authors
 from .compute.embeddings import embed
 from .compute.encoders import load_encoder
 from .core.settings import Run, Settings, save_figure, save_table, start_run, written_aside
+from chip.core.statistics import (
+    SeedMean,
+    paired_difference,
+    placement_summary,
+    seed_mean,
+    wilson_count,
+    wilson_interval,
+)
 from .core.study import Study, frozen_embeddings, load_study, study_encoder
 from .data.taxonomy import Taxonomy, all_animals, animals, project_root, unseen_animals
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy
@@ -70,25 +78,19 @@ from chip.measures import (
     kin_matrix,
     loss_floor,
     mean_pairwise_cosine,
-    paired_difference,
     placement_chance,
     placement_scores,
-    placement_summary,
     seen_measures,
-    wilson_count,
-    wilson_interval,
 )
 from chip.results import (
     METHOD_COLOURS,
     PAPER,
-    SeedMean,
     Tables,
     both_right,
     command_of,
     load_tables,
     method_label,
     read_optional,
-    seed_mean,
     untrained,
 )
 

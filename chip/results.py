@@ -6,13 +6,13 @@
 __all__ = ['PAPER', 'METHOD_COLOURS', 'METHOD_LABELS', 'RULE_LABELS', 'RULE_HATCHES', 'LEVEL_COLOURS', 'RIGHT', 'WRONG',
            'UNKNOWN', 'COLLAPSE', 'DEAD', 'CARD', 'PER_PAGE', 'OWN_FIGURES', 'OWN_TABLES', 'Reported', 'reported',
            'paper_against_itself', 'rule_of', 'method_colours', 'main_methods', 'untrained', 'method_label', 'Tables',
-           'read_optional', 'load_tables', 'SeedMean', 'mean_of', 'seed_mean', 'placement_counts', 'both_right',
-           'constant_scores', 'table1', 'table2', 'command_of', 'paper_beside_ours', 'draw_sweep', 'plot_measure',
-           'mark_value', 'draw_curves', 'shown_method', 'draw_figure7', 'draw_figure8', 'draw_collapse',
-           'plot_placements', 'plot_seen', 'read_hits', 'seen_differences', 'placement_differences', 'draw_rules',
-           'target_index', 'figure9_table', 'tile', 'first_pictures', 'typical_members', 'Sheet', 'wrap', 'text_inches',
-           'fitted', 'names_strip', 'Gallery', 'draw_figure9', 'figure9_names', 'figure9_pages', 'figure9_title', 'box',
-           'arrow', 'pile', 'blank', 'draw_figure1', 'draw_figure2', 'draw_figure3', 'draw_figure4', 'clear_results']
+           'read_optional', 'load_tables', 'placement_counts', 'both_right', 'constant_scores', 'table1', 'table2',
+           'command_of', 'paper_beside_ours', 'draw_sweep', 'plot_measure', 'mark_value', 'draw_curves', 'shown_method',
+           'draw_figure7', 'draw_figure8', 'draw_collapse', 'plot_placements', 'plot_seen', 'read_hits',
+           'seen_differences', 'placement_differences', 'draw_rules', 'target_index', 'figure9_table', 'tile',
+           'first_pictures', 'typical_members', 'Sheet', 'wrap', 'text_inches', 'fitted', 'names_strip', 'Gallery',
+           'draw_figure9', 'figure9_names', 'figure9_pages', 'figure9_title', 'box', 'arrow', 'pile', 'blank',
+           'draw_figure1', 'draw_figure2', 'draw_figure3', 'draw_figure4', 'clear_results']
 
 # %% ../nbs/40_results.ipynb #3ec6fe89
 import os
@@ -44,22 +44,29 @@ from chip.core.settings import (
     save_table,
     start_run,
 )
+from chip.core.statistics import (
+    PairedDifference,
+    SeedMean,
+    both_levels,
+    mean_of,
+    paired_difference,
+    placements_by_seed,
+    seed_mean,
+    summarise_placements,
+    wilson_count,
+    wilson_interval,
+)
 from .core.study import Study, kin_of, load_study
 from .data.images import UnreadableImage, contact_sheet, open_image
 from .data.taxonomy import home, pretty
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, plot_sweep
 from .losses import LOSSES
 from chip.measures import (
-    PairedDifference,
     accuracy_ceiling,
     best_constant_placement,
     cosine_similarity_matrix,
     kin_matrix,
     loss_floor,
-    paired_difference,
-    t_interval,
-    wilson_count,
-    wilson_interval,
 )
 
 # %% ../nbs/40_results.ipynb #ac1c4007
@@ -286,74 +293,22 @@ def load_tables(
         found["sweep"] = pd.DataFrame()
     return Tables(**found)
 
-# %% ../nbs/40_results.ipynb #2d4547c6
-class SeedMean(NamedTuple):
-    "A mean over seeds with its 95 % interval (NaN for a single seed), and the number of seeds."
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-
-def mean_of(values: Sequence[float]) -> SeedMean:
-    "Mean and interval of one value a seed; NaN throughout for none."
-    values = np.asarray(values, dtype=np.float64)
-    if not len(values) or np.isnan(values).any():
-        return SeedMean(float("nan"), float("nan"), float("nan"), len(values))
-    return SeedMean(float(values.mean()), *t_interval(values), len(values))
-
-
-def seed_mean(
-    table: pd.DataFrame,  # one row a measurement, perhaps empty
-    column: str,  # what to average
-    **where,  # other columns and the values that they must have, such as method='paper'
-) -> SeedMean:
-    "Mean over seeds of a column, in the rows that fit. Raises ValueError for two rows of one seed."
-    for key, value in where.items():
-        if len(table):
-            table = table[table[key] == value]
-    if table.empty:
-        return mean_of([])
-    if table["seed"].duplicated().any():
-        raise ValueError(
-            f"{column} where {where}: several rows of one seed; add a column to tell them apart"
-        )
-    return mean_of(table[column])
-
 # %% ../nbs/40_results.ipynb #42a8d9eb
 def placement_counts(
     placements: pd.DataFrame,  # as in tables/placements.csv
     constant: Mapping[int, int] | None = None,  # level → what the best single answer scores
-) -> (
-    pd.DataFrame
-):  # method, level, n_seeds, right, total, low, high, expected, best_constant, photo_rate
-    "One row a method and level; classes without kin do not count. Empty where there are none."
-    if placements.empty or placements["right"].isna().all():
+) -> pd.DataFrame:  # method, level, n_seeds, right, total, low, high, expected, best_constant, photo_rate, photo_rate_balanced
+    "One row for each method and level, in the order of the figures; classes without kin do not count. Empty where there are none."
+    counts = summarise_placements(placements)
+    if counts.empty:
         return pd.DataFrame()
-    rows = []
-    for (method, level), group in placements.dropna(subset=["right"]).groupby(
-        ["method", "level"], sort=True
-    ):
-        per_seed = group.groupby("seed")[["right", "chance"]].sum()
-        right, total = float(per_seed["right"].mean()), int(group["slug"].nunique())
-        low, high = wilson_count(right, total)
-        rows.append(
-            {
-                "method": method,
-                "level": level,
-                "n_seeds": len(per_seed),
-                "right": right,
-                "total": total,
-                "low": low,
-                "high": high,
-                "expected": float(per_seed["chance"].mean()),
-                "best_constant": (constant or {}).get(level, float("nan")),
-                "photo_rate": group["photos_right"].sum() / group["photos_total"].sum(),
-            }
-        )
-    order = list(method_colours([row["method"] for row in rows]))
-    return pd.DataFrame(sorted(rows, key=lambda row: (order.index(row["method"]), row["level"])))
+    order = list(method_colours(counts["method"].unique()))
+    counts = counts.rename(columns={"seeds": "n_seeds", "chance": "expected"})
+    best = counts["level"].map(constant or {}).astype(float)
+    counts.insert(counts.columns.get_loc("photo_rate"), "best_constant", best)
+    return counts.sort_values(
+        ["method", "level"], key=lambda c: c.map(order.index) if c.name == "method" else c
+    ).reset_index(drop=True)
 
 # %% ../nbs/40_results.ipynb #ba7c67c2
 def both_right(
@@ -361,22 +316,9 @@ def both_right(
     method: str,  # such as 'paper'
 ) -> pd.DataFrame:  # seed, right, total, expected (by two blind, independent choices)
     "How many unseen classes have a right parent and a right super-parent, a row a seed; empty where nothing was judged."
-    if placements.empty:
-        return pd.DataFrame()
-    rows = placements[(placements["method"] == method) & placements["level"].isin([1, 2])].dropna(
-        subset=["right"]
-    )
-    per_class = (
-        rows.groupby(["seed", "slug"])
-        .agg(right=("right", "min"), expected=("chance", "prod"), levels=("level", "nunique"))
-        .reset_index()
-    )
-    per_class = per_class[per_class["levels"] == 2]
-    return (
-        per_class.groupby("seed")
-        .agg(right=("right", "sum"), total=("right", "size"), expected=("expected", "sum"))
-        .reset_index()
-    )
+    own = placements[placements["method"] == method] if len(placements) else placements
+    found = placements_by_seed(both_levels(own))
+    return found.rename(columns={"chance": "expected"})[["seed", "right", "total", "expected"]]
 
 
 def constant_scores(

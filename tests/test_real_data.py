@@ -31,9 +31,10 @@ def test_frozen_places_what_it_should(
     prototype: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ):
     from chip.core.settings import Run, make_settings
+    from chip.core.statistics import summarise_placements
     from chip.core.study import frozen_embeddings, open_study, study_encoder
     from chip.hierarchy import run_phase1
-    from chip.unseen import rows_under_rules, summarise_placements, unseen_pictures
+    from chip.unseen import rows_under_rules, unseen_pictures
 
     monkeypatch.setenv(
         "CHIP_HOME", str(tmp_path_factory.getbasetemp() / "frozen")

@@ -36,11 +36,11 @@ from pygments.formatters import HtmlFormatter
 
 import chip
 from ..core.settings import PROFILES, Run, profiles_table
+from ..core.statistics import SeedMean, seed_mean, wilson_count
 from ..data.taxonomy import home
 from ..hierarchy import LEVEL_NAMES
 from chip.results import (
     RULE_LABELS,
-    SeedMean,
     both_right,
     main_methods,
     method_colours,
@@ -49,8 +49,6 @@ from chip.results import (
     read_optional,
     reported,
     rule_of,
-    seed_mean,
-    wilson_count,
 )
 from chip.running.explorer import (
     REFERENCES,

@@ -25,7 +25,12 @@ from matplotlib.figure import Figure
 
 import chip
 from ..core.settings import save_figure, save_table
-from ..measures import PairedDifference, bootstrap_interval, paired_difference
+from chip.core.statistics import (
+    PairedDifference,
+    bootstrap_interval,
+    paired_difference,
+    placements_by_seed,
+)
 from .runs import notebooks_folder
 
 # %% ../../nbs/running/92_summaries.ipynb #739fdaac
@@ -62,19 +67,10 @@ def placed_measures(
 ) -> pd.DataFrame:  # *by, method, seed, level, measure, value
     "Shares of unseen classes (measure 'placed') and of their photos ('photos') put among their kin, in the long form; chance is a method."
     keys = [*by, *KEYS]
-    right = placements["right"].map({True: 1.0, False: 0.0, "True": 1.0, "False": 0.0})
-    known = placements.assign(right=right).dropna(subset=["right"])
-    sums = (
-        known.groupby(keys, dropna=False)[["right", "chance", "photos_right", "photos_total"]]
-        .sum()
-        .reset_index()
-    )
-    n = known.groupby(keys, dropna=False).size().to_numpy()
-    shares = sums.assign(
-        placed=sums["right"] / n, photos=sums["photos_right"] / sums["photos_total"]
-    )
+    sums = placements_by_seed(placements, by)
+    shares = sums.assign(placed=sums["right"] / sums["total"], photos=sums["photo_rate"])
     chance = sums.assign(
-        value=sums["chance"] / n, measure="placed", method="chance"
+        value=sums["chance"] / sums["total"], measure="placed", method="chance"
     ).drop_duplicates([*by, "seed", "level"])
     return pd.concat(
         [shares.melt(keys, ["placed", "photos"], "measure", "value"), chance], ignore_index=True

@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.settings import Run, Settings, save_table
+from ..core.statistics import summarise_placements
 from ..core.study import frozen_embeddings, open_study, study_encoder
 from ..hierarchy import run_phase1
-from ..unseen import rows_under_rules, summarise_placements, unseen_pictures
+from ..unseen import rows_under_rules, unseen_pictures
 
 # %% ../../nbs/studies/65_level0.ipynb #fbdc32d7
 def place_frozen(

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from ..compute.encoders import Encoder
 from ..core.settings import Run, Settings, save_figure, save_table
+from ..core.statistics import paired_difference
 from ..core.study import Study, frozen_embeddings, kin_of, open_study
 from ..hierarchy import LEVELS, Hierarchy, build_hierarchy, class_means, run_phase1, unit_rows
 from chip.inference import (
@@ -49,7 +50,7 @@ from chip.kin import (
     seen_prototypes,
     with_photographs,
 )
-from ..measures import holds_kin, kin_matrix, paired_difference
+from ..measures import holds_kin, kin_matrix
 from .sources import data_packs, publish
 
 # %% ../../nbs/studies/66_placing.ipynb #88793cbe

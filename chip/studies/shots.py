@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from ..compute.embeddings import encode
 from ..compute.encoders import Encoder, load_encoder, pick_device
 from ..core.settings import Run, Settings, make_settings, save_figure, save_table
+from ..core.statistics import mean_of
 from ..core.study import Study, frozen_embeddings, open_study
 from ..data.images import draw_shots, draw_splits
 from ..data.taxonomy import all_animals
@@ -27,7 +28,6 @@ from ..inference import level_scores, with_direction
 from ..losses import LOSSES
 from ..measures import effective_rank, mean_pairwise_cosine, topk_hits
 from ..oneshot import Shots, TrainSettings, load_shots, train_level
-from ..results import mean_of
 from .placing import class_folders
 from .sources import data_packs, publish, restricted
 

@@ -22,11 +22,12 @@ from ..compute.clusterers import centroids
 from ..compute.embeddings import embed
 from ..compute.encoders import load_encoder
 from ..core.settings import Run
+from ..core.statistics import summarise_placements
 from ..data.images import scan_images
 from ..data.taxonomy import Taxonomy, all_animals, animals, home, project_root
 from ..hierarchy import Hierarchy, classifier_prototypes, read_hierarchy
 from ..inference import TEMPERATURE
-from ..unseen import UnseenPictures, rows_under_rules, summarise_placements
+from ..unseen import UnseenPictures, rows_under_rules
 
 # %% ../../nbs/studies/60_sources.ipynb #40306daa
 def data_packs() -> Path:

@@ -23,18 +23,13 @@ from torch import nn
 from ..compute.embeddings import encode
 from ..compute.encoders import Encoder, autocast, load_encoder, pick_device
 from ..core.settings import Run, Settings, make_settings, save_figure, save_table
+from ..core.statistics import paired_difference
 from ..core.study import Study, open_study
 from ..data.images import draw_shots
 from ..hierarchy import LEVELS, Hierarchy, run_phase1
 from ..inference import level_scores, with_direction
 from ..losses import LOSSES
-from chip.measures import (
-    effective_rank,
-    holds_kin,
-    kin_matrix,
-    mean_pairwise_cosine,
-    paired_difference,
-)
+from ..measures import effective_rank, holds_kin, kin_matrix, mean_pairwise_cosine
 from chip.oneshot import (
     Shots,
     TrainSettings,

@@ -23,6 +23,7 @@ from scipy import stats
 
 from ..compute.silhouette import distances_to, mean_silhouette, silhouettes
 from ..core.settings import Run, read_table
+from ..core.statistics import SeedMean, paired_difference, wilson_interval
 from ..core.study import kin_of, load_study
 from ..data.taxonomy import Taxonomy, all_animals, animals
 from ..hierarchy import class_means, load_hierarchy, majority, sweep_k, unit_rows
@@ -34,12 +35,10 @@ from chip.measures import (
     kin_matrix,
     loss_floor,
     mean_pairwise_cosine,
-    paired_difference,
     placement_chance,
     seen_measures,
-    wilson_interval,
 )
-from ..results import SeedMean, paper_against_itself, reported
+from ..results import paper_against_itself, reported
 
 # %% ../../nbs/teaching/70_exercises.ipynb #908ee765
 class Slip(Exception):
