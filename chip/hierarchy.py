@@ -40,7 +40,8 @@ from .compute.encoders import Encoder
 from .compute.silhouette import Distances, mean_silhouette
 from .core.settings import Settings, save_table, start_run, written_aside
 from .core.study import Study, frozen_embeddings, open_study, study_encoder
-from .data.taxonomy import imagenet_index, name_clusters
+from .data.taxonomy import Taxonomy, imagenet_index, name_clusters
+from .measures import TreeTable, tree_table
 
 # %% ../nbs/10_hierarchy.ipynb #fa493529
 def unit_rows(
@@ -307,6 +308,16 @@ class Hierarchy:
     def parent_of(self, level: int, target: int) -> int:
         "The target one level above: a class's parent, a parent's super-parent."
         return int((self.parent, self.super_of)[level][target])
+
+    def in_tree(
+        self,
+        level: int,  # whose targets are asked about
+        tree: Taxonomy | None,  # of the study; None: all of the table is NaN
+        keys: Sequence[str] | None = None,  # classes, the columns; None: the seen ones
+    ) -> TreeTable:
+        "Where the targets of a level and classes meet in the tree."
+        groups = [self.members(level, target) for target in range(len(self.targets[level]))]
+        return tree_table(tree, groups, self.keys if keys is None else keys)
 
     def table(self) -> pd.DataFrame:
         "One row a class: wnid, name, parent, parent_name, super_parent, super_parent_name."

@@ -5,18 +5,21 @@
 # %% auto #0
 __all__ = ['cosine_similarity_matrix', 'cosine_distance', 'contrastive_loss', 'contrastive_losses', 'contrastive_accuracy',
            'loss_floor', 'accuracy_ceiling', 'plot_contrastive_loss', 'plot_accuracy_ceiling', 'topk_hits',
-           'topk_accuracy', 'topk_chance', 'majority_chance', 'cosine_margin', 'lca_heights', 'MeanHeights',
-           'mean_lca_height', 'ancestor_matrix', 'HierarchicalScores', 'hierarchical_scores', 'mean_pairwise_cosine',
-           'effective_rank', 'seen_measures', 'placement_right', 'kin_matrix', 'holds_kin', 'placement_scores',
-           'placement_chance', 'best_constant_placement']
+           'topk_accuracy', 'topk_chance', 'majority_chance', 'cosine_margin', 'TreeTable', 'tree_table', 'TreeScores',
+           'tree_scores', 'mean_pairwise_cosine', 'effective_rank', 'seen_measures', 'kin_matrix', 'holds_kin',
+           'placement_scores', 'placement_chance', 'best_constant_placement']
 
 # %% ../nbs/05_measures.ipynb #84030042
 from collections.abc import Collection, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from os.path import commonprefix
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from scipy import stats
+
+from .data.taxonomy import Taxonomy
 
 # %% ../nbs/05_measures.ipynb #d5c89e7a
 def _unit_blocks(
@@ -276,104 +279,102 @@ def cosine_margin(
     wrong[rows, target] = -np.inf
     return similarity[rows, target] - wrong.max(axis=1)
 
-# %% ../nbs/05_measures.ipynb #a61deb54
-def lca_heights(
-    heights: np.ndarray,  # (n_true, n_choices) height of the lowest common ancestor of each true class and each choice
-    chosen: np.ndarray,  # (n,) column of what was chosen
-    target: np.ndarray,  # (n,) row of what is true
-) -> np.ndarray:  # (n,) height of each prediction's mistake, 0 where it is right
-    "LCA height of each prediction (Bertinetto et al. 2020). Raises ValueError for indices that the matrix does not hold."
-    heights, chosen, target = np.asarray(heights), np.asarray(chosen), np.asarray(target)
-    if heights.ndim != 2 or chosen.shape != target.shape or chosen.ndim != 1 or len(chosen) == 0:
-        raise ValueError(
-            f"heights {heights.shape}, chosen {chosen.shape}, target {target.shape}: expected (true, choices), (n,), (n,), n at least 1"
+# %% ../nbs/05_measures.ipynb #a5c10002
+@dataclass(frozen=True, eq=False)
+class TreeTable:
+    "The deepest common ancestor of each target and each class of a tree; NaN where one of them stands outside it."
+
+    heights: (
+        np.ndarray
+    )  # (n_targets, n_classes) steps from it down to its farthest class; 0 for a class and itself
+    depths: np.ndarray  # (n_targets, n_classes) steps from the root down to it
+    target_depths: np.ndarray  # (n_targets,) steps from the root to each target's own node
+    class_depths: np.ndarray  # (n_classes,) steps from the root to each class's own node
+
+    def of(
+        self,
+        classes: np.ndarray,  # (n_pictures,) class of each picture
+    ) -> "TreeTable":  # (n_targets, n_pictures)
+        "The table with a column for each picture."
+        return TreeTable(
+            self.heights[:, classes],
+            self.depths[:, classes],
+            self.target_depths,
+            self.class_depths[classes],
         )
-    return heights[
-        _check_index(target, heights.shape[0], "target"),
-        _check_index(chosen, heights.shape[1], "chosen"),
+
+
+def tree_table(
+    tree: Taxonomy | None,  # None: nothing is known of any class
+    groups: Sequence[Sequence[str]],  # (n_targets,) the classes in each target, one at level 0
+    keys: Sequence[str],  # (n_classes,) the classes that are asked about
+) -> TreeTable:  # rows as groups, columns as keys
+    "Where targets and classes meet. A class is its own node, a cluster the deepest node above all its members."
+    paths = tree.paths if tree else {}
+    target_paths = [commonprefix([paths.get(key, ()) for key in group]) for group in groups]
+    class_paths = [paths.get(key, ()) for key in keys]
+    column = {node: i for i, node in enumerate(tree.nodes if tree else ())}
+
+    def on_path(some: Sequence[Sequence[str]]) -> np.ndarray:
+        matrix = np.zeros((len(some), len(column)))
+        for row, path in zip(matrix, some):
+            row[[column[node] for node in path]] = 1
+        return matrix
+
+    shared = on_path(target_paths) @ on_path(class_paths).T  # nodes that both have above them
+    heights = np.full(shared.shape, np.nan)
+    for row, path, steps in zip(heights, target_paths, shared.astype(int)):
+        known = steps > 0
+        row[known] = np.array([tree.height(node) for node in path])[steps[known] - 1]
+    for row, group in zip(heights, groups):
+        row[[len(group) == 1 and key == group[0] and key in paths for key in keys]] = 0
+    depths = [
+        np.array([len(path) - 1 if path else np.nan for path in some])
+        for some in (target_paths, class_paths)
     ]
+    return TreeTable(heights, np.where(shared > 0, shared - 1, np.nan), *depths)
 
-# %% ../nbs/05_measures.ipynb #340e47da
-class MeanHeights(NamedTuple):
-    "How far off predictions are in the tree, over all of them and over the mistakes alone."
+# %% ../nbs/05_measures.ipynb #a5c10005
+class TreeScores(NamedTuple):
+    "How far off predictions are in the tree, and how much of the truth they name."
 
-    all: float  # mean LCA height of all predictions
-    mistakes: float  # mean LCA height of the mistakes (severity), NaN where there is none
-    n_mistakes: int  # how many mistakes
-    n: int  # how many predictions
-
-
-def mean_lca_height(
-    heights: np.ndarray,  # (m, m) LCA heights, zero exactly on the diagonal
-    chosen: np.ndarray,  # (n,) what was chosen
-    target: np.ndarray,  # (n,) what is true
-) -> MeanHeights:  # over all predictions and over mistakes
-    "Mean LCA height of all predictions and of mistakes alone. Raises ValueError for a matrix that is not one of LCA heights."
-    square = np.ndim(heights) == 2 and np.shape(heights)[0] == np.shape(heights)[1]
-    if not square or not ((np.asarray(heights) == 0) == np.eye(len(heights), dtype=bool)).all():
-        raise ValueError(
-            f"heights {np.shape(heights)} must be square and zero on the diagonal alone; for unlike rows and columns use lca_heights"
-        )
-    each = lca_heights(heights, chosen, target)
-    wrong = np.asarray(chosen) != np.asarray(target)
-    severity = float(each[wrong].mean()) if wrong.any() else float("nan")
-    return MeanHeights(float(each.mean()), severity, int(wrong.sum()), len(each))
-
-# %% ../nbs/05_measures.ipynb #02711e28
-def ancestor_matrix(
-    paths: Sequence[
-        Sequence[Hashable]
-    ],  # for each key, its nodes from the root down to its own node
-    nodes: Sequence[Hashable]
-    | None = None,  # the columns' nodes; None takes every node below the root, in order of appearance
-) -> np.ndarray:  # (n_keys, n_nodes) bool, True where the node is on the path and not the root
-    "Ancestors of each key, itself included and the root excluded. Raises ValueError for a path without a node below the root."
-    short = [i for i, path in enumerate(paths) if len(path) < 2]
-    if short:
-        raise ValueError(
-            f"path {short[0]} is {tuple(paths[short[0]])}: it needs the root and at least one node below it"
-        )
-    if nodes is None:
-        nodes = dict.fromkeys(node for path in paths for node in path[1:])
-    column = {node: j for j, node in enumerate(nodes)}
-    matrix = np.zeros((len(paths), len(column)), dtype=bool)
-    for i, path in enumerate(paths):
-        for node in path[1:]:
-            if node not in column:
-                raise ValueError(
-                    f"node {node!r} of path {i} is not among the {len(column)} nodes given"
-                )
-            matrix[i, column[node]] = True
-    return matrix
-
-# %% ../nbs/05_measures.ipynb #20ae84fc
-class HierarchicalScores(NamedTuple):
-    "Precision, recall and their harmonic mean over sets of ancestors, each in [0, 1]."
-
-    precision: float  # share of the predicted ancestors that are true
-    recall: float  # share of the true ancestors that were predicted
-    f: float  # harmonic mean of both, 0 where both are 0
-
-
-def hierarchical_scores(
-    predicted: np.ndarray,  # (n, n_nodes) bool, ancestors of each answer, itself included, root excluded
-    true: np.ndarray,  # (n, n_nodes) bool, the same of each truth, over the same nodes
-) -> HierarchicalScores:  # over all n predictions together
-    "Hierarchical precision, recall and F (Kiritchenko et al. 2006). Raises ValueError for unlike shapes and empty rows."
-    predicted, true = np.asarray(predicted, dtype=bool), np.asarray(true, dtype=bool)
-    if predicted.shape != true.shape or predicted.ndim != 2 or len(predicted) == 0:
-        raise ValueError(
-            f"predicted {predicted.shape} and true {true.shape}: expected the same (n, nodes), n at least 1"
-        )
-    if not (predicted.any(axis=1).all() and true.any(axis=1).all()):
-        raise ValueError(
-            "a row without ancestors: every answer and every truth needs at least one node below the root"
-        )
-    shared = int((predicted & true).sum())
-    precision, recall = shared / int(predicted.sum()), shared / int(true.sum())
-    return HierarchicalScores(
-        precision, recall, 2 * precision * recall / (precision + recall) if shared else 0.0
+    lca_height: float  # mean height of the LCA of answer and truth, over all predictions
+    lca_height_mistakes: (
+        float  # the same over the mistakes alone (severity), NaN where there is none
     )
+    precision: (
+        float  # share of the answers' ancestors that are true, NaN where only the root is named
+    )
+    recall: float  # share of the truths' ancestors that were named
+    f: float  # harmonic mean of precision and recall
+
+
+def tree_scores(
+    similarity: np.ndarray,  # (n, m) of each image with each target, larger is nearer
+    target: np.ndarray,  # (n,) index of the right target, 0 … m-1; another answer is a mistake
+    table: TreeTable,  # (m, n) a column for each image, see `TreeTable.of`
+    tie: float = 1e-12,  # similarities that differ by no more than this are tied
+) -> TreeScores:  # all NaN where a target or an image's class stands outside the tree
+    "LCA heights (Bertinetto et al. 2020) and hierarchical precision, recall and F (Kiritchenko et al. 2006). Raises ValueError as `topk_hits`."
+    similarity, target = _check_targets(similarity, target)
+    answers = (similarity >= similarity.max(axis=1, keepdims=True) - tie).astype(float)
+    answers /= answers.sum(axis=1, keepdims=True)  # chance of each target to be the answer
+    mistakes = answers.copy()
+    mistakes[np.arange(len(target)), target] = 0
+    shared = (answers * table.depths.T).sum()
+    named, true = (answers * table.target_depths).sum(), table.class_depths.sum()
+    return TreeScores(
+        float((answers * table.heights.T).sum() / len(answers)),
+        _ratio((mistakes * table.heights.T).sum(), mistakes.sum()),
+        _ratio(shared, named),
+        _ratio(shared, true),
+        _ratio(2 * shared, named + true),
+    )
+
+
+def _ratio(part: float, whole: float) -> float:
+    "part / whole, NaN where there is no whole."
+    return float(part / whole) if whole else float("nan")
 
 # %% ../nbs/05_measures.ipynb #3b7f8703
 def mean_pairwise_cosine(
@@ -417,12 +418,14 @@ def seen_measures(
     margin: float,  # m of the paper's loss, in [0, 2]
     scores: np.ndarray
     | None = None,  # (n, m) what decides which target is nearest, if not the cosine itself
+    table: TreeTable | None = None,  # (m, n) a column for each image; None: no tree is known
 ) -> dict[str, float | int]:  # the measured columns of seen.csv, by name
     "All measures of one encoder on images of seen classes at one level. Raises ValueError as its parts do."
     cosines, target = _check_targets(cosine_similarity_matrix(embeddings, targets), target)
     similarity = cosines if scores is None else _check_targets(scores, target)[0]
     own = cosines[np.arange(len(target)), target]
     loss = contrastive_loss(1 - own, margin)
+    tree = (np.nan,) * 5 if table is None else tree_scores(similarity, target, table)
     return {
         "n_images": len(similarity),
         "n_targets": similarity.shape[1],
@@ -433,22 +436,10 @@ def seen_measures(
         "contrastive_loss": loss,
         "contrastive_accuracy": 1 - loss,
         "mean_pairwise_cosine": mean_pairwise_cosine(embeddings),
+        "lca_height": tree[0],
+        "lca_height_mistakes": tree[1],
+        "hierarchical_f": tree[4],
     }
-
-# %% ../nbs/05_measures.ipynb #8d916c86
-def placement_right(
-    chosen_members: Collection[
-        Hashable
-    ],  # the seen classes in the chosen target: one at level 0, a cluster's members above
-    kin: Collection[Hashable],  # the unseen class's nearest kin among the seen classes
-) -> bool:  # whether the target holds at least one of them
-    "The nearest-kin rule for one placement. Raises ValueError where either is empty, as the rule then says nothing."
-    for name, group in (("chosen_members", chosen_members), ("kin", kin)):
-        if isinstance(group, str) or len(group) == 0:
-            raise ValueError(
-                f"{name} is {group!r}: expected a collection of at least one seen class"
-            )
-    return not set(chosen_members).isdisjoint(kin)
 
 # %% ../nbs/05_measures.ipynb #425dac8d
 def kin_matrix(
