@@ -40,7 +40,8 @@ from .compute.encoders import Encoder
 from .compute.silhouette import Distances, mean_silhouette
 from .core.settings import Settings, save_table, start_run, written_aside
 from .core.study import Study, frozen_embeddings, open_study, study_encoder
-from .data.taxonomy import Taxonomy, imagenet_index, name_clusters
+from .data.names import name_clusters
+from .data.taxonomy import Taxonomy, imagenet_index
 from .measures import TreeTable, tree_table
 
 # %% ../nbs/10_hierarchy.ipynb #fa493529

@@ -67,7 +67,8 @@ from chip.core.statistics import (
     wilson_interval,
 )
 from .core.study import Study, frozen_embeddings, load_study, study_encoder
-from .data.taxonomy import Taxonomy, all_animals, animals, project_root, unseen_animals
+from .data.places import project_root
+from .data.taxonomy import Taxonomy, all_animals, animals, unseen_animals
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy
 from chip.measures import (
     accuracy_ceiling,

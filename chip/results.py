@@ -58,7 +58,8 @@ from chip.core.statistics import (
 )
 from .core.study import Study, kin_of, load_study
 from .data.images import UnreadableImage, contact_sheet, open_image
-from .data.taxonomy import home, pretty
+from .data.places import home
+from .data.taxonomy import pretty
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, plot_sweep
 from .losses import LOSSES
 from chip.measures import (

@@ -93,13 +93,13 @@ _DATA_AND_CODE = (
         "7",
         "Data: how they are split",
         "yes",
-        "Disjoint, by class and seed (00_images); the pictures of each split, with their SHA-256, are kept in the run's working folder.",
+        "Disjoint, by class and seed (01_images); the pictures of each split, with their SHA-256, are kept in the run's working folder.",
     ),
     Item(
         "8",
         "Data: what was left out, and preprocessing",
         "yes",
-        "{rejected} files were left out, each listed with its reason. Decoding: 00_images; resizing, cropping and normalising: 03_encoders.",
+        "{rejected} files were left out, each listed with its reason. Decoding: 01_images; resizing, cropping and normalising: 03_encoders.",
     ),
     Item(
         "9",
@@ -111,7 +111,7 @@ _DATA_AND_CODE = (
         "10",
         "New data: how they were made and checked",
         "yes",
-        "Only the menagerie is new; its rules, its tree and its tests are in 02_menagerie.",
+        "Only the menagerie is new; its rules, its tree and its tests are in 04_menagerie_tree, 05_drawing and 06_menagerie.",
     ),
     Item(
         "11",
@@ -242,7 +242,7 @@ _QUALITY = (
         "4b",
         "Treatment of impossible or damaged samples",
         "yes",
-        "Not repaired: used or listed (00_images).",
+        "Not repaired: used or listed (01_images).",
     ),
     Item(
         "4c",

@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ..data.taxonomy import home, project_root
+from ..data.places import home, project_root
 
 # %% ../../nbs/audit/45_released.ipynb #c5f1fb9b
 class Unsafe(ValueError):

@@ -6,11 +6,10 @@
 __all__ = ['LINKAGE_SAMPLE', 'FULL', 'KNOWN', 'PCA_CLUSTER', 'PCA_MIXTURE', 'CLUSTERERS', 'count_distinct', 'check_points',
            'renumbered', 'centroids', 'inertia', 'rotate', 'plusplus', 'cut_linkage', 'ward_tree', 'KMeansStarts',
            'unit', 'spherical_steps', 'attach_noise', 'nearest_count', 'Clusterer', 'find_clusterer', 'cluster',
-           'usable_cores', 'in_threads']
+           'in_threads']
 
 # %% ../../nbs/compute/09_clusterers.ipynb #6cba1b37
 import difflib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -26,6 +25,8 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
+
+from ..data.places import usable_cores
 
 # %% ../../nbs/compute/09_clusterers.ipynb #f88b6f0c
 def count_distinct(
@@ -428,11 +429,6 @@ def cluster(
         return find_clusterer(method).prepare(points, restarts, seed)(k)
 
 # %% ../../nbs/compute/09_clusterers.ipynb #75e7f52f
-def usable_cores() -> int:
-    "Cores that this process may use."
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def in_threads(
     function: Callable,  # of one item; compiled code that releases Python's lock
     items: Iterable,  # what to compute

@@ -64,9 +64,8 @@ from chip.data.images import (
     open_image,
     os_reason,
     read_listed,
-    usable_cores,
 )
-from ..data.taxonomy import home
+from ..data.places import home, usable_cores
 
 # %% ../../nbs/compute/04_embeddings.ipynb #fbcf29a1
 def encode(
@@ -1104,7 +1103,7 @@ def _set_aside(shard: Path) -> None:
         pass  # a cache that can only be read: the shard is passed over each time
 
 # %% ../../nbs/compute/04_embeddings.ipynb #a6b4b502
-_PIXELS = f"1, Pillow {PIL.__version__}"  # raise the number when decoding or cropping changes, here, in 00_images, 03_encoders or 18_kin
+_PIXELS = f"1, Pillow {PIL.__version__}"  # raise the number when decoding or cropping changes, here, in 01_images, 03_encoders or 18_kin
 
 
 def cache_for(

@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ..data.taxonomy import home
+from ..data.places import home
 
 # %% ../../nbs/compute/03_encoders.ipynb #cbb81f8f
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ import pandas as pd
 import yaml
 from matplotlib.figure import Figure
 
-from ..data.taxonomy import home
+from ..data.places import home
 
 # %% ../../nbs/core/06_settings.ipynb #e63516be
 GROUPS = ("general", "data", "menagerie", "encoder", "hierarchy", "oneshot", "inference", "unseen")

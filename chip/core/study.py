@@ -19,8 +19,10 @@ from ..compute.embeddings import embed
 from ..compute.encoders import Encoder, load_encoder
 from .settings import Run, Settings, save_table, written_aside
 from ..data.images import ImageFolder, draw_order, draw_splits, scan_images, sort_table
-from ..data.menagerie import MenagerieSettings, make_menagerie
-from ..data.taxonomy import Taxonomy, animals, home, place_classes
+from ..data.menagerie import make_menagerie
+from ..data.menagerie_tree import MenagerieSettings
+from ..data.places import home
+from ..data.taxonomy import Taxonomy, animals, place_classes
 
 # %% ../../nbs/core/07_study.ipynb #a85aff93
 def menagerie_folder(

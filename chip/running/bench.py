@@ -45,7 +45,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from ..compute.clusterers import FULL, LINKAGE_SAMPLE, usable_cores
+from ..compute.clusterers import FULL, LINKAGE_SAMPLE
 from chip.compute.embeddings import (
     Batch,
     Done,
@@ -80,7 +80,7 @@ from chip.compute.encoders import (
 from ..compute.silhouette import Distances, silhouettes
 from ..core.settings import KEEP_MEMORY, markdown_table, written_aside
 from ..data.images import decode_image, image_loader, open_image
-from ..data.taxonomy import project_root
+from ..data.places import project_root, usable_cores
 from ..hierarchy import sweep_k
 from ..losses import paper_loss
 from ..oneshot import Lesson, TrainSettings, batches, train_epoch

@@ -39,7 +39,7 @@ from chip.core.settings import (
     read_settings_file,
     settings_yaml,
 )
-from ..data.taxonomy import home
+from ..data.places import home
 from chip.running.runs import (
     PHASES,
     Outcome,

@@ -19,7 +19,7 @@ import pandas as pd
 
 import chip
 from ..core.settings import Run, check_run_name
-from ..data.taxonomy import home
+from ..data.places import home
 from .runs import PHASES, Phase, Refused, check_free, check_writable, digest
 from chip.running.summaries import (
     LEVEL_NAMES,

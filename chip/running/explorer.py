@@ -25,7 +25,8 @@ from PIL import ImageOps
 from ..core.settings import Run
 from ..core.study import Study, kin_of, load_study
 from ..data.images import UnreadableImage, open_image
-from ..data.taxonomy import Taxonomy, place_classes, plural, pretty
+from ..data.names import plural
+from ..data.taxonomy import Taxonomy, place_classes, pretty
 from ..hierarchy import LEVEL_NAMES, LEVELS
 from ..results import METHOD_COLOURS, RULE_LABELS, method_label, read_optional, rule_of
 

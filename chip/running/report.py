@@ -37,7 +37,7 @@ from pygments.formatters import HtmlFormatter
 import chip
 from ..core.settings import PROFILES, Run, profiles_table
 from ..core.statistics import SeedMean, seed_mean, wilson_count
-from ..data.taxonomy import home
+from ..data.places import home
 from ..hierarchy import LEVEL_NAMES
 from chip.results import (
     RULE_LABELS,

@@ -55,7 +55,8 @@ from chip.core.settings import (
     save_settings,
     written_aside,
 )
-from ..data.taxonomy import animals, home, imagenet_index, project_root
+from ..data.places import home, project_root
+from ..data.taxonomy import animals, imagenet_index
 
 sys.modules.setdefault(
     "rfc3987_syntax", None

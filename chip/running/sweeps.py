@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['MOST', 'BROUGHT', 'PATIENCE', 'RESULTS', 'LARGE', 'MEASURES', 'split_values', 'Point', 'Sweep', 'point_name',
            'make_sweep', 'Prints', 'Task', 'plan', 'borrow', 'run_point', 'hold', 'work', 'job_of', 'Crew', 'attempt',
-           'thread_environment', 'visible_gpus', 'slots_for', 'share_for', 'usable_cores', 'time_left', 'redraw',
-           'Progress', 'run_here', 'pack', 'put', 'unpack', 'brought', 'remote', 'check_address', 'run_on_ray',
-           'labels_of', 'gather', 'glance', 'all_results', 'save_results', 'summaries', 'points_table', 'sweep_record',
+           'thread_environment', 'visible_gpus', 'slots_for', 'share_for', 'time_left', 'redraw', 'Progress',
+           'run_here', 'pack', 'put', 'unpack', 'brought', 'remote', 'check_address', 'run_on_ray', 'labels_of',
+           'gather', 'glance', 'all_results', 'save_results', 'summaries', 'points_table', 'sweep_record',
            'build_sweep', 'State', 'check_sweep', 'run_sweep']
 
 # %% ../../nbs/running/93_sweeps.ipynb #d7a7a488
@@ -44,7 +44,7 @@ from chip.core.settings import (
     make_settings,
     written_aside,
 )
-from ..data.taxonomy import home
+from ..data.places import home, usable_cores
 from chip.running.runs import (
     PHASES,
     Contents,
@@ -601,11 +601,6 @@ def share_for(
         for name, value in slot.items()
         if name != "CUDA_VISIBLE_DEVICES" or device in ("auto", "cuda")
     }
-
-
-def usable_cores() -> int:
-    "Cores that this process may use."
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 # %% ../../nbs/running/93_sweeps.ipynb #b295f8c6
 def time_left(

@@ -20,7 +20,8 @@ from sklearn.manifold import TSNE
 from ..compute.clusterers import centroids, cluster
 from ..core.settings import Run, save_figure
 from ..data.images import contact_sheet
-from ..data.taxonomy import Taxonomy, animals, name_clusters, pretty
+from ..data.names import name_clusters
+from ..data.taxonomy import Taxonomy, animals, pretty
 from ..hierarchy import Hierarchy, hierarchy_text, load_hierarchy, unit_rows
 from .sources import classifier_points, data_packs, plain_hierarchy
 

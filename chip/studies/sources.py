@@ -24,7 +24,8 @@ from ..compute.encoders import load_encoder
 from ..core.settings import Run
 from ..core.statistics import summarise_placements
 from ..data.images import scan_images
-from ..data.taxonomy import Taxonomy, all_animals, animals, home, project_root
+from ..data.places import home, project_root
+from ..data.taxonomy import Taxonomy, all_animals, animals
 from ..hierarchy import Hierarchy, classifier_prototypes, read_hierarchy
 from ..inference import TEMPERATURE
 from ..unseen import UnseenPictures, rows_under_rules
