@@ -20,7 +20,6 @@ from chip.measures import (
     contrastive_accuracy,
     contrastive_loss,
     cosine_distance,
-    majority_chance,
     seen_measures,
 )
 
