@@ -972,8 +972,7 @@ class ImageDataset(Dataset):
         return len(self.paths)
 
     def __getitem__(
-        self,
-        index: int,
+        self, index: int
     ) -> tuple[torch.Tensor, int]:  # the picture's tensor, and the index again
         "Raises UnreadableImage naming the file, also where its content is not the one listed."
         path = self.paths[index]

@@ -188,11 +188,7 @@ def new_stem(
             return stem
 
 
-def species_names(
-    stem: str,
-    n: int,
-    rng: np.random.Generator,
-) -> list[str]:
+def species_names(stem: str, n: int, rng: np.random.Generator) -> list[str]:
     "`n` different names on one stem, such as 'velorak' and 'velorette'."
     endings = ENDINGS
     while len(endings) < n:
@@ -399,8 +395,7 @@ def seeded(*what: int | str) -> np.random.Generator:
 
 # %% ../../nbs/data/04_menagerie_tree.ipynb #4ecf7299
 def plan_families(
-    settings: MenagerieSettings,
-    rng: np.random.Generator,
+    settings: MenagerieSettings, rng: np.random.Generator
 ) -> list[
     tuple[str, int, int, int]
 ]:  # (body plan, order's number, seen species, unseen species), a row a family
@@ -475,8 +470,7 @@ INDIVIDUAL = 0.22  # standard deviation of an individual's measures about its sp
 
 
 def express(
-    species: Species,
-    rng: np.random.Generator,
+    species: Species, rng: np.random.Generator
 ) -> SimpleNamespace:  # trait -> value: a number within the measure's range, or a kind
     "The traits of one individual of a species."
     individual = (INDIVIDUAL * rng.normal(size=len(species.traits))).tolist()
