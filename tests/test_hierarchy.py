@@ -18,7 +18,7 @@ AUTHORS = ROOT.parent / "shared" / "data" / "authors"
 SWEEP = """
 import numpy as np, sys
 from pathlib import Path
-from chip.running.bench import synthetic_means
+from chip.compute.clusterers import synthetic_means
 from chip.hierarchy import sweep_k
 points = synthetic_means(300, 400)
 print("begin", flush=True)
@@ -39,8 +39,8 @@ def python(code: str, *arguments: str, **more) -> subprocess.Popen:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_broken_off_sweep_keeps_what_it_finished(tmp_path: Path, how: signal.Signals):
+    from chip.compute.clusterers import synthetic_means
     from chip.hierarchy import KeptSweep, sweep_k
-    from chip.running.bench import synthetic_means
 
     kept = tmp_path / "sweep.parquet"
     child = python(SWEEP, str(kept), stderr=subprocess.DEVNULL)
@@ -63,7 +63,7 @@ def test_threads_beside_torch_do_not_hang():
 import torch, numpy as np
 torch.set_num_threads(2)
 x = torch.randn(600, 600); x = (x @ x).relu() @ x
-from chip.running.bench import synthetic_means
+from chip.compute.clusterers import synthetic_means
 from chip.hierarchy import sweep_k
 t = sweep_k(synthetic_means(120, 60), 5, 30, 3, 0)
 y = (x @ x).sum()
@@ -73,7 +73,8 @@ print(len(t))
 
 
 def test_plain_and_ours_on_the_same_points():
-    from chip.running.bench import compare_sweeps, our_sweep, plain_sweep, synthetic_means
+    from chip.compute.clusterers import synthetic_means
+    from chip.running.bench.hierarchy import compare_sweeps, our_sweep, plain_sweep
 
     points, ks = synthetic_means(200, 300), range(20, 60, 8)
     assert (

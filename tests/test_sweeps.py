@@ -11,7 +11,7 @@ import psutil
 import pytest
 from test_runs import HEAD, Home, wait_for, write_notebook
 
-from chip.running.bench_sweep import bench_sweep
+from chip.running.bench.sweep import bench_sweep
 
 # says with which share of the machine it was run
 SECOND = (

@@ -26,11 +26,11 @@ from chip.compute.clusterers import (
     plusplus,
     renumbered,
     rotate,
+    synthetic_means,
 )
 from ..compute.silhouette import Distances, mean_silhouette
 from ..core.settings import Run, save_figure, save_table
 from ..hierarchy import elbow, sweep_k
-from ..running.bench import synthetic_means
 from .sources import authors_hierarchy, authors_means, classifier_points, publish
 
 # %% ../../nbs/studies/62_choice_of_k.ipynb #cba108f0
