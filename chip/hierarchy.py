@@ -38,7 +38,7 @@ from chip.compute.clusterers import (
 )
 from .compute.encoders import Encoder
 from .compute.silhouette import Distances, mean_silhouette
-from .core.settings import Settings, save_table, start_run, written_aside
+from .core.settings import Settings, save_table, settings_in_force, start_run, written_aside
 from .core.study import Study, frozen_embeddings, open_study, study_encoder
 from .data.names import name_clusters
 from .data.taxonomy import Taxonomy, imagenet_index

@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from .compute.embeddings import PicturesOnDisk, encode, load_pictures, pick_workers
 from .compute.encoders import Encoder, autocast, encoder_spec, load_encoder, pick_device
-from .core.settings import Settings, save_table, start_run, written_aside
+from .core.settings import Settings, save_table, settings_in_force, start_run, written_aside
 from .core.study import Study, frozen_embeddings, load_study, study_encoder
 from .data.images import draw_shots
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, unit_rows

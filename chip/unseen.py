@@ -22,7 +22,14 @@ import torch
 from .alternatives import ALTERNATIVES, alternatives_rows
 from .compute.embeddings import encode, load_pictures, pick_workers
 from .compute.encoders import Encoder, pick_device
-from .core.settings import Run, Settings, save_table, start_run, written_aside
+from chip.core.settings import (
+    Run,
+    Settings,
+    save_table,
+    settings_in_force,
+    start_run,
+    written_aside,
+)
 from .core.statistics import paired_difference, summarise_placements
 from .core.study import Study, frozen_embeddings, kin_of, load_study, study_encoder
 from .hierarchy import LEVELS, Hierarchy, class_means, load_hierarchy

@@ -13,7 +13,7 @@ import nbformat
 import papermill
 import pytest
 
-from chip.core.settings import SettingError, Settings, check_value
+from chip.core.settings import SettingError, Settings, check_value, settings_of
 from chip.running.runs import PHASES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,29 +69,26 @@ def test_parameters_agree_with_the_settings(notebook: str):
 
 
 def test_each_setting_is_some_phases_parameter():
-    taken = [
-        name
-        for notebook in PHASE_NOTEBOOKS
-        for name in ALL[notebook]
-        if name not in ("profile", "name")
-    ]
-    assert sorted(taken) == sorted(
-        name for name in SETTINGS if name != "profile"
-    )  # and of one phase only
+    taken = [name for notebook in PHASE_NOTEBOOKS for name in settings_of(notebook)]
+    assert sorted(taken) == sorted(SETTINGS)  # and of one phase only
     for notebook in PHASE_NOTEBOOKS:
-        assert list(ALL[notebook])[:2] == ["profile", "name"]
+        first, second, *others = ALL[notebook]
+        assert (first, second) == ("profile", "name")
+        assert set(others) <= set(settings_of(notebook)) and len(others) <= 9
+        assert ALL[notebook]["profile"] == ("str", "demo")  # at which the prose reads it
 
 
 def check_of(notebook: str) -> dict[str, tuple]:
     "What the cell after the parameters cell declares to be allowed, by name; that cell holds nothing but the check."
     cells = code_cells(notebook)
+    phase = f", '{notebook}'" if notebook in PHASE_NOTEBOOKS else ""
     importing, call = ast.parse(
         cells[next(i for i, cell in enumerate(cells) if is_parameters(cell)) + 1].source
     ).body
     assert ast.unparse(
         importing
     ) == "from chip.core.settings import check_parameters" and ast.unparse(call).startswith(
-        "check_parameters(globals()"
+        f"check_parameters(globals(){phase}"
     )
     return {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.value.keywords} | {
         "name": ()
@@ -155,6 +152,8 @@ def test_a_phase_leaves_its_parameters_alone(notebook: str):
             "this notebook has no parameter 'seeed', did you mean 'seed'?",
         ),
         ("10_hierarchy", ["profile", "photos"], "profile photos needs pictures: --images DIR"),
+        ("10_hierarchy", ["k1_max", "lots"], "k1_max=lots: expected a whole number from 2 on"),
+        ("10_hierarchy", ["k1_min", "300"], "k1_min=300 is above k1_max=200"),
         (
             "20_oneshot",
             ["k1_max", "9"],

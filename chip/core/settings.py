@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['GROUPS', 'PRESETS', 'KEEP_MEMORY', 'PROFILES', 'FILE_LIMIT', 'Settings', 'SettingError', 'find_setting',
-           'check_value', 'profile_values', 'make_settings', 'profiles_table', 'names_in', 'read_settings_file',
-           'settings_yaml', 'written_aside', 'check_run_name', 'Run', 'save_table', 'markdown_table', 'read_table',
-           'save_figure', 'save_settings', 'assigned_names', 'declared_types', 'injected_parameters',
-           'check_parameters', 'start_run']
+           'check_value', 'profile_values', 'make_settings', 'profiles_table', 'settings_of', 'changed_settings',
+           'settings_in_force', 'read_settings_file', 'settings_yaml', 'written_aside', 'check_run_name', 'Run',
+           'save_table', 'markdown_table', 'read_table', 'save_rows', 'joined_tables', 'join_rows', 'save_figure',
+           'save_settings', 'assigned_names', 'declared_types', 'injected_parameters', 'profile_of', 'check_parameters',
+           'start_run']
 
 # %% ../../nbs/core/06_settings.ipynb #dbdc9588
 import ast
@@ -16,7 +17,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
@@ -31,7 +32,16 @@ from matplotlib.figure import Figure
 from ..data.places import home
 
 # %% ../../nbs/core/06_settings.ipynb #e63516be
-GROUPS = ("general", "data", "menagerie", "encoder", "hierarchy", "oneshot", "inference", "unseen")
+GROUPS = {  # of settings → the notebook that takes them; a later phase inherits them through the run's folder
+    "general": "10_hierarchy",
+    "data": "10_hierarchy",
+    "menagerie": "10_hierarchy",
+    "encoder": "10_hierarchy",
+    "hierarchy": "10_hierarchy",
+    "oneshot": "20_oneshot",
+    "inference": "20_oneshot",
+    "unseen": "30_unseen",
+}
 
 
 def _setting(
@@ -549,9 +559,39 @@ def profiles_table() -> (
     return pd.DataFrame(rows)
 
 
-def names_in(*groups: str) -> list[str]:  # such as 'hierarchy'
-    "The settings of some groups, in order."
-    return [f.name for f in fields(Settings) if f.metadata["group"] in groups]
+def settings_of(
+    phase: str,  # a notebook, such as '10_hierarchy'
+) -> list[str]:
+    "The settings that a phase takes, in order; none for a notebook that is no phase."
+    return [f.name for f in fields(Settings) if GROUPS[f.metadata["group"]] == phase]
+
+
+def changed_settings(
+    settings: Settings,
+) -> dict[str, Any]:  # from these and the profile come all
+    "The settings that differ from what their profile, or a preset that was asked for, makes them."
+    preset = settings.preset
+    own = PROFILES[settings.profile].get("preset", "")
+    usual = profile_values(settings.profile, "" if preset == own else preset) | {"preset": own}
+    return {name: value for name, value in asdict(settings).items() if value != usual[name]}
+
+
+def settings_in_force(
+    settings: Settings,  # of a run
+    phase: str,  # whose settings, such as '10_hierarchy'
+) -> pd.DataFrame:  # setting, value, from (profile, preset or given), meaning
+    "What a chapter shows beneath its start: the settings of its phase, and where each value comes from."
+    changed, usual = changed_settings(settings), profile_values(settings.profile)
+    rows = []
+    for name in settings_of(phase):
+        value = getattr(settings, name)
+        source = f"profile {settings.profile}"
+        if name in changed:
+            source = "given"
+        elif value != usual[name]:
+            source = f"preset {settings.preset}"
+        rows.append((name, value, source, find_setting(name).metadata["meaning"]))
+    return pd.DataFrame(rows, columns=["setting", "value", "from", "meaning"]).set_index("setting")
 
 # %% ../../nbs/core/06_settings.ipynb #d1bba584
 FILE_LIMIT = 1_000_000  # bytes; what is larger is not a list of settings
@@ -738,11 +778,16 @@ def save_table(
         raise ValueError(f"table '{name}' has no rows")
     csv, md = run.path("tables", f"{name}.csv"), run.path("tables", f"{name}.md")
     with written_aside(csv) as aside:
-        table.to_csv(aside, index=False, float_format="%.6g", lineterminator="\n")
+        aside.write_text(_csv_text(table), encoding="utf-8")
     with written_aside(md) as aside:
         aside.write_text(markdown_table(table), encoding="utf-8")
     _save_caption(csv, caption)
     return csv
+
+
+def _csv_text(table: pd.DataFrame) -> str:
+    "A table as it is written: six significant digits."
+    return table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 def _save_caption(beside: Path, caption: str) -> None:
@@ -767,6 +812,53 @@ def markdown_table(table: pd.DataFrame) -> str:
 def read_table(run: Run, name: str, phase: str) -> pd.DataFrame:
     "A table that a phase of this run has written."
     return pd.read_csv(run.needs(f"tables/{name}.csv", phase))
+
+# %% ../../nbs/core/06_settings.ipynb #a5eff50c
+def save_rows(
+    run: Run,  # whose table it is
+    name: str,  # of the table, such as 'seen'
+    rows: pd.DataFrame,  # this phase's, one row a measurement
+    phase: str,  # that adds them, such as '30_unseen'
+    caption: str = "",  # the sentence that reads the table; empty: as before
+    by: Sequence[
+        str
+    ] = (),  # columns to sort the whole table by, rows that are alike staying in order
+) -> pd.DataFrame:  # the table as it now is
+    "Puts a phase's rows into a table to which several phases add. Raises ValueError for a table without rows."
+    rows = rows.copy()
+    for column in rows.columns[rows.dtypes == object]:
+        if rows[column].map(type).nunique() > 1 and (rows[column].map(type) == str).any():
+            rows[column] = rows[column].astype(str)  # a key at level 0, a number above it
+    rows.attrs = {"caption": caption, "by": list(by)}
+    path = run.path("rows", f"{name}.{phase}.parquet")
+    with written_aside(path) as aside:
+        rows.to_parquet(aside, index=False)
+    for part in path.parent.glob(f"{name}.*.parquet"):
+        if part.name > path.name:
+            part.unlink()
+    return join_rows(run, name)
+
+
+def joined_tables(run: Run) -> list[str]:
+    "The tables to which phases add rows."
+    return sorted({path.name.split(".")[0] for path in (run.folder / "rows").glob("*.parquet")})
+
+
+def join_rows(
+    run: Run,
+    name: str,  # of one of `joined_tables`
+) -> pd.DataFrame:
+    "Makes a table what the phases' rows say, sorted as the last one asked; what is so already is not written again."
+    paths = sorted((run.folder / "rows").glob(f"{name}.*.parquet"))
+    parts = [pd.read_parquet(path) for path in paths]
+    caption = next((part.attrs["caption"] for part in parts[::-1] if part.attrs["caption"]), "")
+    table = pd.concat(parts, ignore_index=True)
+    if by := parts[-1].attrs["by"]:
+        table = table.sort_values(by, kind="stable", ignore_index=True)
+    csv = run.folder / "tables" / f"{name}.csv"
+    if not csv.is_file() or csv.read_text(encoding="utf-8") != _csv_text(table):
+        save_table(run, table, name, caption)
+    return table
 
 # %% ../../nbs/core/06_settings.ipynb #4a87fc07
 def save_figure(
@@ -823,122 +915,130 @@ def declared_types(
 def injected_parameters(
     cells: Sequence[str],  # sources of the cells executed so far, IPython's `In`
 ) -> tuple[
-    list[str], dict[str, str]
-]:  # names that papermill was given; names in the parameters cell with their types
-    "What papermill has put into this notebook, and what the notebook takes; the former empty where papermill was given nothing."
-    found = [i for i, source in enumerate(cells) if source.startswith("# Parameters\n")]
-    before = [
-        source
-        for source in cells[: found[-1] if found else None]
-        if "name" in assigned_names(source)
+    dict[str, Any], dict[str, str]
+]:  # what papermill was given; names in the parameters cell with their types
+    "What papermill has put into this notebook, and what its parameters cell shows; both empty where there is none."
+    at = [i for i, source in enumerate(cells) if source.startswith("# Parameters\n")]
+    given: dict[str, Any] = {}
+    if at:
+        exec(cells[at[-1]], {}, given)  # assignments of plain values, as papermill writes them
+    shown = [
+        source for source in cells[: at[-1] if at else None] if "name" in assigned_names(source)
     ]
-    return assigned_names(cells[found[-1]]) if found else [], declared_types(
-        before[-1]
-    ) if before else {}
+    return given, declared_types(shown[-1]) if shown else {}
 
 
-def _not_taken(name: str, offered: Iterable[str]) -> SettingError:
-    "The refusal of a parameter that a notebook does not have."
-    group = next((f.metadata["group"] for f in fields(Settings) if f.name == name), "")
-    if group:
+def _not_taken(name: str, taken: Sequence[str], phase: str) -> SettingError:
+    "The refusal of a parameter that a notebook does not take."
+    groups = {f.name: f.metadata["group"] for f in fields(Settings)}
+    if name in groups:
         return SettingError(
-            f"this notebook does not take '{name}': it belongs to {_READ_BY.get(group, '10_hierarchy')}"
+            f"this notebook does not take '{name}': it belongs to {GROUPS[groups[name]]}"
         )
-    near = difflib.get_close_matches(name, offered, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, taken, n=1, cutoff=0.5)
+    others = "see `chip profiles`" if phase else f"it has {', '.join(taken) or 'none'}"
     return SettingError(
         f"this notebook has no parameter '{name}'"
-        + (f", did you mean '{near[0]}'?" if near else f"; it has {', '.join(offered) or 'none'}")
+        + (f", did you mean '{near[0]}'?" if near else f"; {others}")
     )
-
-
-_READ_BY = {"oneshot": "20_oneshot", "unseen": "30_unseen"}  # all others are Phase 1's
 
 # %% ../../nbs/core/06_settings.ipynb #421956ec
-def _check_own(
-    name: str,
-    value: Any,
+def _own_field(
+    name: str,  # of a notebook's own parameter
     kind: str,  # the type as declared
     allowed: Sequence = (),  # texts: one of them; two numbers: lowest and highest, None for no highest
-) -> None:
-    "Raises SettingError for a parameter's value that has another type, or is none of what it may be."
-    f = field(
-        metadata={"low": None, "high": None, "choices": (), "joined": False, **_limits(allowed)}
-    )
-    f.name, f.type = name, {"int": int, "float": float, "bool": bool}.get(kind, str)
+) -> Field:
+    "A parameter of a notebook's own, described as a setting is."
+    limits = {"low": None, "high": None, "choices": (), "joined": False}
+    if allowed and isinstance(allowed[0], str):
+        limits["choices"] = tuple(allowed)
+    elif allowed:
+        limits["low"], limits["high"] = allowed
+    own = field(metadata=limits)
+    own.name, own.type = name, {"int": int, "float": float, "bool": bool}.get(kind, str)
+    return own
+
+
+def _check_typed(f: Field, value: Any) -> None:
+    "Raises SettingError for a value of another type (a text is no number here), or that is none of what it may be."
     if isinstance(value, str) != (f.type is str):
         raise SettingError(
-            f"{name}={_short(repr(value))}: expected {_EXPECTED[f.type]}{_range_text(f)}"
+            f"{f.name}={_short(repr(value))}: expected {_EXPECTED[f.type]}{_range_text(f)}"
         )
     _checked(f, value)
 
 
-def _limits(allowed: Sequence) -> dict[str, Any]:
-    "A declaration of what is allowed as a field's metadata."
-    if not allowed:
-        return {}
-    return (
-        {"choices": tuple(allowed)}
-        if isinstance(allowed[0], str)
-        else {"low": allowed[0], "high": allowed[1]}
-    )
+def profile_of(
+    parameters: Mapping[str, Any],  # the notebook's globals()
+) -> str:
+    "The profile to work at: papermill's, or the variable CHIP_PROFILE, or the one in the parameters cell. Raises SettingError for one that there is not."
+    given, _ = injected_parameters(parameters.get("In", ()))
+    variable = os.environ.get("CHIP_PROFILE") or parameters["profile"]
+    return check_value("profile", given.get("profile", variable))
 
 
 def check_parameters(
     parameters: Mapping[str, Any],  # the notebook's globals()
+    phase: str = "",  # the notebook's own name, where it is a phase
+    /,
     **allowed: Sequence,  # of the notebook's own parameters: texts to choose from, or lowest and highest number (None: no limit)
 ) -> None:
     "Checks what papermill was given, by name, type and range, and what the notebook's own parameters are. Raises SettingError."
-    given, offered = injected_parameters(parameters.get("In", ()))
-    known = {f.name for f in fields(Settings)}
-    for name in given:
-        if name not in offered:
-            raise _not_taken(name, offered)
-        value = parameters[name]
+    given, shown = injected_parameters(parameters.get("In", ()))
+    settings = {f.name: f for f in fields(Settings)}
+    taken = list(dict.fromkeys([*shown, *settings_of(phase)]))
+    for name, value in given.items():
+        if name not in taken:
+            raise _not_taken(name, taken, phase)
         if name == "name":
             check_run_name(value) if value != "" else None
         elif value is not None:
-            if name in known:
+            if name in settings:
                 check_value(name, value)
-            if offered[name]:
-                _check_own(name, value, offered[name], allowed.get(name, ()))
+            own = settings.get(name) or _own_field(name, shown[name], allowed.get(name, ()))
+            _check_typed(own, value)
         if name in ("images", "hierarchy") and value and not Path(value).exists():
             raise SettingError(
                 f"{name}={_short(value)}: there is no such {'folder' if name == 'images' else 'file'}"
             )
-    for name, choices in allowed.items():
-        _check_own(
-            name, parameters[name], offered.get(name) or type(parameters[name]).__name__, choices
-        )
-    if given and set(names_in("data")) <= set(offered):
-        make_settings(**{name: parameters[name] for name in offered if name in known})
+    for name, limits in allowed.items():
+        kind = shown.get(name) or type(parameters[name]).__name__
+        _check_typed(_own_field(name, kind, limits), parameters[name])
+    if given and "images" in settings_of(phase):
+        make_settings(**_taken_values(parameters, phase), profile=profile_of(parameters))
+
+
+def _taken_values(parameters: Mapping[str, Any], phase: str) -> dict[str, Any]:
+    "The values of a phase's settings in a notebook, without the profile: those given, then those that its parameters cell shows. Other names of a notebook are its own."
+    given, shown = injected_parameters(parameters.get("In", ()))
+    if "In" not in parameters:
+        shown = parameters
+    return {
+        name: given.get(name, parameters.get(name))
+        for name in settings_of(phase)
+        if name != "profile" and (name in given or name in shown)
+    }
 
 # %% ../../nbs/core/06_settings.ipynb #f33c1d60
 def start_run(
     parameters: Mapping[
         str, Any
     ],  # the notebook's globals(): profile, name, and settings (None: the profile's value)
-    groups: tuple[str, ...],  # groups of settings that this notebook takes
+    phase: str,  # the notebook's own name, such as '20_oneshot'
     inherits: str = "",  # the phase that must have been run before, such as '10_hierarchy'
 ) -> tuple[Run, Settings]:
     "What every phase notebook begins with. Raises SettingError or FileNotFoundError that say what to do."
-    check_parameters(parameters)
-    profile = parameters["profile"]
-    own = {
-        name: parameters[name]
-        for name in names_in(*groups)
-        if name != "profile" and name in parameters
-    }
-    run = Run(parameters.get("name") or check_value("profile", profile))
+    check_parameters(parameters, phase)
+    profile, values = profile_of(parameters), _taken_values(parameters, phase)
+    run = Run(parameters.get("name") or profile)
     if inherits:
         saved = json.loads(run.needs("settings.json", inherits).read_text())
         if saved["profile"] != profile:
             raise SettingError(
                 f"run '{run.name}' was started with profile {saved['profile']}, not {profile}"
             )
-        own = {
-            **{k: v for k, v in saved.items() if k not in (*names_in(*groups), "profile")},
-            **own,
-        }
-    settings = make_settings(profile, **own)
+        own = ("profile", *settings_of(phase))
+        values = {**{name: value for name, value in saved.items() if name not in own}, **values}
+    settings = make_settings(profile, **values)
     save_settings(run, settings)
     return run, settings

@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['PHASES', 'COMPUTING', 'LOCK_WAIT', 'Phase', 'notebooks_folder', 'Refused', 'check_free', 'notebook_path',
-           'parameters_of', 'code_of', 'digest', 'imports_of', 'modules_used', 'Contents', 'versions', 'files_read',
-           'engine_kind', 'packaged_weights', 'inputs_of', 'what_changed', 'marker_path', 'read_marker', 'write_marker',
-           'files_of', 'why_run', 'reason_to_run', 'settings_changed', 'clear_from', 'forget', 'locked',
-           'kernel_environment', 'kernel_manager', 'memory_of', 'resident_of', 'PeakMemory', 'Relay', 'drop_debris',
-           'PhaseFailed', 'shown', 'failed_cell', 'last_lines', 'default_name', 'resume_command', 'failure_summary',
-           'execute', 'files_to_make', 'check_made', 'run_phase', 'git_state', 'circumstances', 'check_writable',
-           'check_images', 'changed_settings', 'check_encoder', 'check_classes', 'check_asked', 'check_run', 'Outcome',
-           'duration', 'run_phases', 'make_room', 'run_next', 'explain']
+           'shown_parameters', 'parameters_of', 'code_of', 'digest', 'imports_of', 'modules_used', 'Contents',
+           'versions', 'files_read', 'engine_kind', 'packaged_weights', 'inputs_of', 'what_changed', 'marker_path',
+           'read_marker', 'write_marker', 'joined_files', 'files_of', 'why_run', 'reason_to_run', 'settings_changed',
+           'clear_from', 'forget', 'locked', 'kernel_environment', 'kernel_manager', 'memory_of', 'resident_of',
+           'PeakMemory', 'Relay', 'drop_debris', 'PhaseFailed', 'shown', 'failed_cell', 'last_lines', 'default_name',
+           'resume_command', 'failure_summary', 'execute', 'files_to_make', 'check_made', 'run_phase', 'git_state',
+           'circumstances', 'check_writable', 'check_images', 'check_encoder', 'check_classes', 'check_asked',
+           'check_run', 'Outcome', 'duration', 'run_phases', 'make_room', 'run_next', 'explain']
 
 # %% ../../nbs/running/90_runs.ipynb #1d1deca1
 import ast
@@ -50,9 +50,12 @@ from chip.core.settings import (
     Run,
     Settings,
     assigned_names,
+    changed_settings,
     find_setting,
-    profile_values,
+    join_rows,
+    joined_tables,
     save_settings,
+    settings_of,
     written_aside,
 )
 from ..data.places import home, project_root
@@ -167,7 +170,7 @@ def notebook_path(
     return path
 
 
-def parameters_of(
+def shown_parameters(
     path: Path,  # a notebook
 ) -> list[str]:
     "The names in a notebook's parameters cell, in order."
@@ -177,6 +180,13 @@ def parameters_of(
         if "parameters" in tags
         for name in assigned_names(source)
     ]
+
+
+def parameters_of(
+    path: Path,  # a notebook
+) -> list[str]:
+    "The names that a notebook takes: those in its parameters cell, and the other settings of its phase."
+    return list(dict.fromkeys([*shown_parameters(path), *settings_of(path.stem)]))
 
 
 def code_of(
@@ -482,6 +492,11 @@ def write_marker(run: Run, phase: Phase, kind: str, record: Mapping) -> None:
         aside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
+def joined_files(run: Run) -> set[str]:
+    "The files of tables to which several phases add rows; they follow from the phases' own."
+    return {f"tables/{name}.{end}" for name in joined_tables(run) for end in ("csv", "md", "txt")}
+
+
 def files_of(
     run: Run,
 ) -> dict[str, list[int]]:  # size in bytes and time of last change in ns, by path
@@ -512,8 +527,10 @@ def why_run(
         return "not run yet"
     if changed := what_changed(done["inputs"], inputs):
         return f"changed: {changed}"
-    now = files_of(run)
+    now, joined = files_of(run), joined_files(run)
     for name, state in done["outputs"].items():
+        if name in joined:
+            continue
         if name not in now:
             return f"{name} is missing"
         if now[name] != state:
@@ -573,6 +590,8 @@ def clear_from(
         marker_path(run, phase, "done").unlink(missing_ok=True)
         for left in (run.folder / "notebooks").glob(f"{phase.notebook}.*"):
             left.unlink()  # the executed notebook, the summary of a failure
+    for name in joined_tables(run):
+        join_rows(run, name)
 
 
 def forget(
@@ -1037,7 +1056,7 @@ def check_made(
 def _outputs(run: Run, phase: Phase, owned: Mapping[str, list]) -> dict[str, list[int]]:
     "What a phase has added to a run's folder. Raises PhaseFailed where it has changed what is not its own."
     outputs = {name: state for name, state in files_of(run).items() if owned.get(name) != state}
-    if others := sorted(set(outputs) & set(owned)):
+    if others := sorted(set(outputs) & set(owned) - joined_files(run)):
         raise PhaseFailed(
             f"{phase.notebook} has changed {', '.join(others)}, which an earlier phase made: it has to write a file of its own"
         )
@@ -1058,8 +1077,12 @@ def run_phase(
         notebook_path(phase, notebooks),
         run.folder / "notebooks" / f"{phase.notebook}.ipynb",
     )
-    values = {**asdict(settings), "name": run.name}
-    taken = {name: values[name] for name in parameters_of(source) if name in values}
+    values, changed = {**asdict(settings), "name": run.name}, changed_settings(settings)
+    taken = {
+        name: values[name]
+        for name in parameters_of(source)
+        if name in values and (name in shown_parameters(source) or name in changed)
+    }
     write_marker(run, phase, "started", {"fingerprint": digest(inputs)})
     begin = time.monotonic()
     with _summarised(run, phase, settings):
@@ -1188,14 +1211,6 @@ def check_images(
     return Counter(c.label for c in candidates if c.split == "train")
 
 # %% ../../nbs/running/90_runs.ipynb #cf224f76
-def changed_settings(
-    settings: Settings,
-) -> dict[str, Any]:
-    "The settings that differ from their profile's."
-    usual = profile_values(settings.profile)
-    return {name: value for name, value in asdict(settings).items() if value != usual[name]}
-
-
 def check_encoder(
     settings: Settings,
 ) -> None:
@@ -1361,6 +1376,8 @@ def run_phases(
     "Run the phases that have to be run, in order. Raises PhaseFailed."
     if fresh:
         forget(run)
+    for name in joined_tables(run):
+        join_rows(run, name)
     outcomes: list[Outcome] = []
     upstream, contents, before = "", Contents(), [read_marker(run, phase) for phase in phases]
     for i, phase in enumerate(phases):
