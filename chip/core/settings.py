@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['GROUPS', 'PRESETS', 'KEEP_MEMORY', 'PROFILES', 'FILE_LIMIT', 'Settings', 'SettingError', 'find_setting',
            'check_value', 'profile_values', 'make_settings', 'profiles_table', 'settings_of', 'changed_settings',
-           'settings_in_force', 'read_settings_file', 'settings_yaml', 'written_aside', 'check_run_name', 'Run',
-           'save_table', 'markdown_table', 'read_table', 'save_rows', 'joined_tables', 'join_rows', 'save_figure',
-           'save_settings', 'assigned_names', 'declared_types', 'injected_parameters', 'profile_of', 'check_parameters',
-           'start_run']
+           'settings_in_force', 'read_settings_file', 'settings_yaml', 'check_run_name', 'Run', 'save_table',
+           'markdown_table', 'read_table', 'read_rows', 'keep_rows', 'save_rows', 'joined_tables', 'join_rows',
+           'save_figure', 'save_settings', 'assigned_names', 'declared_types', 'injected_parameters', 'profile_of',
+           'check_parameters', 'start_run']
 
 # %% ../../nbs/core/06_settings.ipynb #dbdc9588
 import ast
@@ -16,9 +16,7 @@ import difflib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -28,8 +26,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
 from matplotlib.figure import Figure
+from pyarrow import parquet
 
-from ..data.places import home
+from ..data.places import home, written_aside
 
 # %% ../../nbs/core/06_settings.ipynb #e63516be
 GROUPS = {  # of settings → the notebook that takes them; a later phase inherits them through the run's folder
@@ -39,7 +38,7 @@ GROUPS = {  # of settings → the notebook that takes them; a later phase inheri
     "encoder": "10_hierarchy",
     "hierarchy": "10_hierarchy",
     "oneshot": "20_oneshot",
-    "inference": "20_oneshot",
+    "inference": "30_unseen",
     "unseen": "30_unseen",
 }
 
@@ -709,23 +708,6 @@ def settings_yaml(
             )
     return "\n".join(lines) + "\n"
 
-# %% ../../nbs/core/06_settings.ipynb #f65ad952
-@contextmanager
-def written_aside(
-    path: Path,  # where the file shall be
-):  # yields the temporary path to write to
-    "Write to the yielded path; on success it replaces `path` in one step, on failure nothing is left."
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    os.chmod(aside, 0o644)
-    try:
-        yield Path(aside)
-        os.replace(aside, path)
-    finally:
-        Path(aside).unlink(missing_ok=True)
-
 # %% ../../nbs/core/06_settings.ipynb #11e64241
 def check_run_name(
     name: str,  # becomes a folder's name
@@ -814,34 +796,64 @@ def read_table(run: Run, name: str, phase: str) -> pd.DataFrame:
     return pd.read_csv(run.needs(f"tables/{name}.csv", phase))
 
 # %% ../../nbs/core/06_settings.ipynb #a5eff50c
-def save_rows(
-    run: Run,  # whose table it is
+def _parts(run: Run, name: str) -> list[Path]:
+    "The phases' rows of a table, in the order of the phases."
+    return sorted((run.folder / "rows").glob(f"{name}.*.parquet"))
+
+
+def read_rows(
+    run: Run,
+    name: str,  # such as 'seen'
+) -> pd.DataFrame:  # without rows or columns where no phase has put any there
+    "The rows that the phases have put into a table, phase by phase."
+    parts = [pd.read_parquet(path) for path in _parts(run, name)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def keep_rows(
+    run: Run,
+    rows: pd.DataFrame,  # this phase's, one row a measurement; what it had put there before goes
     name: str,  # of the table, such as 'seen'
-    rows: pd.DataFrame,  # this phase's, one row a measurement
     phase: str,  # that adds them, such as '30_unseen'
+) -> pd.DataFrame:  # as `read_rows`
+    "Puts a phase's rows beside those of the phases before it; those of later phases, which were made from what goes, are removed."
+    path = run.path("rows", f"{name}.{phase}.parquet")
+    for part in _parts(run, name):
+        if part.name >= path.name:
+            part.unlink()
+    if len(rows):
+        with written_aside(path) as aside:
+            rows.to_parquet(aside, index=False)
+    return read_rows(run, name)
+
+
+def save_rows(
+    run: Run,
+    rows: pd.DataFrame,  # this phase's
+    name: str,  # of the table
+    phase: str,  # that adds them
     caption: str = "",  # the sentence that reads the table; empty: as before
-    by: Sequence[
-        str
-    ] = (),  # columns to sort the whole table by, rows that are alike staying in order
+    by: Sequence[str] = (),  # columns to sort the table by, rows that are alike staying in order
 ) -> pd.DataFrame:  # the table as it now is
-    "Puts a phase's rows into a table to which several phases add. Raises ValueError for a table without rows."
+    "The same for a table in tables/, which is written again as a whole."
     rows = rows.copy()
     for column in rows.columns[rows.dtypes == object]:
-        if rows[column].map(type).nunique() > 1 and (rows[column].map(type) == str).any():
+        if {str} < set(rows[column].map(type)):
             rows[column] = rows[column].astype(str)  # a key at level 0, a number above it
-    rows.attrs = {"caption": caption, "by": list(by)}
-    path = run.path("rows", f"{name}.{phase}.parquet")
-    with written_aside(path) as aside:
-        rows.to_parquet(aside, index=False)
-    for part in path.parent.glob(f"{name}.*.parquet"):
-        if part.name > path.name:
-            part.unlink()
+    rows.attrs = {"table": name, "caption": caption, "by": list(by)}
+    keep_rows(run, rows, name, phase)
     return join_rows(run, name)
 
 
 def joined_tables(run: Run) -> list[str]:
-    "The tables to which phases add rows."
-    return sorted({path.name.split(".")[0] for path in (run.folder / "rows").glob("*.parquet")})
+    "The tables in tables/ to which phases add rows."
+    paths = (run.folder / "rows").glob("*.parquet")
+    return sorted({p.name.split(".")[0] for p in paths if b'"table"' in _attributes(p)})
+
+
+def _attributes(path: Path) -> bytes:
+    "What pandas has noted about the rows in a parquet file, as JSON."
+    return (parquet.read_schema(path).metadata or {}).get(b"PANDAS_ATTRS", b"")
 
 
 def join_rows(
@@ -849,14 +861,15 @@ def join_rows(
     name: str,  # of one of `joined_tables`
 ) -> pd.DataFrame:
     "Makes a table what the phases' rows say, sorted as the last one asked; what is so already is not written again."
-    paths = sorted((run.folder / "rows").glob(f"{name}.*.parquet"))
-    parts = [pd.read_parquet(path) for path in paths]
-    caption = next((part.attrs["caption"] for part in parts[::-1] if part.attrs["caption"]), "")
-    table = pd.concat(parts, ignore_index=True)
-    if by := parts[-1].attrs["by"]:
+    told = [json.loads(_attributes(path)) for path in _parts(run, name)]
+    if not told:
+        return pd.DataFrame()
+    table, by = read_rows(run, name), told[-1]["by"]
+    if by:
         table = table.sort_values(by, kind="stable", ignore_index=True)
     csv = run.folder / "tables" / f"{name}.csv"
     if not csv.is_file() or csv.read_text(encoding="utf-8") != _csv_text(table):
+        caption = next((about["caption"] for about in told[::-1] if about["caption"]), "")
         save_table(run, table, name, caption)
     return table
 
