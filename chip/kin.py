@@ -20,14 +20,9 @@ from matplotlib.axes import Axes
 from PIL import Image
 from tqdm import tqdm
 
-from chip.compute.embeddings import (
-    SHARD,
-    EmbeddingCache,
-    cache_for,
-    encode,
-    naming_lost_workers,
-    pick_workers,
-)
+from .compute.backends import naming_lost_workers, pick_workers
+from .compute.cache import EmbeddingCache, cache_for
+from .compute.embeddings import SHARD, encode
 from chip.compute.encoders import (
     Encoder,
     EncoderSpec,

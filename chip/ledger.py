@@ -55,6 +55,7 @@ from chip.audit.limits import (
     spectrum,
 )
 from .audit.released import Authors, load_authors
+from .compute.backends import Compute
 from .compute.embeddings import embed
 from .compute.encoders import load_encoder
 from .core.settings import Run, Settings, save_figure, save_table, start_run, written_aside
@@ -1937,11 +1938,13 @@ def run_spectra(
         few,
         study.root,
         load_encoder(settings.encoder, "random", settings.size, settings.seed),
-        settings.batch_size,
-        settings.device,
-        settings.precision,
-        settings.workers,
-        engine=settings.engine,
+        Compute(
+            settings.device,
+            settings.precision,
+            settings.batch_size,
+            settings.workers,
+            settings.engine,
+        ),
     )
     for level in LEVELS:
         membership = h.membership(level)

@@ -28,7 +28,8 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from .compute.embeddings import PicturesOnDisk, encode, load_pictures, pick_workers
+from .compute.backends import pick_workers
+from .compute.embeddings import PicturesOnDisk, encode, load_pictures
 from .compute.encoders import Encoder, autocast, encoder_spec, load_encoder, pick_device
 from .core.settings import Settings, save_table, settings_in_force, start_run, written_aside
 from .core.study import Study, frozen_embeddings, load_study, study_encoder

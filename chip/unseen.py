@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 import torch
 
 from .alternatives import ALTERNATIVES, alternatives_rows
-from .compute.embeddings import encode, load_pictures, pick_workers
+from .compute.backends import pick_workers
+from .compute.embeddings import encode, load_pictures
 from .compute.encoders import Encoder, pick_device
 from chip.core.settings import (
     Run,

@@ -21,8 +21,12 @@ import pandas as pd
 import torch
 
 from chip.compute import embeddings
-from chip.compute.embeddings import Done, embed
+from chip.compute.backends import CPU_BATCH, Compute, Done
+from chip.compute.cache import EmbeddingCache, _keys_of
+from chip.compute.embeddings import embed
 from chip.compute.encoders import Encoder, load_encoder
+
+CPU = Compute(device="cpu")
 
 
 def pictures_in(folders: list[Path]) -> pd.DataFrame:  # path, sha256, bytes
@@ -60,7 +64,7 @@ def in_child(table: pd.DataFrame, encoder: Encoder, cache: Path, log: Path) -> i
                     yield done
 
         embeddings.local_results = counted
-        embed(table, "/", encoder, device="cpu", cache=cache, progress=False)
+        embed(table, "/", encoder, CPU, cache=cache, progress=False)
         status = 0
     finally:
         os._exit(status)
@@ -68,8 +72,8 @@ def in_child(table: pd.DataFrame, encoder: Encoder, cache: Path, log: Path) -> i
 
 def kept(cache: Path) -> list[str]:
     "The content hashes in a cache, as often as they are there."
-    store = embeddings.EmbeddingCache(next(cache.glob("*"), cache))
-    return [bytes(key).hex() for shard in store.shards() for key in embeddings._keys_of(shard)]
+    store = EmbeddingCache(next(cache.glob("*"), cache))
+    return [bytes(key).hex() for shard in store.shards() for key in _keys_of(shard)]
 
 
 def run(table: pd.DataFrame, encoder: Encoder, kills: int, seed: int, folder: Path) -> dict:
@@ -99,7 +103,7 @@ def run(table: pd.DataFrame, encoder: Encoder, kills: int, seed: int, folder: Pa
     there = kept(folder / "cache")
     with torch.inference_mode():
         same = [
-            embed(table, "/", encoder, device="cpu", cache=folder / name, progress=False)
+            embed(table, "/", encoder, CPU, cache=folder / name, progress=False)
             for name in ("calm", "cache", "both")
         ]
     return {
@@ -125,11 +129,7 @@ def passed(result: dict, kills: int) -> bool:
         and result["kept"] == result["pictures"]
         and not result["kept_twice"]
     )
-    return (
-        whole
-        and result["kills"] == kills
-        and result["most_lost"] <= result["shard"] + embeddings.CPU_BATCH
-    )
+    return whole and result["kills"] == kills and result["most_lost"] <= result["shard"] + CPU_BATCH
 
 
 def main() -> None:

@@ -18,6 +18,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from chip.compute import cache, embeddings, ray_engine
+from chip.compute.backends import Compute, Done
+
+CPU, RAY = Compute(device="cpu"), Compute(device="cpu", engine="ray")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -110,37 +114,31 @@ def test_full_disk(
     pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     "The disk fills up: an error says so, the shards before it stay, and with more room the run goes on from there."
-    from chip.compute import embeddings
-
     monkeypatch.setattr(embeddings, "SHARD", 16)
-    how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
+    how = dict(root=pictures, encoder=encoder, compute=CPU, progress=False)
     calm = embeddings.embed(table, cache=tmp_path / "calm", **how)
     with mounted(tmp_path / "small", "400k") as small:
         with pytest.raises(
-            embeddings.CacheError,
+            cache.CacheError,
             match="no room for embeddings in .* MB free. Shards written before are kept",
         ):
             embeddings.embed(table, cache=small, **how)
-        kept = int(embeddings.cache_table(small)["images"].sum())
+        kept = int(cache.cache_table(small)["images"].sum())
         assert 16 <= kept < 160 and not list(small.glob("*/*.part"))
         subprocess.run(["mount", "-o", "remount,size=8m", str(small)], check=True)
-        fresh = table[
-            embeddings.EmbeddingCache(next(small.glob("*"))).find(table["sha256"]).missing
-        ]
+        fresh = table[cache.EmbeddingCache(next(small.glob("*"))).find(table["sha256"]).missing]
         assert len(fresh) == 160 - kept
         assert np.array_equal(embeddings.embed(table, cache=small, **how), calm)
 
 
 def test_read_only_cache(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path):
     "A cache that can only be read serves what it has; for what it lacks, the error comes before the work."
-    from chip.compute import embeddings
-
-    how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
+    how = dict(root=pictures, encoder=encoder, compute=CPU, progress=False)
     with mounted(tmp_path / "fixed", "8m") as fixed:
         first = embeddings.embed(table[:40], cache=fixed, **how)
         subprocess.run(["mount", "-o", "remount,ro", str(fixed)], check=True)
         assert np.array_equal(embeddings.embed(table[:40], cache=fixed, **how), first)
-        with pytest.raises(embeddings.CacheError, match="cannot be kept in .*read-only.*CHIP_HOME"):
+        with pytest.raises(cache.CacheError, match="cannot be kept in .*read-only.*CHIP_HOME"):
             embeddings.embed(table, cache=fixed, **how)
         subprocess.run(["mount", "-o", "remount,rw", str(fixed)], check=True)
         assert np.array_equal(embeddings.embed(table, cache=fixed, **how)[:40], first)
@@ -150,24 +148,22 @@ def test_no_room_for_the_answer(
     pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     "An answer larger than memory should hold gets its room before it is written to: a full disk is an error, not the end of the process; a cache that can only be read lends the temporary folder's."
-    from chip.compute import embeddings
-
-    how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
+    how = dict(root=pictures, encoder=encoder, compute=CPU, progress=False)
     with mounted(tmp_path / "small", "1200k") as small:
         first = embeddings.embed(table, cache=small, **how)
-        monkeypatch.setattr(embeddings, "MAPPED", 8)
+        monkeypatch.setattr(cache, "MAPPED", 8)
         assert np.array_equal(
             embeddings.embed(table, cache=small, **how), first
         )  # the temporary folder's room
         with monkeypatch.context() as full:  # and there is none there, either
             full.setattr(tempfile, "tempdir", str(small))
             with pytest.raises(
-                embeddings.CacheError,
+                cache.CacheError,
                 match="no room for embeddings in .*: all of them in one file, .* of 0.8 MB, 0.* MB free. Shards written before are kept",
             ):
                 embeddings.embed(table, cache=small, **how)
             full.delattr(os, "posix_fallocate")  # a platform that cannot reserve writes zeros
-            with pytest.raises(embeddings.CacheError, match="no room for embeddings"):
+            with pytest.raises(cache.CacheError, match="no room for embeddings"):
                 embeddings.embed(table, cache=small, **how)
         assert (
             len(list(small.rglob("*"))) == 3
@@ -184,35 +180,29 @@ def test_shards_vanish_while_they_are_read(
     pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     "Another process prunes the cache between looking up and reading: the embeddings are computed again."
-    from chip.compute import embeddings
-
-    read, tries = embeddings.EmbeddingCache.read, []
+    read, tries = cache.EmbeddingCache.read, []
 
     def pruned(self, found, width):
         tries.append(len(found.shards))
         if len(tries) == 1:
-            embeddings.prune_cache(tmp_path, [self.folder.name])
+            cache.prune_cache(tmp_path, [self.folder.name])
         return read(self, found, width)
 
-    monkeypatch.setattr(embeddings.EmbeddingCache, "read", pruned)
-    first = embeddings.embed(table, pictures, encoder, device="cpu", cache=tmp_path, progress=False)
+    monkeypatch.setattr(cache.EmbeddingCache, "read", pruned)
+    first = embeddings.embed(table, pictures, encoder, CPU, cache=tmp_path, progress=False)
     assert len(tries) == 2 and first.shape == (160, 1280) and np.abs(first).sum(1).min() > 0
 
 
 def test_pruning_beside_a_run(tmp_path: Path):
     "Whatever is pruned while shards are being written, neither side fails, and what is there is whole."
-    from chip.compute import embeddings
-
-    cache, ended = (
-        embeddings.EmbeddingCache(tmp_path / "cache" / "one", {"encoder": "none"}),
-        threading.Event(),
-    )
+    store = cache.EmbeddingCache(tmp_path / "cache" / "one", {"encoder": "none"})
+    ended = threading.Event()
     failed, rows = [], np.ones((4, 8), np.float32)
 
     def write():
         try:
             for i in range(200):
-                cache.put([hashlib.sha256(f"{i} {j}".encode()).hexdigest() for j in range(4)], rows)
+                store.put([hashlib.sha256(f"{i} {j}".encode()).hexdigest() for j in range(4)], rows)
         except Exception as error:
             failed.append(error)
         finally:
@@ -221,13 +211,13 @@ def test_pruning_beside_a_run(tmp_path: Path):
     writer = threading.Thread(target=write)
     writer.start()
     while not ended.is_set():
-        embeddings.prune_cache(tmp_path / "cache")
-        embeddings.prune_cache(tmp_path / "cache", older=-1)
-        embeddings.cache_table(tmp_path / "cache")
+        cache.prune_cache(tmp_path / "cache")
+        cache.prune_cache(tmp_path / "cache", older=-1)
+        cache.cache_table(tmp_path / "cache")
     writer.join()
     assert not failed, failed
-    cache.put(["00" * 32], rows[:1])
-    assert cache.get({"00" * 32})["00" * 32].tolist() == [1.0] * 8
+    store.put(["00" * 32], rows[:1])
+    assert store.get({"00" * 32})["00" * 32].tolist() == [1.0] * 8
 
 
 def test_nothing_is_reported_to_anyone(tmp_path: Path):
@@ -236,10 +226,10 @@ def test_nothing_is_reported_to_anyone(tmp_path: Path):
     code = """
 import sys
 import numpy as np, torch
-from chip.compute.embeddings import openvino_run
+from chip.compute.backends import openvino_network
 from chip.compute.encoders import load_encoder
-run = openvino_run(load_encoder("efficientnet_lite0", size=32).eval(), torch.device("cpu"), "float32", 2, 1)
-assert run(torch.zeros(2, 32, 32, 3, dtype=torch.uint8))().shape == (2, 1280)
+network = openvino_network(load_encoder("efficientnet_lite0", size=32).eval(), 2, 1)
+assert network(torch.zeros(2, 32, 32, 3, dtype=torch.uint8)).shape == (2, 1280)
 assert not [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module], "it was loaded"
 """
     done = subprocess.run(
@@ -256,7 +246,6 @@ def test_weights_of_another_shape(pictures: Path, table: pd.DataFrame, tmp_path:
     "Weights that do not fit are named before any work; others than before are other embeddings, and both are kept."
     import torch
 
-    from chip.compute import embeddings
     from chip.compute.encoders import load_encoder
 
     narrow = load_encoder("resnet18", "random", size=32)
@@ -272,14 +261,14 @@ def test_weights_of_another_shape(pictures: Path, table: pd.DataFrame, tmp_path:
         ValueError, match="'layer1.0.conv1.weight' has shape .1, 64, 3, 3., expected .64, 64, 3, 3."
     ):
         load_encoder("resnet18", str(tmp_path / "w.pth"))
-    how = dict(root=pictures, device="cpu", cache=tmp_path / "cache", progress=False)
+    how = dict(root=pictures, compute=CPU, cache=tmp_path / "cache", progress=False)
     one, two = (
         embeddings.embed(
             table[:8], encoder=load_encoder("resnet18", "random", size=32, seed=seed), **how
         )
         for seed in (0, 1)
     )
-    assert not np.allclose(one, two) and embeddings.cache_table(tmp_path / "cache")[
+    assert not np.allclose(one, two) and cache.cache_table(tmp_path / "cache")[
         "images"
     ].tolist() == [8, 8]
     assert np.array_equal(
@@ -289,13 +278,12 @@ def test_weights_of_another_shape(pictures: Path, table: pd.DataFrame, tmp_path:
 
 def watched(marks: Path, seconds: float) -> type:
     "A RayEncoder that shows in a folder what it computes and what it has computed; it takes a little longer, so that it can be met at work."
-    from chip.compute.embeddings import RayEncoder
 
-    class Watched(RayEncoder):
-        def __call__(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            mark = marks / "busy" / f"{os.getpid()}-{'_'.join(map(str, given['id']))}"
+    class Watched(ray_engine.RayEncoder):
+        def embed(self, batches: list[int]) -> list[Done]:
+            mark = marks / "busy" / f"{os.getpid()}-{'_'.join(map(str, batches))}"
             mark.touch()
-            done = RayEncoder.__call__(self, given)
+            done = ray_engine.RayEncoder.embed(self, batches)
             time.sleep(seconds)
             mark.rename(marks / "done" / mark.name)
             return done
@@ -309,9 +297,7 @@ def test_a_worker_is_lost(
 ):
     "Through Ray, with a worker killed in the middle, while it computes: the bytes of the local engine, in the same cache."
     pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
-    from chip.compute import embeddings
-
-    how = dict(root=pictures, encoder=encoder, device="cpu", progress=False)
+    how = dict(root=pictures, encoder=encoder, compute=CPU, progress=False)
     calm = embeddings.embed(table, cache=tmp_path / "calm", **how)
     busy, done, victims = tmp_path / "busy", tmp_path / "done", []
     busy.mkdir(), done.mkdir()
@@ -325,12 +311,12 @@ def test_a_worker_is_lost(
         os.kill(int(at_work[0].name.split("-")[0]), signal.SIGKILL)
 
     killer = threading.Thread(target=kill, daemon=True)
-    monkeypatch.setattr(embeddings, "RayEncoder", watched(tmp_path, 0.2))
-    monkeypatch.setattr(embeddings, "ON_RAY", 2)  # twenty pieces of two batches
+    monkeypatch.setattr(ray_engine, "RayEncoder", watched(tmp_path, 0.2))
+    monkeypatch.setattr(ray_engine, "ON_RAY", 2)  # twenty pieces of two batches
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     killer.start()
     assert np.array_equal(
-        embeddings.embed(table, cache=tmp_path / "ray", engine="ray", **how), calm
+        embeddings.embed(table, cache=tmp_path / "ray", **{**how, "compute": RAY}), calm
     )
     killer.join(1)
 
@@ -347,19 +333,20 @@ def test_a_worker_is_lost(
         for path in done.iterdir()
     )
     assert (
-        embeddings.cache_table(tmp_path / "ray")["key"].tolist()
-        == embeddings.cache_table(tmp_path / "calm")["key"].tolist()
+        cache.cache_table(tmp_path / "ray")["key"].tolist()
+        == cache.cache_table(tmp_path / "calm")["key"].tolist()
     )
     assert np.array_equal(embeddings.embed(table, cache=tmp_path / "ray", **how), calm)
+    nowhere = Compute(device="cpu", engine="127.0.0.1:1")
     with pytest.raises(ConnectionError, match="engine=127.0.0.1:1: there is no cluster"):
-        embeddings.embed(table[:1], cache=tmp_path / "none", engine="127.0.0.1:1", **how)
+        embeddings.embed(table[:1], cache=tmp_path / "none", **{**how, "compute": nowhere})
 
 
 @pytest.mark.ray
 def test_a_run_through_ray(tmp_path: Path):
     "The first phase of a small run, once on this machine and once through Ray: the same embeddings and the same tables, to the last byte."
     pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
-    from chip.compute.embeddings import EmbeddingCache, _keys_of
+    from chip.compute.cache import EmbeddingCache, _keys_of
 
     kept, tables = [], []
     for engine in ("local", "ray"):
@@ -397,20 +384,18 @@ def test_tar_files(pictures: Path, table: pd.DataFrame, encoder, tmp_path: Path)
     "Pictures inside a tar file are found under the same content, and embedded without being unpacked."
     import tarfile
 
-    from chip.compute import embeddings
-
     with tarfile.open(tmp_path / "all.tar", "w") as file:
         file.add(pictures, ".")
     inside = table.assign(path="all.tar/" + table["path"])[:20]
     first = embeddings.embed(
-        inside, tmp_path, encoder, device="cpu", cache=tmp_path / "cache", progress=False
+        inside, tmp_path, encoder, CPU, cache=tmp_path / "cache", progress=False
     )
     assert len(first) == 20 and np.array_equal(
         embeddings.embed(
             table[:20],
             pictures / "gone",
             encoder,
-            device="cpu",
+            CPU,
             cache=tmp_path / "cache",
             progress=False,
         ),

@@ -34,7 +34,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.data import DataLoader
 
 from .encoders import Encoder, EncoderSpec, autocast, cropped
-from ..data.images import UnreadableImage, decode_image, read_listed, usable_cores
+from ..data.images import UnreadableImage, decode_image, read_listed
+from ..data.places import usable_cores
 
 # %% ../../nbs/compute/04_backends.ipynb #39cf8e93
 def _folded(model: nn.Module, example: torch.Tensor) -> nn.Module:

@@ -32,7 +32,7 @@ from safetensors.numpy import save as to_bytes
 
 from .encoders import Encoder
 from ..data.images import os_reason
-from ..data.taxonomy import home
+from ..data.places import home
 
 # %% ../../nbs/compute/05_cache.ipynb #cc1ca51f
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

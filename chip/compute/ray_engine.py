@@ -27,7 +27,7 @@ from chip.compute.backends import (
     ready,
 )
 from .encoders import Encoder
-from ..data.images import usable_cores
+from ..data.places import usable_cores
 
 # %% ../../nbs/compute/06_ray.ipynb #8fb5dc19
 def check_engine(

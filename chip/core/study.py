@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..compute.backends import Compute
 from ..compute.embeddings import embed
 from ..compute.encoders import Encoder, load_encoder
 from .settings import Run, Settings, save_table, written_aside
@@ -191,9 +192,11 @@ def frozen_embeddings(
         rows,
         study.root,
         encoder,
-        settings.batch_size,
-        settings.device,
-        settings.precision,
-        settings.workers,
-        engine=settings.engine,
+        Compute(
+            settings.device,
+            settings.precision,
+            settings.batch_size,
+            settings.workers,
+            settings.engine,
+        ),
     )

@@ -464,7 +464,7 @@ def bench_command(
 
 # %% ../../nbs/running/99_cli.ipynb #d65807d8
 def cache_lines(
-    table: pd.DataFrame,  # as `chip.compute.embeddings.cache_table` gives it
+    table: pd.DataFrame,  # as `chip.compute.cache.cache_table` gives it
     now: float,  # seconds since 1970
 ) -> list[str]:
     "The cache, one line a combination, the largest first."
@@ -495,7 +495,7 @@ def cache_command(
     arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]
 ) -> None:
     "chip cache"
-    from chip.compute.embeddings import cache_folder, cache_table, prune_cache
+    from chip.compute.cache import cache_folder, cache_table, prune_cache
 
     if arguments.older is not None and not arguments.older >= 0:
         raise Refused(f"--older {arguments.older:g}: expected a number of days, 0 or more")

@@ -1219,8 +1219,8 @@ def check_encoder(
         changed_settings(settings)
     ):
         return
-    from chip.compute.embeddings import check_engine
     from chip.compute.encoders import check_weights, encoder_spec, pick_device
+    from chip.compute.ray_engine import check_engine
 
     try:
         for size in (settings.size, settings.train_size):

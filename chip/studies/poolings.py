@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from ..compute.backends import Compute
 from ..compute.clusterers import centroids, cluster
 from ..compute.embeddings import embed
 from ..compute.encoders import load_encoder
@@ -46,7 +47,7 @@ def embedded(root: Path, encoder: str, size: int) -> tuple[np.ndarray, np.ndarra
     rows = scan_images(root).table.query("split == 'train'")
     keys = tuple(sorted(set(rows["label"])))
     return (
-        embed(rows, root, load_encoder(encoder, size=size), device="cpu"),
+        embed(rows, root, load_encoder(encoder, size=size), Compute(device="cpu")),
         rows["label"].map({k: i for i, k in enumerate(keys)}).to_numpy(),
         keys,
     )

@@ -18,6 +18,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
+from ..compute.backends import Compute
 from ..compute.clusterers import centroids
 from ..compute.embeddings import embed
 from ..compute.encoders import load_encoder
@@ -135,7 +136,7 @@ def unseen_photos(
     rows, tree = folder.table[folder.table["split"] == "unseen"], all_animals()
     slugs = tuple(sorted(set(rows["label"])))
     kin = {s: tree.kin(s, animals().keys) for s in slugs if s in tree.paths}
-    return embed(rows, folder.root, load_encoder(encoder), device="cpu"), UnseenPictures(
+    return embed(rows, folder.root, load_encoder(encoder), Compute(device="cpu")), UnseenPictures(
         slugs, rows["label"].map({s: i for i, s in enumerate(slugs)}).to_numpy(), kin
     )
 

@@ -21,17 +21,13 @@ import torch
 from sklearn.preprocessing import normalize
 from torch.utils.flop_counter import FlopCounterMode
 
-from chip.compute.embeddings import (
+from chip.compute.backends import (
     Batch,
     Done,
-    EmbeddingCache,
-    How,
-    LostPictures,
     Work,
     batch_shape,
     fed,
     in_order,
-    keep,
     on_gpus,
     on_processor,
     one_thread_each,
@@ -39,6 +35,8 @@ from chip.compute.embeddings import (
     pick_workers,
     ready,
 )
+from ...compute.cache import EmbeddingCache
+from ...compute.embeddings import LostPictures, keep
 from ...compute.encoders import Encoder, crop_for, load_encoder, pick_device
 from ...data.images import image_loader, open_image
 from ...data.places import usable_cores
@@ -88,17 +86,16 @@ class OurWay:
     def __init__(self, encoder: Encoder, device: torch.device, n: int, workers: int = -1):
         begin = time.perf_counter()
         self.encoder, self.device = encoder.to(device), device
-        self.how = How(str(device), device, "auto", 0, workers, pick_backend(device, "auto", n))
+        self.backend, self.batch = pick_backend(device, "auto", n), batch_shape(device)
         self.threads = usable_cores() if device.type == "cpu" else 1
-        self.batch, self.run = ready(
-            encoder, device, "auto", batch_shape(device), self.how.backend, self.threads
-        )
+        self.workers = pick_workers(workers, device)
+        self.network = ready(encoder, device, "auto", self.batch, self.backend, self.threads)
         self.seconds = time.perf_counter() - begin
 
     def results(self, work: Work) -> Iterator[Done]:
         if self.device.type == "cpu":
-            return on_processor(work, self.run, self.threads)
-        return on_gpus(work, [self.run], pick_workers(self.how.workers, self.device))
+            return on_processor(work, self.network, self.threads)
+        return on_gpus(work, [self.network], self.workers)
 
     def files(self, paths: Sequence[Path], keys: Sequence[str]) -> np.ndarray:  # (n, width)
         "From files to shards to embeddings. Raises chip.compute.embeddings.LostPictures."
@@ -106,7 +103,7 @@ class OurWay:
             store = EmbeddingCache(Path(folder, "cache"))
             work = Work(list(map(str, paths)), keys, self.encoder.spec, self.batch)
             store.prepare()
-            lost, _ = keep(self.results(work), work, store, self.encoder.spec.name, False)
+            lost, _ = keep(self.results(work), work, store)
             if lost:
                 raise LostPictures("; ".join(why for _, why in lost))
             return store.read(store.find(keys), self.encoder.spec.width)
@@ -115,18 +112,18 @@ class OurWay:
         "Read and crop all pictures as `results` does, and encode none."
         if self.device.type == "cpu":
             with ThreadPoolExecutor(self.threads) as pool:
-                deque(in_order(pool, work.__getitem__, len(work), 4 * self.threads), maxlen=0)
+                deque(in_order(pool, work.__getitem__, range(len(work)), 4 * self.threads), maxlen=0)
         else:
-            deque(fed(work, pick_workers(self.how.workers, self.device)), maxlen=0)
+            deque(fed(work, self.workers), maxlen=0)
 
     def memory(self, pictures: torch.Tensor) -> None:  # (n, size, size, 3) uint8
         "Encode what is in memory, whole batches of it."
         pieces = [piece for piece in pictures.split(self.batch) if len(piece) == self.batch]
         if self.device.type == "cpu":
             with one_thread_each(), ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(lambda piece: self.run(piece)(), pieces))
+                list(pool.map(self.network, pieces))
         else:
-            deque(on_gpus([Batch(piece, (), ()) for piece in pieces], [self.run], 0), maxlen=0)
+            deque(on_gpus([Batch(piece, (), ()) for piece in pieces], [self.network], 0), maxlen=0)
 
 # %% ../../../nbs/running/bench/83_embed.ipynb #d30b4314
 def peak_flops(
@@ -241,7 +238,7 @@ def bench_encoder(
         "size": encoder.spec.size,
         "images": len(paths),
         "pictures": source,
-        "backend": our_way.how.backend,
+        "backend": our_way.backend,
         "batch": our_way.batch,
         "seconds_to_get_ready": our_way.seconds,
         **_rates(medians(rows, "images_per_second"), encoder_flops(encoder), max(peaks)),

@@ -22,6 +22,7 @@ from PIL import Image
 from torch import nn
 from tqdm import tqdm
 
+from ...compute.backends import Compute
 from ...compute.embeddings import embed
 from ...compute.encoders import Encoder, EncoderSpec
 from .turns import device_name, in_own_process
@@ -96,7 +97,7 @@ def embed_growth_row(
         for turn in ("embed", "again"):
             begin = time.perf_counter()
             embeddings = embed(
-                table, Path(folder, "pictures"), encoder, device="cpu", cache=Path(cache)
+                table, Path(folder, "pictures"), encoder, Compute(device="cpu"), Path(cache)
             )
             seconds[f"{turn}_seconds"] = time.perf_counter() - begin
         shards = len(list(Path(cache).glob("*/*.safetensors")))

@@ -20,8 +20,9 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from ...compute.embeddings import cropped, encode, one_thread_each
-from ...compute.encoders import load_encoder, pick_device
+from ...compute.backends import one_thread_each
+from ...compute.embeddings import encode
+from ...compute.encoders import cropped, load_encoder, pick_device
 from ...data.images import decode_image
 from ...data.places import project_root
 from .embed import COSINE, NEAREST, OurWay, embeddings_agreement, plain_loop
@@ -74,7 +75,7 @@ def bench_agreement(
                 "images": int(chosen.sum()),
                 "encoder": encoder,
                 "size": network.spec.size,
-                "backend": our_way.how.backend,
+                "backend": our_way.backend,
                 **one,
                 "within": one["smallest_cosine"] >= COSINE and same,
             }

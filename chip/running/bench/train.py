@@ -19,7 +19,8 @@ from statistics import median
 import torch
 from tqdm import tqdm
 
-from ...compute.embeddings import load_pictures, pick_workers
+from ...compute.backends import pick_workers
+from ...compute.embeddings import load_pictures
 from ...compute.encoders import Encoder, autocast, crop_for, encoder_spec, pick_device
 from ...core.settings import KEEP_MEMORY
 from ...data.images import open_image
