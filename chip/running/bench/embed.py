@@ -112,7 +112,9 @@ class OurWay:
         "Read and crop all pictures as `results` does, and encode none."
         if self.device.type == "cpu":
             with ThreadPoolExecutor(self.threads) as pool:
-                deque(in_order(pool, work.__getitem__, range(len(work)), 4 * self.threads), maxlen=0)
+                deque(
+                    in_order(pool, work.__getitem__, range(len(work)), 4 * self.threads), maxlen=0
+                )
         else:
             deque(fed(work, self.workers), maxlen=0)
 
