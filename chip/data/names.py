@@ -9,7 +9,7 @@ __all__ = ['EVERYDAY', 'PLURALS', 'SAME', 'NODE_COST', 'CLASS_COST', 'MOST_PARTS
 # %% ../../nbs/data/03_names.ipynb #115319b0
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .taxonomy import Taxonomy, pretty
@@ -62,10 +62,7 @@ EVERYDAY = {  # WordNet's word -> what a visitor of a zoo would say, in the plur
     "bird_of_prey": "birds of prey",
     "thunder_snake": "worm snakes",
     "Madagascar_cat": "ring-tailed lemurs",
-    "tusker": "tuskers",
 }
-
-# %% ../../nbs/data/03_names.ipynb #7f30ae31
 PLURALS = {
     "mouse": "mice",
     "goose": "geese",
@@ -80,34 +77,20 @@ PLURALS = {
     "foot": "feet",
     "larva": "larvae",
 }
-SAME = (
-    "fish",
-    "sheep",
-    "swine",
-    "cattle",
-    "bison",
-    "deer",
-    "grouse",
-    "fowl",
-    "salmon",
-    "coho",
-    "tench",
-    "tuna",
-    "sturgeon",
-    "idae",
-)
+SAME = {"fish", "sheep", "swine", "cattle", "bison", "deer", "grouse", "fowl"}
+SAME |= {"salmon", "coho", "tench", "tuna", "sturgeon", "idae"}  # endings without a plural
 
 
 def plural(
     name: str,  # WordNet's word or a class's name
 ) -> str:  # for reading, in the plural
-    "'timber_wolf' as 'timber wolves'. English rules for the last word; a word that looks plural already is left alone."
+    "'timber_wolf' as 'timber wolves': English rules for the last word; what looks plural stays."
     if name in EVERYDAY:
         return EVERYDAY[name]
     stem, last = re.fullmatch(r"(.*?)(\w*)", pretty(name)).groups()
     if last in PLURALS:
         return stem + PLURALS[last]
-    if last.endswith(SAME) or re.search(r"[^aeious]s$|[aeo]s$|\d$", last) or not last:
+    if last.endswith(tuple(SAME)) or re.search(r"[^aeious]s$|[aeo]s$|\d$", last) or not last:
         return stem + last
     if re.search(r"(s|x|z|ch|sh)$", last):
         return stem + last + "es"
@@ -119,7 +102,6 @@ class ClusterName:
     "What a set of classes may be called; as text 'spaniels (5 of 6)'."
 
     name: str  # for reading: 'spaniels', or 'bears & giant pandas'
-    node: str  # node id: that of the name, or the LCA of its parts
     coverage: float  # share of the members that the name covers, 0 … 1
     n_members: int  # members in the cluster
     parts: tuple[str, ...]  # node ids or class keys that the name is made of
@@ -137,12 +119,9 @@ class NamePart:
     total: int  # classes of the whole collection below it
     single: bool = False  # whether it is one class and not a node
 
-# %% ../../nbs/data/03_names.ipynb #7df075a0
-NODE_COST, CLASS_COST, MOST_PARTS = (
-    0.1,
-    0.25,
-    3,
-)  # what a further node or class must add to F to enter a name; parts at most
+
+NODE_COST, CLASS_COST = 0.1, 0.25  # what a further node or class must add to F to enter a name
+MOST_PARTS = 3
 
 
 def name_score(
@@ -165,11 +144,10 @@ def name_candidates(
     for key in members:
         for node in taxonomy.path(key):
             covers.setdefault(node, set()).add(key)
-    deepest = {
-        (frozenset(covers[node]), totals[node]): node
-        for node in taxonomy.nodes
-        if len(covers.get(node, ())) > 1
-    }
+    deepest = {}
+    for node in taxonomy.nodes:
+        if len(covers.get(node, ())) > 1:
+            deepest[frozenset(covers[node]), totals[node]] = node
     return [NamePart(node, below, total) for (below, total), node in deepest.items()]
 
 # %% ../../nbs/data/03_names.ipynb #a75732dd
@@ -177,72 +155,41 @@ def best_parts(
     candidates: Sequence[NamePart],  # nodes to choose from
     members: Sequence[str],  # the cluster's classes
 ) -> list[NamePart]:  # one to MOST_PARTS parts
-    "The best name found by adding to each good single node the best next one; ties go to fewer parts, then to the tree's order."
-    ranked = sorted(candidates, key=lambda part: -name_score([part], len(members)))
-    tried = []
+    "The best name found by adding to each good node the best next one; ties go to fewer parts, then to the tree's order."
+    n, tried = len(members), []
+    ranked = sorted(candidates, key=lambda part: -name_score([part], n))
     for parts in [[], *([part] for part in ranked[:8])]:
         while True:
             covered = frozenset().union(*(part.covers for part in parts))
-            rest = [
-                NamePart(key, frozenset([key]), 1, True) for key in members if key not in covered
-            ]
-            tried += [parts] if parts else []
-            tried += (
-                [parts + rest] if rest and len(parts) + len(rest) <= MOST_PARTS else []
-            )  # classes enter only to complete a name
+            rest = [key for key in members if key not in covered]
+            if parts:
+                tried.append(parts)
+            if rest and len(parts) + len(rest) <= MOST_PARTS:  # classes only complete a name
+                tried.append(parts + [NamePart(key, frozenset([key]), 1, True) for key in rest])
             apart = [part for part in candidates if not part.covers & covered]
             if not parts or not apart or len(parts) == MOST_PARTS:
                 break
-            parts = [*parts, max(apart, key=lambda part: name_score([*parts, part], len(members)))]
-    return max(tried, key=lambda parts: (round(name_score(parts, len(members)), 9), -len(parts)))
+            parts = [*parts, max(apart, key=lambda part: name_score([*parts, part], n))]
+    return max(tried, key=lambda parts: (round(name_score(parts, n), 9), -len(parts)))
 
-# %% ../../nbs/data/03_names.ipynb #47f7ea5b
+
 def name_cluster(
     taxonomy: Taxonomy,
-    members: Sequence[str],  # the cluster's classes
-    among: Sequence[str]
-    | None = None,  # the whole collection that was clustered, all of the tree's classes where None
+    members: Sequence[str],  # the cluster's classes, at least one, each once
+    totals: Mapping[str, int],  # node id -> classes of the whole collection below it
 ) -> ClusterName:
-    "What the members have in common, by F-measure. Raises ValueError for no members, KeyError for an unknown one."
-    members = list(dict.fromkeys(members))
-    if not members:
-        raise ValueError("a cluster without members has no name; drop it before naming")
-    return _named(taxonomy, members, _totals(taxonomy, members, among))
-
-
-def _totals(taxonomy: Taxonomy, members: Iterable[str], among: Sequence[str] | None) -> Counter:
-    collection = dict.fromkeys([*(taxonomy.keys if among is None else among), *members])
-    return Counter(node for key in collection for node in taxonomy.path(key))
-
-
-def _named(taxonomy: Taxonomy, members: list[str], totals: Mapping[str, int]) -> ClusterName:
+    "What the members have in common, by F-measure. Raises KeyError for an unknown one."
     if len(members) == 1:
-        return ClusterName(
-            pretty(taxonomy.names[members[0]]), taxonomy.path(members[0])[-1], 1.0, 1, (members[0],)
-        )
-    parts = sorted(
-        best_parts(name_candidates(taxonomy, members, totals), members),
-        key=lambda part: -len(part.covers),
-    )
-    words = [
-        plural(taxonomy.names[part.id] if part.single else taxonomy.node_names[part.id])
-        for part in parts
-    ]
-    above = [taxonomy.path(next(iter(part.covers))) for part in parts]
-    above = [
-        path if part.single else path[: path.index(part.id) + 1] for path, part in zip(above, parts)
-    ]
-    node = [level[0] for level in zip(*above) if len(set(level)) == 1][-1]
-    name = " & ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-    return ClusterName(
-        name,
-        node,
-        sum(len(part.covers) for part in parts) / len(members),
-        len(members),
-        tuple(part.id for part in parts),
-    )
+        return ClusterName(pretty(taxonomy.names[members[0]]), 1.0, 1, tuple(members))
+    parts = best_parts(name_candidates(taxonomy, members, totals), members)
+    parts.sort(key=lambda part: -len(part.covers))
+    names = taxonomy.node_names | taxonomy.names
+    *first, last = (plural(names[part.id]) for part in parts)
+    name = f"{', '.join(first)} & {last}" if first else last
+    coverage = sum(len(part.covers) for part in parts) / len(members)
+    return ClusterName(name, coverage, len(members), tuple(part.id for part in parts))
 
-# %% ../../nbs/data/03_names.ipynb #25402811
+# %% ../../nbs/data/03_names.ipynb #83fd3ebc
 def _distinction(
     taxonomy: Taxonomy, group: list[str], named: ClusterName, rivals: Mapping[str, int]
 ) -> str:
@@ -250,50 +197,41 @@ def _distinction(
     covered, kinds = [], Counter()
     for key in group:
         path = taxonomy.path(key)
-        at = next((i for i, node in enumerate(path) if node in named.parts), None)
-        if at is not None or key in named.parts:
+        at = next((i for i, node in enumerate(path) if node in named.parts), len(path))
+        if at < len(path) or key in named.parts:
             covered.append(pretty(taxonomy.names[key]))
-            kinds.update(path[at + 1 :] if at is not None else ())
-    own = [
-        (node, n) for node, n in kinds.items() if n > 1 and n < len(group) and 2 * n > rivals[node]
-    ]
-    if not own:
+            kinds.update(path[at + 1 :])
+    ours = {}
+    for node, n in kinds.items():
+        if 1 < n < len(group) and 2 * n > rivals[node]:
+            ours[node] = (n / (len(group) + rivals[node]), taxonomy.depth(node), node)
+    if not ours:
         return ", ".join(covered[:2] + (["…"] if len(group) > 2 else []))
-    node, _ = max(
-        own,
-        key=lambda pair: (
-            pair[1] / (len(group) + rivals[pair[0]]),
-            taxonomy.depth(pair[0]),
-            pair[0],
-        ),
-    )
-    return plural(taxonomy.node_names[node]) + ", …"
+    return plural(taxonomy.node_names[max(ours, key=ours.get)]) + ", …"
 
-# %% ../../nbs/data/03_names.ipynb #83fd3ebc
+
 def name_clusters(
     taxonomy: Taxonomy,
     groups: Sequence[Sequence[str]],  # the clusters' classes, the most typical first
-    among: Sequence[str]
-    | None = None,  # the whole collection that was clustered, all of the tree's classes where None
-) -> list[ClusterName]:  # one a cluster, no two with the same `name`
+    among: Sequence[str] | None = None,  # all that was clustered; None: all of the tree's classes
+) -> list[ClusterName]:  # one for each cluster, no two with the same `name`
     "Distinct names for several clusters. Raises ValueError naming an empty cluster, KeyError for an unknown class."
     groups = [list(dict.fromkeys(group)) for group in groups]
     if empty := [i for i, group in enumerate(groups) if not group]:
-        raise ValueError(
-            f"clusters {empty} of {len(groups)} have no members; drop them before naming"
-        )
-    totals = _totals(taxonomy, (key for group in groups for key in group), among)
-    names = [_named(taxonomy, group, totals) for group in groups]
+        problem = f"clusters {empty} of {len(groups)} have no members"
+        raise ValueError(f"{problem}; drop them before naming")
+    collection = dict.fromkeys(taxonomy.keys if among is None else among)
+    collection |= dict.fromkeys(key for group in groups for key in group)
+    totals = Counter(node for key in collection for node in taxonomy.path(key))
+    names = [name_cluster(taxonomy, group, totals) for group in groups]
     alike = {}
     for i, named in enumerate(names):
         alike.setdefault(named.name, []).append(i)
-    for same in (same for same in alike.values() if len(same) > 1):
+    for name, same in alike.items():
         rivals = Counter(node for i in same for key in groups[i] for node in taxonomy.path(key))
-        for i in same:
-            names[i] = replace(
-                names[i],
-                name=f"{names[i].name}: {_distinction(taxonomy, groups[i], names[i], rivals)}",
-            )
+        for i in same if len(same) > 1 else ():
+            distinction = _distinction(taxonomy, groups[i], names[i], rivals)
+            names[i] = replace(names[i], name=f"{name}: {distinction}")
     count = Counter(named.name for named in names)
     return [
         named if count[named.name] == 1 else replace(named, name=f"{named.name} (cluster {i})")
