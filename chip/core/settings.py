@@ -16,13 +16,14 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields
+from functools import partial
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
 from matplotlib.figure import Figure
@@ -44,237 +45,133 @@ GROUPS = {  # of settings → the notebook that takes them; a later phase inheri
 
 
 def _setting(
-    default: Any,
     group: str,
+    default: Any,
     meaning: str,
     low: float | None = None,
     high: float | None = None,
-    choices: tuple = (),
-    joined: bool = False,
+    **more: Any,  # choices: what a text may be; joined: several of these, with + between them
 ) -> Any:
-    "A dataclass field that knows its group, meaning and range; `joined`: several of the choices, with + between them."
-    return field(
-        default=default,
-        metadata=dict(
-            group=group, meaning=meaning, low=low, high=high, choices=choices, joined=joined
-        ),
-    )
+    "A dataclass field that knows its group, meaning and range."
+    about = {"group": group, "meaning": meaning, "low": low, "high": high}
+    return field(default=default, metadata={"choices": (), "joined": False, **about, **more})
 
 # %% ../../nbs/core/06_settings.ipynb #76b5f08e
+_general, _data, _menagerie, _encoder = (
+    partial(_setting, group) for group in ("general", "data", "menagerie", "encoder")
+)
+_hierarchy, _oneshot, _inference, _unseen = (
+    partial(_setting, group) for group in ("hierarchy", "oneshot", "inference", "unseen")
+)
+
+
 @dataclass(frozen=True)
 class Settings:
     "All settings of a run; the defaults are those of the `demo` profile."
 
-    profile: str = _setting(
-        "demo",
-        "general",
-        "which profile the run started from",
-        choices=("smoke", "demo", "photos", "paper"),
+    profile: str = _general(
+        "demo", "what the run started from", choices=("smoke", "demo", "photos", "paper")
     )
-    seed: int = _setting(
-        0, "general", "of splits, drawn images, clustering and training order", 0, 2**31 - 1
-    )
-    n_seeds: int = _setting(
-        1, "general", "how often Phases 2 and 3 are repeated, with seeds seed, seed+1, …", 1, 100
-    )
+    seed: int = _general(0, "of splits, drawn images, clustering, training order", 0, 2**31 - 1)
+    n_seeds: int = _general(1, "repeats of Phases 2 and 3, by seeds seed, seed+1, …", 1, 100)
     # data
-    images: str = _setting(
-        "",
-        "data",
-        "folder of pictures (train/<class>/…, optional val, test, unseen); empty: the menagerie",
+    images: str = _data("", "folder of pictures (train/<class>/…); empty: drawn animals")
+    paper_classes: bool = _data(False, "keep only the paper's 366 ImageNet classes")
+    draw_val_test: bool = _data(
+        False, "draw val and test from train, as in the paper, come what may"
     )
-    paper_classes: bool = _setting(
-        False, "data", "keep only the paper's 366 ImageNet classes among the seen ones"
-    )
-    draw_val_test: bool = _setting(
-        False,
-        "data",
-        "draw val and test from train, as the paper does, even where the folder has its own",
-    )
-    max_per_class: int = _setting(
-        0, "data", "use at most so many training pictures a class for level 0 (0: all)", 0
-    )
-    n_val: int = _setting(
-        1,
-        "data",
-        "validation pictures a class, where they are drawn from train (paper: 5)",
-        0,
-        1000,
-    )
-    n_test: int = _setting(
-        5, "data", "test pictures a class, where they are drawn from train (paper: 5)", 0, 1000
-    )
-    n_shot: int = _setting(
-        1, "data", "training pictures a class (paper: 1; 0: all there are)", 0, 100_000
-    )
+    max_per_class: int = _data(0, "most training pictures of a class, for level 0 (0: all)", 0)
+    n_val: int = _data(1, "validation pictures of a class, if drawn from train (paper: 5)", 0, 1000)
+    n_test: int = _data(5, "test pictures of a class, if drawn from train (paper: 5)", 0, 1000)
+    n_shot: int = _data(1, "training pictures of a class (paper: 1; 0: all there are)", 0, 100_000)
     # menagerie
-    m_species: int = _setting(366, "menagerie", "seen species to draw", 2, 5000)
-    m_unseen: int = _setting(20, "menagerie", "unseen species to draw", 0, 1000)
-    m_families: int = _setting(88, "menagerie", "families in the tree", 2, 2000)
-    m_plans: int = _setting(8, "menagerie", "body plans in the tree", 1, 8)
-    m_train: int = _setting(17, "menagerie", "pictures of each seen species", 1, 100_000)
-    m_unseen_pictures: int = _setting(6, "menagerie", "pictures of each unseen species", 1, 100_000)
-    m_size: int = _setting(112, "menagerie", "side of a drawn picture, pixels", 32, 1024)
-    m_divergence: float = _setting(
-        1.0, "menagerie", "how far apart species look (1: as tuned; 0: all alike)", 0, 5
-    )
+    m_species: int = _menagerie(366, "seen species to draw", 2, 5000)
+    m_unseen: int = _menagerie(20, "unseen species to draw", 0, 1000)
+    m_families: int = _menagerie(88, "families in the tree", 2, 2000)
+    m_plans: int = _menagerie(8, "body plans in the tree", 1, 8)
+    m_train: int = _menagerie(17, "pictures of each seen species", 1, 100_000)
+    m_unseen_pictures: int = _menagerie(6, "pictures of each unseen species", 1, 100_000)
+    m_size: int = _menagerie(112, "side of a drawn picture, pixels", 32, 1024)
+    m_divergence: float = _menagerie(1.0, "how far apart species look (0: all alike)", 0, 5)
     # encoder
-    encoder: str = _setting(
-        "efficientnet_lite0", "encoder", "name in the registry of encoders, or timm:<name>"
+    encoder: str = _encoder("efficientnet_lite0", "a name in the registry, or timm:<name>")
+    weights: str = _encoder("pretrained", "pretrained, random, a torchvision member, or a file")
+    size: int = _encoder(96, "side of the encoder's input, pixels (0: the encoder's own)", 0, 2048)
+    batch_size: int = _encoder(64, "most pictures embedded at a time (0: chosen)", 0, 65_536)
+    device: str = _encoder("auto", "auto (a GPU where there is one), cpu, cuda, cuda:<n>")
+    precision: str = _encoder(
+        "auto", "auto: bf16 on a GPU, else float32", choices=("auto", "float32", "bf16")
     )
-    weights: str = _setting(
-        "pretrained", "encoder", "pretrained, random, a torchvision weights' member, or a file"
-    )
-    size: int = _setting(
-        96, "encoder", "side of the encoder's input, pixels (0: the encoder's own)", 0, 2048
-    )
-    batch_size: int = _setting(
-        64, "encoder", "pictures embedded at a time, at most (0: chosen by itself)", 0, 65_536
-    )
-    device: str = _setting(
-        "auto", "encoder", "auto, cpu, cuda, cuda:<n>; auto takes a GPU where there is one"
-    )
-    precision: str = _setting(
-        "auto",
-        "encoder",
-        "auto (bf16 on a GPU, float32 on a CPU), float32, bf16",
-        choices=("auto", "float32", "bf16"),
-    )
-    workers: int = _setting(
-        -1,
-        "encoder",
-        "processes that decode pictures, or threads where there is no GPU (-1: chosen by itself)",
-        -1,
-        256,
-    )
-    engine: str = _setting(
-        "local",
-        "encoder",
-        "who computes embeddings: local (this machine), ray (this machine, through Ray), or the address of a Ray cluster",
-    )
+    workers: int = _encoder(-1, "processes or threads that decode pictures (-1: chosen)", -1, 256)
+    engine: str = _encoder("local", "what computes embeddings: local, ray, or a cluster's address")
     # Phase 1
-    prototype: str = _setting(
+    prototype: str = _hierarchy(
         "images",
-        "hierarchy",
-        "level-0 target of a class: mean of its images' embeddings, or its row in the classifier",
+        "level-0 target of a class: mean of its images, or its row in the classifier",
         choices=("images", "classifier"),
     )
-    pooling: str = _setting(
+    pooling: str = _hierarchy(
         "mean",
-        "hierarchy",
-        "what is clustered into parents: class means, single images (majority), or means of a few images in succession",
+        "what is clustered: class means, single images, or means of images in succession",
         choices=("mean", "majority", "successive"),
     )
-    pool_group: int = _setting(
-        10,
-        "hierarchy",
-        "images in succession that pooling=successive averages (paper: 10)",
-        1,
-        100_000,
+    pool_group: int = _hierarchy(
+        10, "images in succession that pooling=successive averages (paper: 10)", 1, 100_000
     )
-    clusterer: str = _setting(
+    clusterer: str = _hierarchy(
         "kmeans",
-        "hierarchy",
         "how points are grouped; kmeans_plain is the paper's, without Ward's start",
         choices=(
-            "kmeans",
-            "kmeans_plain",
-            "pca_kmeans",
-            "ward",
-            "average",
-            "spherical",
-            "gmm",
-            "dbscan",
-            "hdbscan",
+            *("kmeans", "kmeans_plain", "pca_kmeans", "ward", "average", "spherical", "gmm"),
+            *("dbscan", "hdbscan"),
         ),
     )
-    k1_min: int = _setting(50, "hierarchy", "smallest number of parents tried (paper: 50)", 2)
-    k1_max: int = _setting(200, "hierarchy", "largest number of parents tried (paper: 200)", 2)
-    k2_min: int = _setting(7, "hierarchy", "smallest number of super-parents tried (paper: 7)", 2)
-    k2_max: int = _setting(20, "hierarchy", "largest number of super-parents tried (paper: 20)", 2)
-    k1: int = _setting(
-        0, "hierarchy", "number of parents (0: the silhouette's choice; paper: 88)", 0
+    k1_min: int = _hierarchy(50, "smallest number of parents tried (paper: 50)", 2)
+    k1_max: int = _hierarchy(200, "largest number of parents tried (paper: 200)", 2)
+    k2_min: int = _hierarchy(7, "smallest number of super-parents tried (paper: 7)", 2)
+    k2_max: int = _hierarchy(20, "largest number of super-parents tried (paper: 20)", 2)
+    k1: int = _hierarchy(0, "number of parents (0: by silhouette; paper: 88)", 0)
+    k2: int = _hierarchy(0, "number of super-parents (0: by silhouette; paper: 8)", 0)
+    restarts: int = _hierarchy(2, "k-means++ restarts for each k, beside Ward's start", 1, 100_000)
+    final_restarts: int = _hierarchy(
+        100, "the same for the chosen k (authors: 2,000 and 5,000, without Ward's)", 1, 100_000
     )
-    k2: int = _setting(
-        0, "hierarchy", "number of super-parents (0: the silhouette's choice; paper: 8)", 0
-    )
-    restarts: int = _setting(
-        2,
-        "hierarchy",
-        "k-means++ restarts for each k of the sweep, beside the start from Ward's tree",
-        1,
-        100_000,
-    )
-    final_restarts: int = _setting(
-        100,
-        "hierarchy",
-        "k-means++ restarts for the chosen k, beside the start from Ward's tree (authors: 2,000 and 5,000 restarts alone)",
-        1,
-        100_000,
-    )
-    hierarchy: str = _setting(
-        "", "hierarchy", "CSV file (wnid, parent, super_parent) that replaces the clustering"
-    )
+    hierarchy: str = _hierarchy("", "CSV (wnid, parent, super_parent) that replaces clustering")
     # Phase 2
-    preset: str = _setting(
+    preset: str = _oneshot(
         "",
-        "oneshot",
-        "values of Phases 2 and 3 together: as the paper has them, as the released code does, or fewer for a CPU; single settings still count",
+        "values of Phases 2 and 3 together: the paper's, the released code's, or fewer for a CPU",
         choices=("", "paper", "released", "cpu"),
     )
-    loss: str = _setting(
+    loss: str = _oneshot(
         "paper+released",
-        "oneshot",
-        "which losses encoders are trained with, one after the other: each is a method in the tables",
+        "losses that encoders are trained with, one after the other: each is a method",
         choices=("paper", "released", "contrastive"),
         joined=True,
     )
-    batch_norm: str = _setting(
+    batch_norm: str = _oneshot(
         "train",
-        "oneshot",
-        "statistics of each batch, as the authors' code has it, or the pretrained ones kept",
+        "statistics of each batch, as in the authors' code, or the pretrained ones",
         choices=("train", "frozen"),
     )
-    loss_temperature: float = _setting(
-        0.05, "oneshot", "temperature of the contrastive loss (its margin is 0)", 1e-3, 10
-    )
-    train_size: int = _setting(
-        0,
-        "oneshot",
-        "side of the input while training and of the trained encoders after it, pixels (0: as `size`)",
-        0,
-        2048,
-    )
-    epochs: int = _setting(3, "oneshot", "passes over the drawn pictures (authors: 21)", 1, 10_000)
-    lr: float = _setting(0.01, "oneshot", "Adam's learning rate (authors: 0.01)", 1e-8, 10)
-    margin: float = _setting(
-        0.1, "oneshot", "margin m of the contrastive loss (authors: 0.1)", 0, 2
-    )
-    train_batch: int = _setting(
-        64, "oneshot", "pictures in a training batch (authors: 64)", 2, 65_536
-    )
+    loss_temperature: float = _oneshot(0.05, "of the contrastive loss (its margin is 0)", 1e-3, 10)
+    train_size: int = _oneshot(0, "side of the trained encoders' input (0: as `size`)", 0, 2048)
+    epochs: int = _oneshot(3, "passes over the drawn pictures (authors: 21)", 1, 10_000)
+    lr: float = _oneshot(0.01, "Adam's learning rate (authors: 0.01)", 1e-8, 10)
+    margin: float = _oneshot(0.1, "margin m of the paper's loss (authors: 0.1)", 0, 2)
+    train_batch: int = _oneshot(64, "pictures in a training batch (authors: 64)", 2, 65_536)
     # how embeddings become answers
-    temperature: float = _setting(
-        0.03,
-        "inference",
-        "of the softmax over cosines, where classes' probabilities are added up",
-        1e-4,
-        10,
+    temperature: float = _inference(
+        0.03, "of the softmax whose probabilities are added up", 1e-4, 10
     )
-    kin_encoders: str = _setting(
-        "",
-        "inference",
-        "encoders that the method kin asks together, with + between them (empty: the run's own)",
+    kin_encoders: str = _inference(
+        "", "encoders that the method kin asks together, with + between them (empty: the run's own)"
     )
     # Phase 3
-    unseen_epochs: int = _setting(
-        2, "unseen", "passes over the unseen pictures (authors: 5)", 1, 10_000
-    )
-    unseen_lr: float = _setting(0.01, "unseen", "Adam's learning rate in Phase 3", 1e-8, 10)
-    unseen_margin: float = _setting(0.07, "unseen", "margin m in Phase 3 (authors: 0.07)", 0, 2)
-    unseen_batch: int = _setting(
-        4, "unseen", "pictures in a batch of Phase 3 (authors: 4)", 2, 65_536
-    )
+    unseen_epochs: int = _unseen(2, "passes over the unseen pictures (authors: 5)", 1, 10_000)
+    unseen_lr: float = _unseen(0.01, "Adam's learning rate in Phase 3", 1e-8, 10)
+    unseen_margin: float = _unseen(0.07, "margin m in Phase 3 (authors: 0.07)", 0, 2)
+    unseen_batch: int = _unseen(4, "pictures in a batch of Phase 3 (authors: 4)", 2, 65_536)
 
 # %% ../../nbs/core/06_settings.ipynb #aafd7a08
 class SettingError(ValueError):
@@ -282,6 +179,7 @@ class SettingError(ValueError):
 
 
 _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_TYPES = {int: (Integral, str), float: (Real, str), bool: (bool, str), str: str}
 
 
 def _range_text(f: Field) -> str:
@@ -299,27 +197,14 @@ def _short(value: Any) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-def _convert(f: Field, value: Any) -> Any:
-    "A value of the setting's type from text or Python. Raises SettingError."
-    wrong = SettingError(f"{f.name}={_short(value)}: expected {_EXPECTED[f.type]}{_range_text(f)}")
-    if f.type is str:
-        if not isinstance(value, str):
-            raise wrong
-        return value
-    if f.type is bool:
-        if isinstance(value, bool):
-            return value
-        if str(value).lower() in ("true", "false"):
-            return str(value).lower() == "true"
-        raise wrong
-    if isinstance(value, bool):
-        raise wrong
-    if f.type is int and isinstance(value, float):
-        raise wrong
-    try:
-        return f.type(value)
-    except (ValueError, TypeError):
-        raise wrong from None
+def _unexpected(f: Field, value: Any) -> SettingError:
+    "The refusal of a value of the wrong type or out of range."
+    return SettingError(f"{f.name}={_short(value)}: expected {_EXPECTED[f.type]}{_range_text(f)}")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    "The known word that was probably meant, or ''."
+    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.5)), "")
 
 # %% ../../nbs/core/06_settings.ipynb #421360d1
 def find_setting(
@@ -329,10 +214,10 @@ def find_setting(
     known = {f.name: f for f in fields(Settings)}
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = _nearest(name, known)
     raise SettingError(
         f"there is no setting '{_short(name)}'"
-        + (f", did you mean '{near[0]}'?" if near else "; see `chip profiles`")
+        + (f", did you mean '{near}'?" if near else "; see `chip profiles`")
     )
 
 
@@ -340,17 +225,33 @@ def _check_choice(f: Field, value: str) -> None:
     "Raises SettingError for a value, or a part of a joined one, that is none of the choices."
     choices, joined = f.metadata["choices"], f.metadata["joined"]
     parts = value.split("+") if joined else [value]
-    for part in parts:
-        if part in choices:
-            continue
-        near = difflib.get_close_matches(str(part), [c for c in choices if c], n=1, cutoff=0.5)
-        several = ", or several with + between them" if joined else ""
+    several = ", or several with + between them" if joined else ""
+    for part in set(parts) - set(choices):
+        near = _nearest(part, filter(None, choices))
         raise SettingError(
             f"{f.name}={_short(value)}: expected one of {', '.join(filter(None, choices))}{several}"
-            + (f" (did you mean {near[0]}?)" if near else "")
+            + (f" (did you mean {near}?)" if near else "")
         )
     if len(set(parts)) < len(parts):
         raise SettingError(f"{f.name}={_short(value)}: each may stand once")
+
+
+def _checked(f: Field, value: Any) -> Any:
+    "A field's value, converted from text or Python. Raises SettingError."
+    text, low, high = str(value).lower(), f.metadata["low"], f.metadata["high"]
+    if not isinstance(value, _TYPES[f.type]) or (isinstance(value, bool) and f.type is not bool):
+        raise _unexpected(f, value)
+    if f.type is bool and text not in ("true", "false"):
+        raise _unexpected(f, value)
+    try:
+        typed = text == "true" if f.type is bool else f.type(value)
+    except ValueError:
+        raise _unexpected(f, value) from None
+    if f.metadata["choices"]:
+        _check_choice(f, typed)
+    if low is not None and not (low <= typed and (high is None or typed <= high)):
+        raise _unexpected(f, value)
+    return typed
 
 
 def check_value(
@@ -360,48 +261,26 @@ def check_value(
     "One setting's value, converted and checked. Raises SettingError that names the setting, the value and what it may be."
     return _checked(find_setting(name), value)
 
-
-def _checked(f: Field, given: Any) -> Any:
-    "A value of a field, converted. Raises SettingError."
-    value, choices = _convert(f, given), f.metadata["choices"]
-    if choices:
-        _check_choice(f, value)
-    low, high = f.metadata["low"], f.metadata["high"]
-    inside = low is None or (value >= low and (high is None or value <= high))
-    if not inside:
-        raise SettingError(
-            f"{f.name}={_short(given)}: expected {_EXPECTED[f.type]}{_range_text(f)}"
-        )
-    return value
-
 # %% ../../nbs/core/06_settings.ipynb #392d28c7
+_PAPER: dict[str, Any] = {
+    "n_shot": 1,
+    "epochs": 21,
+    "lr": 0.01,
+    "margin": 0.1,
+    "train_batch": 64,
+    "batch_norm": "train",
+    "train_size": 0,
+    "unseen_epochs": 5,
+    "unseen_lr": 0.01,
+    "unseen_margin": 0.07,
+    "unseen_batch": 4,
+}  # the paper names no number of training; these are the released code's
+_LESS = {"epochs": 5, "train_size": 96, "unseen_epochs": 2}
 PRESETS: dict[str, dict[str, Any]] = {
     "": {},
-    "paper": dict(
-        loss="paper",
-        n_shot=1,
-        epochs=21,
-        lr=0.01,
-        margin=0.1,
-        train_batch=64,
-        batch_norm="train",
-        train_size=0,
-        unseen_epochs=5,
-        unseen_lr=0.01,
-        unseen_margin=0.07,
-        unseen_batch=4,
-    ),
-}
-PRESETS["released"] = {
-    **PRESETS["paper"],
-    "loss": "released",
-}  # the paper names no number of training; both have the released code's
-PRESETS["cpu"] = {
-    **PRESETS["paper"],
-    "loss": "paper+released+contrastive",
-    "epochs": 5,
-    "train_size": 96,
-    "unseen_epochs": 2,
+    "paper": {**_PAPER, "loss": "paper"},
+    "released": {**_PAPER, "loss": "released"},
+    "cpu": {**_PAPER, **_LESS, "loss": "paper+released+contrastive"},
 }
 
 # %% ../../nbs/core/06_settings.ipynb #0c5ee001
@@ -504,9 +383,8 @@ def _consistent(s: Settings) -> Settings:
     if s.images and not Path(s.images).is_dir():
         raise SettingError(f"images={s.images}: there is no such folder")
     if s.hierarchy and not Path(s.hierarchy).is_file():
-        raise SettingError(
-            f"hierarchy={s.hierarchy}: there is no such file (a CSV with columns wnid, parent, super_parent)"
-        )
+        columns = "a CSV with columns wnid, parent, super_parent"
+        raise SettingError(f"hierarchy={s.hierarchy}: there is no such file ({columns})")
     if not s.images:
         _consistent_menagerie(s)
     return s
@@ -514,17 +392,18 @@ def _consistent(s: Settings) -> Settings:
 
 def _consistent_menagerie(s: Settings) -> None:
     "Raises SettingError for what no drawn animal kingdom can be."
-    if s.m_families > s.m_species:
-        raise SettingError(
-            f"m_families={s.m_families} families need at least as many species, m_species={s.m_species}"
-        )
-    if s.m_plans > s.m_families:
-        raise SettingError(
-            f"m_plans={s.m_plans} body plans need at least as many families, m_families={s.m_families}"
-        )
+    for few, what, many in (
+        ("m_families", "families", "m_species"),
+        ("m_plans", "body plans", "m_families"),
+    ):
+        if getattr(s, few) > getattr(s, many):
+            species = many.removeprefix("m_")
+            raise SettingError(
+                f"{few}={getattr(s, few)} {what} need at least as many {species}, {many}={getattr(s, many)}"
+            )
     if s.n_shot > s.m_train:
         raise SettingError(
-            f"n_shot={s.n_shot} training pictures a class, but m_train={s.m_train} pictures of each species are drawn: raise m_train"
+            f"n_shot={s.n_shot} training pictures of a class, but m_train={s.m_train} pictures of each species are drawn: raise m_train"
         )
     if s.paper_classes or s.prototype == "classifier":
         what = "paper_classes=true keeps" if s.paper_classes else "prototype=classifier needs"
@@ -535,27 +414,23 @@ def _consistent_menagerie(s: Settings) -> None:
 # %% ../../nbs/core/06_settings.ipynb #f4f0e3a5
 def profiles_table() -> (
     pd.DataFrame
-):  # one row a setting: group, type, its value in each profile, range, meaning
+):  # one row for each setting: group, type, its value in each profile, range, meaning
     "Every setting with its value in every profile: what `chip profiles` prints."
-    rows = []
+    values, rows = {profile: profile_values(profile) for profile in PROFILES}, []
     for f in fields(Settings):
-        if f.name == "profile":
-            continue
-        values = {p: profile_values(p)[f.name] for p in PROFILES}
-        span = ("+" if f.metadata["joined"] else ", ").join(
-            filter(None, f.metadata["choices"])
-        ) or _range_text(f).strip()
+        about = f.metadata
+        choices = ("+" if about["joined"] else ", ").join(filter(None, about["choices"]))
         rows.append(
             {
                 "setting": f.name,
-                "group": f.metadata["group"],
+                "group": about["group"],
                 "type": f.type.__name__,
-                **values,
-                "range": span,
-                "meaning": f.metadata["meaning"],
+                **{profile: values[profile][f.name] for profile in PROFILES},
+                "range": choices or _range_text(f).strip(),
+                "meaning": about["meaning"],
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows[1:])  # without the profile itself
 
 
 def settings_of(
@@ -594,105 +469,93 @@ def settings_in_force(
 
 # %% ../../nbs/core/06_settings.ipynb #d1bba584
 FILE_LIMIT = 1_000_000  # bytes; what is larger is not a list of settings
+_NOT_TEXT = {"int": "a number", "float": "a number", "bool": "true or false", "timestamp": "a date"}
+_LINES = "expected lines such as epochs: 7"
 
 
-def _read_settings_text(path: str | Path) -> str:
-    "The text of a settings file. Raises SettingError, in one line, for what is none."
+def _settings_text(path: str | Path) -> str:
+    "The text of a settings file. Raises OSError or ValueError for what is none."
+    with open(path, "rb") as file:
+        raw = file.read(FILE_LIMIT + 1)
+    if len(raw) > FILE_LIMIT:
+        raise ValueError(f"has more than {FILE_LIMIT:,} bytes: that is no list of settings")
     try:
-        with open(path, "rb") as file:
-            raw = file.read(FILE_LIMIT + 1)
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not UTF-8 text (byte {error.start}): save it as UTF-8") from None
+
+
+def _file_entries(path: str | Path) -> list[tuple[yaml.Node, yaml.Node]]:
+    "Key and value of each entry of a settings file, nothing of it interpreted. Raises SettingError."
+    try:
+        root = yaml.compose(_settings_text(path), Loader=yaml.SafeLoader)
     except FileNotFoundError:
         raise SettingError(f"settings file '{path}': there is no such file") from None
     except IsADirectoryError:
         raise SettingError(f"settings file '{path}' is a folder: name a file in it") from None
-    except (OSError, ValueError) as error:
-        raise SettingError(
-            f"settings file '{path}' cannot be read ({getattr(error, 'strerror', None) or error})"
-        ) from None
-    if len(raw) > FILE_LIMIT:
-        raise SettingError(
-            f"settings file '{path}' has more than {FILE_LIMIT:,} bytes: that is no list of settings"
-        )
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SettingError(
-            f"settings file '{path}' is not UTF-8 text (byte {error.start}): save it as UTF-8"
-        ) from None
-
-
-def _yaml_entries(path: str | Path) -> Iterator[tuple[int, yaml.Node, yaml.Node]]:
-    "Line, key and value of each entry of a YAML mapping, nothing of it interpreted. Raises SettingError."
-    try:
-        root = yaml.compose(_read_settings_text(path), Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        line, said = (error.problem_mark or error.context_mark).line, error.problem or error.context
         raise SettingError(
-            f"settings file '{path}', line {mark.line + 1}: not YAML ({error.problem or error.context}); expected lines such as epochs: 7"
+            f"settings file '{path}', line {line + 1}: not YAML ({said}); {_LINES}"
         ) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise SettingError(
-            f"settings file '{path}' is not YAML ({_short(error)}); expected lines such as epochs: 7"
+            f"settings file '{path}' is not YAML ({_short(error)}); {_LINES}"
         ) from None
+    except OSError as error:
+        raise SettingError(f"settings file '{path}' cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        how = "cannot be read: it" if "\0" in str(path) else ""
+        raise SettingError(f"settings file '{path}' {how}{error}") from None
     if root is None:
-        raise SettingError(f"settings file '{path}' is empty: expected lines such as epochs: 7")
+        raise SettingError(f"settings file '{path}' is empty: {_LINES}")
     if not isinstance(root, yaml.MappingNode):
-        raise SettingError(
-            f"settings file '{path}' is not a list of settings: expected lines such as epochs: 7"
-        )
-    yield from ((key.start_mark.line + 1, key, value) for key, value in root.value)
+        raise SettingError(f"settings file '{path}' is not a list of settings: {_LINES}")
+    return root.value
 
 # %% ../../nbs/core/06_settings.ipynb #4a33921c
-_NOT_TEXT = {"int": "a number", "float": "a number", "bool": "true or false", "timestamp": "a date"}
-
-
 def _file_value(name: str, node: yaml.Node) -> Any:
     "The value in one line of a settings file, checked. Raises SettingError."
     f = None if name == "name" else find_setting(name)
-    if not isinstance(node, yaml.ScalarNode):
-        raise SettingError(
-            f"{name} is a {'list' if isinstance(node, yaml.SequenceNode) else 'mapping'}: expected one value"
-        )
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
+    if not isinstance(node, yaml.ScalarNode):
+        kind = "list" if isinstance(node, yaml.SequenceNode) else "mapping"
+        raise SettingError(f"{name} is a {kind}: expected one value")
     if kind == "null":
         raise SettingError(f"{name} has no value: give it one, or leave the line out")
     if kind != "str" and kind not in _NOT_TEXT:
-        raise SettingError(
-            f"{name}: '{_short(kind)}' is not for settings: expected one plain value"
-        )
+        raise SettingError(f"{name}: '{_short(kind)}' is not for settings: expected a plain value")
     if kind != "str" and (f is None or f.type is str):
+        value = _short(node.value)
         raise SettingError(
-            f'{name}: {_short(node.value)} is {_NOT_TEXT[kind]}, expected text: if it is meant, write "{_short(node.value)}"'
+            f'{name}: {value} is {_NOT_TEXT[kind]}, expected text: if it is meant, write "{value}"'
         )
-    return node.value if f is None else check_value(name, node.value)
+    return node.value if f is None else _checked(f, node.value)
 
 
 def read_settings_file(
     path: str | Path,  # YAML, UTF-8: a flat mapping of names to values
 ) -> dict[str, Any]:  # typed values of settings, and possibly 'profile' and 'name' (of the run)
     "The settings in a file. Raises SettingError that names file, line and what would do."
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     lines: dict[str, int] = {}
-    for line, key, value in _yaml_entries(path):
+    for key, node in _file_entries(path):
+        line, name = key.start_mark.line + 1, key.value
         try:
             if not isinstance(key, yaml.ScalarNode):
-                raise SettingError(
-                    "the name of a setting is a list or a mapping: expected lines such as epochs: 7"
-                )
-            if key.value in lines:
-                raise SettingError(
-                    f"{key.value} was given in line {lines[key.value]} already: leave one out"
-                )
-            lines[key.value], found[key.value] = line, _file_value(key.value, value)
+                raise SettingError(f"the name of a setting is a list or a mapping: {_LINES}")
+            if name in lines:
+                raise SettingError(f"{name} was given in line {lines[name]} already: leave one out")
+            lines[name], values[name] = line, _file_value(name, node)
         except SettingError as error:
             raise SettingError(f"settings file '{path}', line {line}: {error}") from None
-    return found
+    return values
 
 # %% ../../nbs/core/06_settings.ipynb #ee7d0bf0
 def settings_yaml(
     profile: str = "demo",  # smoke, demo, photos or paper
 ) -> str:
-    "A settings file with everything: each setting with its value in a profile and its meaning. What `chip profiles --yaml` prints."
+    "A settings file with each setting, its value in a profile and its meaning: what `chip profiles --yaml` prints."
     check_value("profile", profile)
     lines = [
         f"# Every setting, as in the profile {profile}. Use it with: chip run --settings FILE",
@@ -703,9 +566,8 @@ def settings_yaml(
         lines += ["", f"# {group}"]
         for row in rows.to_dict("records"):
             span = f" ({row['range']})" if row["range"] else ""
-            lines.append(
-                f"{row['setting']}: {json.dumps(row[profile], ensure_ascii=False)}  # {row['meaning']}{span}"
-            )
+            value = json.dumps(row[profile], ensure_ascii=False)
+            lines.append(f"{row['setting']}: {value}  # {row['meaning']}{span}")
     return "\n".join(lines) + "\n"
 
 # %% ../../nbs/core/06_settings.ipynb #11e64241
@@ -948,11 +810,11 @@ def _not_taken(name: str, taken: Sequence[str], phase: str) -> SettingError:
         return SettingError(
             f"this notebook does not take '{name}': it belongs to {GROUPS[groups[name]]}"
         )
-    near = difflib.get_close_matches(name, taken, n=1, cutoff=0.5)
+    near = _nearest(name, taken)
     others = "see `chip profiles`" if phase else f"it has {', '.join(taken) or 'none'}"
     return SettingError(
         f"this notebook has no parameter '{name}'"
-        + (f", did you mean '{near[0]}'?" if near else f"; {others}")
+        + (f", did you mean '{near}'?" if near else f"; {others}")
     )
 
 # %% ../../nbs/core/06_settings.ipynb #421956ec
@@ -975,9 +837,7 @@ def _own_field(
 def _check_typed(f: Field, value: Any) -> None:
     "Raises SettingError for a value of another type (a text is no number here), or that is none of what it may be."
     if isinstance(value, str) != (f.type is str):
-        raise SettingError(
-            f"{f.name}={_short(repr(value))}: expected {_EXPECTED[f.type]}{_range_text(f)}"
-        )
+        raise _unexpected(f, repr(value))
     _checked(f, value)
 
 
