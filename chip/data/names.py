@@ -183,8 +183,8 @@ def name_cluster(
         return ClusterName(pretty(taxonomy.names[members[0]]), 1.0, 1, tuple(members))
     parts = best_parts(name_candidates(taxonomy, members, totals), members)
     parts.sort(key=lambda part: -len(part.covers))
-    names = taxonomy.node_names | taxonomy.names
-    *first, last = (plural(names[part.id]) for part in parts)
+    names = {False: taxonomy.node_names, True: taxonomy.names}
+    *first, last = (plural(names[part.single][part.id]) for part in parts)
     name = f"{', '.join(first)} & {last}" if first else last
     coverage = sum(len(part.covers) for part in parts) / len(members)
     return ClusterName(name, coverage, len(members), tuple(part.id for part in parts))
