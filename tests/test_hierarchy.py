@@ -19,10 +19,10 @@ SWEEP = """
 import numpy as np, sys
 from pathlib import Path
 from chip.compute.clusterers import synthetic_means
-from chip.hierarchy import sweep_k
+from chip.compute.k_sweep import SweepSettings, sweep_k
 points = synthetic_means(300, 400)
 print("begin", flush=True)
-sweep_k(points, 20, 120, 40, 0, jobs=2, keep=Path(sys.argv[1]))
+sweep_k(points, range(20, 121), SweepSettings(40, jobs=2, keep=Path(sys.argv[1])))
 print("end", flush=True)
 """
 
@@ -40,7 +40,7 @@ def python(code: str, *arguments: str, **more) -> subprocess.Popen:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_broken_off_sweep_keeps_what_it_finished(tmp_path: Path, how: signal.Signals):
     from chip.compute.clusterers import synthetic_means
-    from chip.hierarchy import KeptSweep, sweep_k
+    from chip.compute.k_sweep import KeptSweep, SweepSettings, sweep_k
 
     kept = tmp_path / "sweep.parquet"
     child = python(SWEEP, str(kept), stderr=subprocess.DEVNULL)
@@ -53,8 +53,8 @@ def test_a_broken_off_sweep_keeps_what_it_finished(tmp_path: Path, how: signal.S
     done = KeptSweep(kept, points, "kmeans", 40, 0).rows
     assert 0 < len(done) < 101
     assert not list(tmp_path.glob(".sweep*")) or how == signal.SIGKILL
-    table = sweep_k(points, 20, 24, 40, 0, keep=kept)
-    fresh = sweep_k(points, 20, 24, 40, 0)
+    table = sweep_k(points, range(20, 25), SweepSettings(40, keep=kept))
+    fresh = sweep_k(points, range(20, 25), SweepSettings(40))
     pd.testing.assert_frame_equal(table, fresh)
 
 
@@ -64,8 +64,8 @@ import torch, numpy as np
 torch.set_num_threads(2)
 x = torch.randn(600, 600); x = (x @ x).relu() @ x
 from chip.compute.clusterers import synthetic_means
-from chip.hierarchy import sweep_k
-t = sweep_k(synthetic_means(120, 60), 5, 30, 3, 0)
+from chip.compute.k_sweep import SweepSettings, sweep_k
+t = sweep_k(synthetic_means(120, 60), range(5, 31), SweepSettings(3))
 y = (x @ x).sum()
 print(len(t))
 """

@@ -28,9 +28,10 @@ from chip.compute.clusterers import (
     rotate,
     synthetic_means,
 )
+from ..compute.k_sweep import SweepSettings, sweep_k
 from ..compute.silhouette import Distances, mean_silhouette
 from ..core.settings import Run, save_figure, save_table
-from ..hierarchy import elbow, sweep_k
+from ..hierarchy import elbow
 from .sources import authors_hierarchy, authors_means, classifier_points, publish
 
 # %% ../../nbs/studies/62_choice_of_k.ipynb #cba108f0

@@ -15,10 +15,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ..compute.clusterers import CLUSTERERS, centroids, cluster, inertia
+from ..compute.k_sweep import SweepSettings, sweep_k
 from ..compute.silhouette import mean_silhouette
 from ..core.settings import Run, save_figure, save_table
 from ..data.taxonomy import Taxonomy, animals
-from ..hierarchy import sweep_k
 from chip.studies.sources import (
     agreement,
     authors_hierarchy,

@@ -19,12 +19,13 @@ from ..compute.backends import Compute
 from ..compute.clusterers import centroids, cluster
 from ..compute.embeddings import embed
 from ..compute.encoders import load_encoder
+from ..compute.k_sweep import SweepSettings, sweep_k
 from ..compute.silhouette import mean_silhouette
 from ..core.settings import Run, make_settings, save_figure, save_table
 from ..core.study import menagerie_folder
 from ..data.images import scan_images
 from ..data.taxonomy import Taxonomy, animals, place_classes
-from ..hierarchy import class_means, majority, successive_means, sweep_k
+from ..hierarchy import class_means, majority, successive_means
 from .sources import agreement, classifier_points, data_packs, judge_by_tree, publish
 
 # %% ../../nbs/studies/61_poolings.ipynb #254764d6
@@ -117,7 +118,7 @@ def compare_poolings(
     for pooling in POOLINGS:
         begin = time.perf_counter()
         points, of = pooled(embeddings, labels, pooling, group)
-        sweep = sweep_k(points, min(ks), max(ks), restarts, seed, progress=True, ks=ks)
+        sweep = sweep_k(points, ks, SweepSettings(restarts, seed, progress=True))
         seconds, best = time.perf_counter() - begin, sweep.loc[sweep["silhouette"].idxmax()]
         same = pooled_hierarchy(points, of, level0, k1_same, k2, restarts, seed)
         first = first or same

@@ -21,12 +21,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ..compute.k_sweep import SweepSettings, sweep_k
 from ..compute.silhouette import distances_to, mean_silhouette, silhouettes
 from ..core.settings import Run, read_table
 from ..core.statistics import SeedMean, paired_difference, wilson_interval
 from ..core.study import kin_of, load_study
 from ..data.taxonomy import Taxonomy, all_animals, animals
-from ..hierarchy import class_means, load_hierarchy, majority, sweep_k, unit_rows
+from ..hierarchy import class_means, load_hierarchy, majority, unit_rows
 from ..ledger import CANNOT, NOT, PARTLY, REPRODUCED, VERDICTS, near
 from chip.measures import (
     accuracy_ceiling,
@@ -355,9 +356,10 @@ def _sweep(run: Run | None = None) -> dict:  # sweep: level, k, inertia, silhoue
     points = np.random.default_rng(5).normal(size=(40, 4)) + 2 * np.repeat(
         np.eye(4)[:, :4], 10, axis=0
     )
+    how = SweepSettings(2, jobs=1)
     return {
         "sweep": pd.concat(
-            [sweep_k(points, 2, 9, 2, 0, 1, jobs=1), sweep_k(points[::4], 2, 5, 2, 0, 2, jobs=1)],
+            [sweep_k(points, range(2, 10), how, 1), sweep_k(points[::4], range(2, 6), how, 2)],
             ignore_index=True,
         )
     }

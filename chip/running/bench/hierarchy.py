@@ -15,9 +15,9 @@ from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
 from ...compute.clusterers import synthetic_means
+from ...compute.k_sweep import SweepSettings, sweep_k
 from ...compute.silhouette import Distances
 from ...data.places import project_root
-from ...hierarchy import sweep_k
 from .turns import device_name, in_turn, medians
 
 # %% ../../../nbs/running/bench/81_hierarchy.ipynb #89d5422e
@@ -53,7 +53,7 @@ def our_sweep(
     seed: int = 0,
 ) -> pd.DataFrame:  # k, inertia, silhouette
     "`sweep_k` for these k's."
-    return sweep_k(points, min(ks), max(ks), restarts, seed, ks=ks)[["k", "inertia", "silhouette"]]
+    return sweep_k(points, ks, SweepSettings(restarts, seed))[["k", "inertia", "silhouette"]]
 
 # %% ../../../nbs/running/bench/81_hierarchy.ipynb #68acfe0c
 def compare_sweeps(
