@@ -588,9 +588,7 @@ def test_smoke(smoke: Home):
         *(folder / "notebooks").glob("*.html"),
     ]:
         assert path.name in page, path
-    embedded = [
-        path for path in (folder / "figures").glob("*.png") if not path.stem.endswith("_names")
-    ]  # those are linked
+    embedded = list((folder / "figures").glob("*.png"))
     assert page.count("<img ") == len(embedded) > 0
     for path in folder.rglob("*"):
         if path.suffix not in (".png", "") and path.is_file():
