@@ -483,19 +483,12 @@ def plot_sweep(
     marks = [(chosen, f"chosen: {chosen}", "tab:blue", "--", 0.97)]
     if paper_k and ks.min() <= paper_k <= ks.max():
         marks.append((paper_k, f"paper: {paper_k}", "0.4", ":", 0.09))
+    across = ax.get_xaxis_transform()
     for k, text, colour, style, height in marks:
         side = "right" if k > (ks.min() + ks.max()) / 2 else "left"  # where there is room
         ax.axvline(k, color=colour, ls=style, lw=1)
-        ax.text(
-            k,
-            height,
-            f" {text} ",
-            transform=ax.get_xaxis_transform(),
-            ha=side,
-            va="top",
-            color=colour,
-            fontsize=8,
-        )
+        place = {"transform": across, "ha": side, "va": "top"}
+        ax.text(k, height, f" {text} ", color=colour, fontsize=8, **place)
     right = ax.twinx()
     right.plot(ks, sweep["inertia"], color="tab:orange", lw=1.5)
     right.set_ylabel("inertia", color="tab:orange")

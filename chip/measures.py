@@ -327,8 +327,7 @@ def mean_pairwise_cosine(
 # %% ../nbs/05_measures.ipynb #0bd6f857
 def effective_rank(
     embeddings: np.ndarray,  # (n, d) one row for each image, not scaled to unit length
-    centred: bool = False,  # subtract the mean row first
-) -> float:  # in [1, min(n, d)], or 0 for a matrix without any spread
+) -> float:  # in [1, min(n, d)], or 0 for zeros alone
     """Exponential of the entropy of the normalised singular values (Roy and Vetterli 2007).
     Costs an SVD. Raises ValueError for bad input."""
     matrix = np.asarray(embeddings, dtype=np.float64)
@@ -340,13 +339,7 @@ def effective_rank(
     peak = np.abs(matrix).max()
     if peak == 0:
         return 0.0
-    matrix = matrix / peak
-    if centred:
-        matrix = matrix - matrix.mean(axis=0)
-    values = np.linalg.svd(matrix, compute_uv=False)
-    if values[0] <= np.finfo(np.float64).eps * max(matrix.shape):
-        return 0.0
-    return float(np.exp(stats.entropy(values)))
+    return float(np.exp(stats.entropy(np.linalg.svd(matrix / peak, compute_uv=False))))
 
 # %% ../nbs/05_measures.ipynb #7b217d28
 def seen_measures(
@@ -448,14 +441,10 @@ def placement_scores(
 def placement_chance(
     kin: np.ndarray,  # (n_unseen, n_seen) bool
     membership: np.ndarray,  # (n_seen,) target of each seen class
-    by: str = "target",  # what is chosen blindly: "target", or "class" and with it its target
 ) -> np.ndarray:  # (n_unseen,) in (0, 1]; the sum is the expected count
-    """Chance that a blind, uniform choice is right, for each unseen class.
-    Raises ValueError as `holds_kin` and for another `by`."""
-    holds, sizes = holds_kin(kin, membership), np.bincount(membership)
-    if by not in ("target", "class"):
-        raise ValueError(f"by={by!r}: expected 'target' or 'class'")
-    return holds @ sizes / sizes.sum() if by == "class" else holds.mean(axis=1)
+    """Chance that a blind, uniform choice of a target is right, for each unseen class.
+    Raises ValueError as `holds_kin`."""
+    return holds_kin(kin, membership).mean(axis=1)
 
 
 def best_constant_placement(
