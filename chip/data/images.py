@@ -7,7 +7,7 @@ __all__ = ['SUFFIXES', 'FORMATS', 'SPLITS', 'LAYOUT', 'Known', 'UnreadableImage'
            'to_rgb', 'orientation', 'inside_tar', 'tar_members', 'read_file', 'read_listed', 'file_state',
            'decode_image', 'open_image', 'contact_sheet', 'is_hidden', 'walk_files', 'Candidate', 'list_files',
            'check_layout', 'inspect_file', 'inspect_files', 'load_cache', 'save_cache', 'inspect_cached', 'natural_key',
-           'sort_table', 'find_duplicates', 'ImageFolder', 'check_classes', 'scan_images', 'draw_order', 'share_out',
+           'sort_table', 'find_duplicates', 'ImageFolder', 'check_splits', 'scan_images', 'draw_order', 'share_out',
            'draw_splits', 'draw_shots', 'ImageDataset', 'image_loader']
 
 # %% ../../nbs/data/01_images.ipynb #73ad0aad
@@ -33,35 +33,33 @@ import pandas as pd
 import PIL
 import torch
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from PIL import Image, UnidentifiedImageError
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from .places import usable_cores
+from .places import usable_cores, written_aside
 
 # %% ../../nbs/data/01_images.ipynb #33947ef8
 class UnreadableImage(ValueError):
     "A file that cannot be used as a picture: `path` says which, `reason` why (a countable word or two, then detail)."
 
-    _said = re.compile(r"""cannot read ('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"): ([^\n]*)""")
+    _message = re.compile(r"""cannot read ('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"): ([^\n]*)""")
 
     def __init__(
         self,
-        path: str
-        | Path,  # the file; or, without a reason, a worker's traceback that quotes this exception
+        path: str | Path,  # the file; or, without a reason, a worker's traceback that quotes this
         reason: str | None = None,  # such as 'truncated: 12 bytes not processed'
     ):
-        found = self._said.findall(str(path)) if reason is None else []
-        if found:
-            path, reason = ast.literal_eval(found[-1][0]), found[-1][1]
+        quoted = self._message.findall(str(path)) if reason is None else []
+        if quoted:
+            path, reason = ast.literal_eval(quoted[-1][0]), quoted[-1][1]
         self.path, self.reason = str(path), reason or "unknown"
         super().__init__(f"cannot read {self.path!r}: {self.reason}")
 
     def __reduce__(self):
         return type(self), (self.path, self.reason)
 
-# %% ../../nbs/data/01_images.ipynb #5764d081
+
 def os_reason(
     error: OSError,  # what open, stat or scandir raised
 ) -> str:  # 'permission denied', 'broken link', or what the system calls it
@@ -77,16 +75,13 @@ def decoder_reason(
     error: Exception,  # what Pillow raised while opening or decoding
 ) -> str:  # a countable word, then the decoder's own words
     "Why a file's bytes make no picture."
-    said = " ".join(str(error).split()) or type(error).__name__
+    words = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
-        return f"too large: {said}"
-    if isinstance(error, EOFError) or re.search(
-        "truncated|unexpected end|end of file", said, re.IGNORECASE
-    ):
-        return f"truncated: {said}"
-    return f"damaged: {said}"
+        return f"too large: {words}"
+    broken_off = re.search("truncated|unexpected end|end of file", words, re.IGNORECASE)
+    return f"{'truncated' if broken_off or isinstance(error, EOFError) else 'damaged'}: {words}"
 
 # %% ../../nbs/data/01_images.ipynb #d9d53194
 def to_eight_bits(
@@ -133,17 +128,15 @@ def orientation(
     "The EXIF orientation of a picture."
     try:
         return int(image.getexif().get(0x0112, 1))
-    except (
-        Exception
-    ):  # a broken note raises whatever its parser stumbles over; the pixels are still good
+    except Exception:  # a broken note raises whatever its parser meets; the pixels are still good
         return 1
 
-# %% ../../nbs/data/01_images.ipynb #0c5169da
+
 def inside_tar(
     path: str | Path,
 ) -> (
     tuple[str, str] | None
-):  # the tar file, and the name inside it; None for a path that leads through none
+):  # the tar file, and the name inside it; None where there is no tar file
     "Where a path leads into a tar file."
     text, at = os.fspath(path), -1
     while (at := text.find(".tar/", at + 1)) >= 0:
@@ -156,11 +149,8 @@ def inside_tar(
 def _tar_index(tar: str, size: int, mtime_ns: int) -> dict[str, tuple[int, int]]:
     "Regular files in a tar file: name → where its bytes begin, and how many there are. Raises tarfile.TarError."
     with tarfile.open(tar, "r:") as file:
-        return {
-            member.name.removeprefix("./"): (member.offset_data, member.size)
-            for member in file
-            if member.isreg()
-        }
+        members = [member for member in file if member.isreg()]
+    return {m.name.removeprefix("./"): (m.offset_data, m.size) for m in members}
 
 
 def tar_members(
@@ -194,58 +184,37 @@ def read_file(
 
 def read_listed(
     path: str | Path,  # as for `read_file`
-    sha256: str,  # of the content that it was listed with, hexadecimal
+    sha256: str | None = None,  # of the content that it was listed with, hexadecimal; None: any
 ) -> bytes:
     "A file's content, if it is still the one that was listed. Raises UnreadableImage."
     try:
         data = read_file(path)
     except OSError as error:
         raise UnreadableImage(path, os_reason(error)) from error
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise UnreadableImage(
-            path, "changed since it was listed: start the run again to list it anew"
-        )
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        advice = "start the run again to list it anew"
+        raise UnreadableImage(path, f"changed since it was listed: {advice}")
     return data
 
 
 def file_state(
     path: str | Path,  # as for `read_file`
-) -> tuple[
-    int, int
-]:  # bytes, time of last change in nanoseconds (the tar file's, for a file inside one); the system's own, which cannot be set back, if that is later
-    "What tells whether a file is still the one it was. Raises OSError."
-    inside = inside_tar(path)
-    state = os.stat(inside[0] if inside else path)
-    return (tar_members(inside[0]).get(inside[1], (0, 0))[1] if inside else state.st_size), max(
-        state.st_mtime_ns, state.st_ctime_ns
-    )
+) -> tuple[int, int]:  # bytes; nanoseconds of the last change (a tar file's own, for what is in it)
+    "What tells whether a file is still the one it was, by the clock that cannot be set back. Raises OSError."
+    tar, name = inside_tar(path) or (path, None)
+    state = os.stat(tar)
+    size = state.st_size if name is None else tar_members(tar).get(name, (0, 0))[1]
+    return size, max(state.st_mtime_ns, state.st_ctime_ns)
 
 # %% ../../nbs/data/01_images.ipynb #fac60db3
-SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".bmp",
-    ".gif",
-    ".webp",
-    ".tif",
-    ".tiff",
-)  # compared in lower case
-FORMATS = (
-    "JPEG",
-    "PNG",
-    "BMP",
-    "GIF",
-    "WEBP",
-    "TIFF",
-)  # tried on the content, whatever the suffix says
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")  # in lower case
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")  # tried whatever the suffix says
 
 
 def decode_image(
     data: bytes,  # a file's content
     path: str | Path,  # where it came from, for the message
-    at_least: int
-    | None = None,  # JPEG only: a smaller version will do, if no side falls below this (pixels)
+    at_least: int | None = None,  # JPEG only: a smaller version with no side below this (pixels)
 ) -> Image.Image:  # mode RGB, upright, first frame of an animation
     "Decode a picture completely. Raises `UnreadableImage` naming the path, whatever the decoder trips over."
     if not data:
@@ -257,9 +226,7 @@ def decode_image(
             image.load()
             turn = _TURNS.get(orientation(image))
             image = to_rgb(image)
-    except (
-        Exception
-    ) as error:  # decoders of broken data raise OSError, SyntaxError, struct.error, IndexError, ...
+    except Exception as error:  # OSError, SyntaxError, struct.error, IndexError, ...
         raise UnreadableImage(path, decoder_reason(error)) from error
     image = image if turn is None else image.transpose(turn)
     image.info.clear()  # the note has been obeyed: nobody shall turn the picture twice
@@ -271,97 +238,41 @@ def open_image(
     at_least: int | None = None,  # as in `decode_image`
 ) -> Image.Image:  # mode RGB, upright
     "Read and decode one picture. Raises `UnreadableImage` for anything that keeps it from being one."
-    try:
-        data = read_file(path)
-    except OSError as error:
-        raise UnreadableImage(path, os_reason(error)) from error
-    return decode_image(data, path, at_least)
-
-# %% ../../nbs/data/01_images.ipynb #cde3a881
-def _cell_inches(ax: Axes, n_columns: int, n_rows: int, band: float) -> float:
-    "Side of a square cell, in inches, so that the grid with its title bands fits the axes."
-    width, height = ax.get_position().size * ax.figure.bbox.size / ax.figure.dpi
-    return max(min(width / n_columns, height / n_rows - band), 0.05)
-
-
-def _wrap(title: str, inches: float, fontsize: float, n_lines: int) -> str:
-    "A title broken to fit its cell; a letter is taken as 0.56 of its height wide."
-    width = max(int(72 * inches / (0.56 * fontsize)), 4)
-    return "\n".join(textwrap.wrap(title, width, max_lines=n_lines, placeholder=" …"))
-
-
-def _place(ax: Axes, image: Image.Image, left: float, top: float, colour: str | None) -> None:
-    "Draw one picture below the top of its cell, proportions kept, with a frame if it has a colour."
-    image = image.copy()
-    image.thumbnail((384, 384))
-    width, height = (0.94 * side / max(image.size) for side in image.size)
-    left, low = left + 0.5 - width / 2, top - 0.03 - height
-    ax.imshow(
-        np.asarray(image),
-        extent=(left, left + width, low, low + height),
-        interpolation="antialiased",
-    )
-    if colour:
-        ax.add_patch(
-            Rectangle((left, low), width, height, fill=False, edgecolor=colour, linewidth=2)
-        )
+    return decode_image(read_listed(path), path, at_least)
 
 # %% ../../nbs/data/01_images.ipynb #7b453871
 def contact_sheet(
-    pictures: Sequence[
-        Image.Image | str | Path | None
-    ],  # images or their paths; None leaves its cell empty
-    titles: Sequence[str] | None = None,  # one a picture, written above it
-    n_columns: int = 8,  # cells a row
-    colours: Sequence[str | None]
-    | None = None,  # one a picture: its frame and title, such as right or wrong
-    ax: Axes | None = None,  # drawn into these axes, or into a new figure of fitting size
-    cell: float = 1.4,  # inches a cell, for a new figure
-    fontsize: float = 8,  # of the titles, in points
-    title_lines: int = 2,  # longer titles end in '…'
-) -> Axes:  # the axes, one unit a cell
+    pictures: Sequence[Image.Image | str | Path | None],  # or their paths; None: an empty cell
+    titles: Sequence[str] | None = None,  # one for each picture, written above it
+    n_columns: int = 8,  # cells in a row
+    cell: float = 1.4,  # inches of a cell's side
+    fontsize: float = 8,  # of the titles, in points; two lines at most
+) -> Axes:  # the axes of a new figure, one unit for each cell
     "A grid of pictures, row by row. Raises UnreadableImage for a path that cannot be opened, ValueError for odd lengths."
-    for name, given in (("titles", titles), ("colours", colours)):
-        if given is not None and len(given) != len(pictures):
-            raise ValueError(
-                f"{len(given)} {name} for {len(pictures)} pictures: give one a picture"
-            )
+    if titles is not None and len(titles) != len(pictures):
+        problem = f"{len(titles)} titles for {len(pictures)} pictures"
+        raise ValueError(f"{problem}: give one a picture")
     n_columns = max(min(n_columns, len(pictures)), 1)
     n_rows = max(-(-len(pictures) // n_columns), 1)
-    if (
-        ax is None and titles is not None
-    ):  # the width of a cell is known: give the titles no more lines than they need
-        title_lines = max(
-            (_wrap(title, cell, fontsize, title_lines).count("\n") + 1 for title in titles),
-            default=1,
-        )
-    band = (1.35 * title_lines * fontsize + 2) / 72 if titles is not None else 0.0
-    if ax is None:
-        ax = plt.figure(figsize=(n_columns * cell, n_rows * (cell + band))).add_axes((0, 0, 1, 1))
-    inches = _cell_inches(ax, n_columns, n_rows, band)
-    row_height, descent = 1 + band / inches, 0.3 * fontsize / 72 / inches
+    letters = max(int(72 * cell / (0.56 * fontsize)), 4)  # a letter is 0.56 of its height wide
+    texts = [textwrap.fill(t, letters, max_lines=2, placeholder=" …") for t in titles or ()]
+    n_lines = max((text.count("\n") + 1 for text in texts), default=0)
+    row_height = 1 + ((1.35 * n_lines * fontsize + 2) / 72 / cell if texts else 0)
+    figure = plt.figure(figsize=(n_columns * cell, n_rows * row_height * cell))
+    ax = figure.add_axes((0, 0, 1, 1))
     for i, picture in enumerate(pictures):
-        left, top, colour = (
-            i % n_columns,
-            (n_rows - 1 - i // n_columns) * row_height + 1,
-            colours[i] if colours else None,
-        )
+        left, top = i % n_columns, (n_rows - 1 - i // n_columns) * row_height + 1
         if picture is not None:
-            image = (
-                picture if isinstance(picture, Image.Image) else open_image(picture, at_least=384)
-            )
-            _place(ax, to_rgb(image), left, top, colour)
-        if titles is not None:
-            ax.text(
-                left + 0.5,
-                top + descent,
-                _wrap(titles[i], inches, fontsize, title_lines),
-                fontsize=fontsize,
-                ha="center",
-                va="baseline",
-                color=colour or "black",
-                linespacing=1.1,
-            )
+            opened = isinstance(picture, Image.Image)
+            image = (to_rgb(picture) if opened else open_image(picture, at_least=384)).copy()
+            image.thumbnail((384, 384))
+            width, height = (0.94 * side / max(image.size) for side in image.size)
+            x, y = left + 0.5 - width / 2, top - 0.03 - height
+            place = (x, x + width, y, y + height)
+            ax.imshow(np.asarray(image), extent=place, interpolation="antialiased")
+        if texts:
+            look = {"fontsize": fontsize, "ha": "center", "va": "baseline", "linespacing": 1.1}
+            ax.text(left + 0.5, top + 0.3 * fontsize / 72 / cell, texts[i], **look)
     ax.set(xlim=(0, n_columns), ylim=(0, n_rows * row_height), aspect="equal")
     ax.axis("off")
     return ax
@@ -391,13 +302,20 @@ def _entries(folder: str | Path) -> list[os.DirEntry]:
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
 
-# %% ../../nbs/data/01_images.ipynb #316abebe
+
+def _class_of(entry: os.DirEntry) -> str | None:
+    "The class that a folder or a tar file holds; None for any other file."
+    if _is_folder(entry):
+        return entry.name
+    return entry.name[:-4] if entry.name.endswith(".tar") and entry.is_file() else None
+
+
 def walk_files(
     folder: str | Path,  # where to start
     above: frozenset[tuple[int, int]] = frozenset(),  # (device, inode) of the folders that led here
 ) -> Iterator[
     tuple[str, str]
-]:  # full path, and why it cannot be used ('' where nothing speaks against it)
+]:  # full path, and why it cannot be used ('' where nothing is against it)
     "Every file below a folder, links followed, folders that cannot be entered included with their reason."
     try:
         status = os.stat(folder)
@@ -416,6 +334,46 @@ def walk_files(
         else:
             yield entry.path, ""
 
+
+def _in_tar(tar: str) -> Iterator[tuple[str, str]]:
+    "Every file of a class that lies in a tar file."
+    try:
+        names = tar_members(tar)
+    except OSError as error:
+        yield tar, os_reason(error)
+        return
+    for name in names:
+        yield f"{tar}/{name}", "hidden" if is_hidden(name.rpartition("/")[2]) else ""
+
+
+def _in_split(folder: Path, classes: set[str] | None) -> Iterator[tuple[str, str]]:
+    "Every file of a split, those outside of any class folder with the reason 'stray'."
+    for entry in _entries(folder):
+        label = _class_of(entry)
+        if is_hidden(entry.name):
+            yield entry.path, "hidden"
+        elif label is None:
+            yield entry.path, f"stray: not inside a class folder of {folder.name}/"
+        elif classes is not None and label not in classes:
+            yield entry.path, "a class that was not asked for"
+        elif _is_folder(entry):
+            yield from walk_files(entry.path)
+        else:
+            yield from _in_tar(entry.path)
+
+
+def _beside_splits(root: Path) -> Iterator[tuple[str, str]]:
+    "Folders that are no split and pictures that lie in none, directly below the root."
+    for entry in _entries(root):
+        if is_hidden(entry.name) or (_is_folder(entry) and entry.name in SPLITS):
+            continue
+        if _is_folder(entry):
+            yield entry.path, f"stray: a folder that is none of {', '.join(SPLITS)}"
+        elif entry.name in SPLITS:
+            yield entry.path, "stray: expected a folder"
+        elif Path(entry.name).suffix.lower() in SUFFIXES:
+            yield entry.path, "stray: not inside a split folder"
+
 # %% ../../nbs/data/01_images.ipynb #e2123699
 @dataclass(frozen=True)
 class Candidate:
@@ -429,14 +387,12 @@ class Candidate:
     mtime_ns: int  # last change, nanoseconds
 
 
-def _candidate(full: str, relative: str, why: str) -> Candidate | str:
+def _candidate(full: str, relative: str) -> Candidate | str:
     "A file that may be a picture, or the reason why it cannot be one."
     suffix = Path(relative).suffix.lower()
-    if why:
-        return why
     if suffix not in SUFFIXES:
         return f"not a picture's suffix: {suffix or 'none'}"
-    if not relative.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in relative):
+    if relative.encode("utf-8", "ignore").decode() != relative:
         return "name is not valid text"
     inside = inside_tar(full)
     try:
@@ -446,92 +402,29 @@ def _candidate(full: str, relative: str, why: str) -> Candidate | str:
     except OSError as error:
         return os_reason(error)
     split, label = relative.split("/")[:2]
-    return Candidate(
-        relative, full, label.removesuffix(".tar") if inside else label, split, size, changed
-    )
-
-# %% ../../nbs/data/01_images.ipynb #378315bd
-def _relative(full: str, root: Path) -> str:
-    "Path below the root, with forward slashes."
-    return Path(full).relative_to(root).as_posix()
+    label = label.removesuffix(".tar") if inside else label
+    return Candidate(relative, full, label, split, size, changed)
 
 
-def _written(path: str) -> str:
-    "A path that any file can hold: bytes that are no text are spelled out."
-    return path.encode("utf-8", "backslashreplace").decode()
-
-
-def _is_tar(entry: os.DirEntry) -> bool:
-    return entry.name.endswith(".tar") and entry.is_file()
-
-
-def _class_name(entry: os.DirEntry) -> str:
-    return entry.name.removesuffix(".tar") if _is_tar(entry) else entry.name
-
-# %% ../../nbs/data/01_images.ipynb #79de0307
-def _in_tar(tar: str) -> Iterator[tuple[str, str]]:
-    "Every file of a class that lies in a tar file."
-    try:
-        names = tar_members(tar)
-    except OSError as error:
-        yield tar, os_reason(error)
-    else:
-        yield from (
-            (f"{tar}/{name}", "hidden" if is_hidden(name.rpartition("/")[2]) else "")
-            for name in names
-        )
-
-
-def _in_split(folder: Path, classes: set[str] | None) -> Iterator[tuple[str, str]]:
-    "Every file of a split, those outside of any class folder with the reason 'stray'."
-    for entry in _entries(folder):
-        if is_hidden(entry.name):
-            yield entry.path, "hidden"
-        elif (
-            classes is not None
-            and _class_name(entry) not in classes
-            and (_is_folder(entry) or _is_tar(entry))
-        ):
-            yield entry.path, "a class that was not asked for"
-        elif _is_folder(entry):
-            yield from walk_files(entry.path)
-        elif _is_tar(entry):
-            yield from _in_tar(entry.path)
-        else:
-            yield entry.path, f"stray: not inside a class folder of {folder.name}/"
-
-
-def _beside_splits(root: Path) -> Iterator[tuple[str, str]]:
-    "Folders that are no split and pictures that lie in none, directly below the root."
-    for entry in _entries(root):
-        if is_hidden(entry.name):
-            continue
-        if _is_folder(entry):
-            if entry.name not in SPLITS:
-                yield entry.path, f"stray: a folder that is none of {', '.join(SPLITS)}"
-        elif entry.name in SPLITS:
-            yield entry.path, "stray: expected a folder"
-        elif Path(entry.name).suffix.lower() in SUFFIXES:
-            yield entry.path, "stray: not inside a split folder"
-
-# %% ../../nbs/data/01_images.ipynb #f7118a6e
 def list_files(
     root: str | Path,  # DIR of the layout
     classes: set[str] | None = None,  # take these seen classes only; None: all
 ) -> tuple[list[Candidate], list[tuple[str, str]]]:  # candidates; (path, reason) of everything else
     "Sort every file of an image folder into candidates and rejects, without opening any."
-    root = Path(root)
-    found = [*_beside_splits(root)]
+    root, candidates, rejected = Path(root), [], []
+    files = [*_beside_splits(root)]
     for split in SPLITS:
         if (root / split).is_dir():
-            found += _in_split(root / split, classes if split != "unseen" else None)
-    sorted_out = [
-        (_relative(full, root), _candidate(full, _relative(full, root), why)) for full, why in found
-    ]
-    candidates = [what for _, what in sorted_out if isinstance(what, Candidate)]
-    return candidates, [
-        (_written(path), what) for path, what in sorted_out if isinstance(what, str)
-    ]
+            files += _in_split(root / split, classes if split != "unseen" else None)
+    for full, reason in files:
+        relative = Path(full).relative_to(root).as_posix()
+        candidate = reason or _candidate(full, relative)
+        if isinstance(candidate, Candidate):
+            candidates.append(candidate)
+        else:  # bytes that are no text are spelled out, so that any file can hold the path
+            path = relative.encode("utf-8", "backslashreplace").decode()
+            rejected.append((path, candidate))
+    return candidates, rejected
 
 # %% ../../nbs/data/01_images.ipynb #7bbffa73
 def check_layout(
@@ -539,61 +432,59 @@ def check_layout(
 ) -> None:
     "Raises FileNotFoundError or ValueError, in one line, where a folder does not have the layout at all."
     root = Path(root)
+    name = f"image folder '{root}'"
     if not root.exists():
-        raise FileNotFoundError(f"image folder '{root}' does not exist: {LAYOUT}")
+        raise FileNotFoundError(f"{name} does not exist: {LAYOUT}")
     if not root.is_dir():
-        raise ValueError(f"image folder '{root}' is a file: {LAYOUT}")
+        raise ValueError(f"{name} is a file: {LAYOUT}")
     try:
         entries = [entry for entry in _entries(root) if not is_hidden(entry.name)]
     except OSError as error:
-        raise ValueError(f"image folder '{root}' cannot be listed ({os_reason(error)})") from error
+        raise ValueError(f"{name} cannot be listed ({os_reason(error)})") from error
     if (root / "train").is_dir():
         return
     if not entries:
-        raise ValueError(f"image folder '{root}' is empty: {LAYOUT}")
+        raise ValueError(f"{name} is empty: {LAYOUT}")
     folders = [entry.name for entry in entries if _is_folder(entry) and entry.name not in SPLITS]
     hint = ""
     if folders:
-        names = ", ".join(folders[:3]) + (", …" if len(folders) > 3 else "")
-        hint = f" (if its {len(folders)} folders {names} are classes, move them into '{root / 'train'}')"
-    raise ValueError(f"image folder '{root}' has no folder train/: {LAYOUT}{hint}")
+        names = f"its {len(folders)} folders {', '.join(folders[:3])}{', …' * (len(folders) > 3)}"
+        hint = f" (if {names} are classes, move them into '{root / 'train'}')"
+    raise ValueError(f"{name} has no folder train/: {LAYOUT}{hint}")
 
 # %% ../../nbs/data/01_images.ipynb #e24b77bb
 def inspect_file(
     full: str | Path,  # the file to open
 ) -> tuple[
     str, str
-]:  # SHA-256 of its content in hex ('' if it cannot be read), and the reason against it ('' if none)
+]:  # SHA-256 in hex ('' if it cannot be read); the reason against it ('' if none)
     "Read a file once, to name its content and to see whether it is a whole picture."
     try:
         data = read_file(full)
     except OSError as error:
         return "", os_reason(error)
+    sha256 = hashlib.sha256(data).hexdigest()
     try:
         decode_image(data, full, at_least=1)
     except UnreadableImage as error:
-        return hashlib.sha256(data).hexdigest(), error.reason
-    return hashlib.sha256(data).hexdigest(), ""
+        return sha256, error.reason
+    return sha256, ""
 
 
 def inspect_files(
     candidates: Sequence[Candidate],  # what to open
-    workers: int | None = None,  # threads; None: one a usable core
+    workers: int | None = None,  # threads; None: one for each usable core
     progress: bool = True,  # a bar on stderr if that is a terminal and it takes over three seconds
 ) -> Iterator[tuple[Candidate, str, str]]:  # each candidate with its SHA-256 and reason, in order
     "Open files in parallel threads."
     Image.init()  # once, before there are threads: plugins register themselves on import
-    bar = tqdm(
-        total=len(candidates), desc="checking images", unit=" images", delay=3, disable=not progress
-    )
+    label, n = "checking images", len(candidates)
+    bar = tqdm(total=n, desc=label, unit=" images", delay=3, disable=not progress)
     with ThreadPoolExecutor(workers or usable_cores()) as pool, bar:
-        for start in range(
-            0, len(candidates), 1024
-        ):  # in pieces, so that Ctrl-C need not wait for the rest
+        for start in range(0, n, 1024):  # in pieces, so that Ctrl-C need not wait for the rest
             piece = candidates[start : start + 1024]
-            for candidate, (sha256, reason) in zip(
-                piece, pool.map(inspect_file, [c.full for c in piece]), strict=True
-            ):
+            results = pool.map(inspect_file, [candidate.full for candidate in piece])
+            for candidate, (sha256, reason) in zip(piece, results, strict=True):
                 bar.update()
                 yield candidate, sha256, reason
 
@@ -611,11 +502,8 @@ def load_cache(
     "What an earlier scan found good; nothing where the file is missing, damaged or from another reader."
     try:
         table = pd.read_parquet(cache, columns=_CACHE_COLUMNS)
-        table = table[table["reader"] == _READER]
-        return {
-            (str(f), int(s), int(m)): str(h)
-            for f, s, m, h, _ in table.itertuples(index=False, name=None)
-        }
+        rows = table[table["reader"] == _READER].itertuples(index=False, name=None)
+        return {(str(full), int(n), int(t)): str(sha256) for full, n, t, sha256, _ in rows}
     except Exception:  # whatever is wrong with a cache, the cure is the same: do without
         return {}
 
@@ -625,19 +513,9 @@ def save_cache(
     known: Known,
 ) -> None:
     "Write the cache beside its place and move it there, so that no half-written one is ever seen."
-    cache = Path(cache)
     rows = [(*key, sha256, _READER) for key, sha256 in sorted(known.items())]
-    aside = cache.with_name(f".{cache.name}.{os.getpid()}")
-    try:
+    with written_aside(cache) as aside:
         pd.DataFrame(rows, columns=_CACHE_COLUMNS).to_parquet(aside, index=False)
-        os.replace(aside, cache)
-    finally:
-        aside.unlink(missing_ok=True)
-
-# %% ../../nbs/data/01_images.ipynb #73a66290
-def _key(candidate: Candidate, root: Path) -> tuple[str, int, int]:
-    "What a file is remembered by."
-    return f"{root.resolve().as_posix()}/{candidate.path}", candidate.size, candidate.mtime_ns
 
 
 def inspect_cached(
@@ -648,45 +526,40 @@ def inspect_cached(
     progress: bool = True,  # likewise
 ) -> Iterator[tuple[Candidate, str, str]]:  # as `inspect_files`, in another order
     "`inspect_files`, but files that are known to be good are not opened again."
-    Path(cache).parent.mkdir(parents=True, exist_ok=True)
-    known, here = load_cache(cache), f"{root.resolve().as_posix()}/"
-    keys = {candidate: _key(candidate, root) for candidate in candidates}
-    old = {
-        c: known[keys[c]]
-        for c in candidates
-        if keys[c] in known and os.access((inside_tar(c.full) or (c.full,))[0], os.R_OK)
-    }
-    yield from ((candidate, sha256, "") for candidate, sha256 in old.items())
-    fresh = {
-        key: value for key, value in known.items() if not key[0].startswith(here)
-    }  # of other folders
-    fresh |= {keys[candidate]: sha256 for candidate, sha256 in old.items()}
-    unknown = [candidate for candidate in candidates if candidate not in old]
-    try:
-        for i, (candidate, sha256, reason) in enumerate(
-            inspect_files(unknown, workers, progress), 1
+    here, known = f"{root.resolve().as_posix()}/", load_cache(cache)
+    fresh = {key: sha256 for key, sha256 in known.items() if not key[0].startswith(here)}
+    keys, unknown = {c: (here + c.path, c.size, c.mtime_ns) for c in candidates}, []
+    for candidate, key in keys.items():
+        if key in known and os.access(
+            (inside_tar(candidate.full) or (candidate.full,))[0], os.R_OK
         ):
+            fresh[key] = known[key]
+            yield candidate, known[key], ""
+        else:
+            unknown.append(candidate)
+    try:
+        for i, result in enumerate(inspect_files(unknown, workers, progress), 1):
+            candidate, sha256, reason = result
             if not reason:
                 fresh[keys[candidate]] = sha256
             if i % _SAVE_EVERY == 0:
                 save_cache(cache, fresh)
-            yield candidate, sha256, reason
+            yield result
     finally:
         if fresh != known:
             save_cache(cache, fresh)
 
 # %% ../../nbs/data/01_images.ipynb #2e7edf48
-def _by_value(digits: re.Match) -> str:
-    "A run of digits, written so that text order is number order: its length, then itself."
-    number = digits[0].lstrip("0")
-    return f"{len(number):03}{number}"
-
-
 def natural_key(
     text: str,  # a path
 ) -> tuple[str, str]:  # digits compare as numbers; the text itself settles ties such as 1 and 01
-    "Sort key under which '2.jpg' comes before '10.jpg'."
-    return re.sub("[0-9]+", _by_value, text), text
+    "Sort key under which '2.jpg' comes before '10.jpg': each number is preceded by its length."
+
+    def with_length(digits: re.Match) -> str:
+        number = digits[0].lstrip("0")
+        return f"{len(number):03}{number}"
+
+    return re.sub("[0-9]+", with_length, text), text
 
 
 def sort_table(
@@ -697,22 +570,17 @@ def sort_table(
     keys = [(SPLITS.index(split), label, natural_key(path)) for split, label, path in columns]
     return table.iloc[sorted(range(len(table)), key=keys.__getitem__)].reset_index(drop=True)
 
-# %% ../../nbs/data/01_images.ipynb #8f630b94
+
 def find_duplicates(
     table: pd.DataFrame,  # an ImageFolder's table, or what `draw_splits` made of it
-) -> (
-    pd.DataFrame
-):  # the rows that have a copy, by content; column `leak`: the copies lie in different splits
+) -> pd.DataFrame:  # the rows that have a copy; column `leak`: the copies lie in different splits
     "All pictures whose content occurs more than once."
     copies = table[table.duplicated("sha256", keep=False)]
-    splits = (
-        copies.groupby("sha256")["split"].transform("nunique")
-        if len(copies)
-        else pd.Series([], dtype=int)
-    )
-    return copies.assign(leak=splits > 1).sort_values(["sha256", "path"]).reset_index(drop=True)
+    splits = copies.groupby("sha256")["split"].nunique()
+    leak = copies["sha256"].map(splits) > 1
+    return copies.assign(leak=leak).sort_values(["sha256", "path"]).reset_index(drop=True)
 
-# %% ../../nbs/data/01_images.ipynb #e0c4cec9
+
 def _counted(n: int, one: str, many: str) -> str:
     "'1 image', '1,234 images'."
     return f"{n:,} {one if n == 1 else many}"
@@ -723,10 +591,8 @@ class ImageFolder:
     "An image folder as two tables: what is used, and what is not and why."
 
     root: Path  # DIR; the tables' paths are relative to it
-    table: (
-        pd.DataFrame
-    )  # path, label, split, bytes, sha256: one row an image, in the order of `sort_table`
-    rejected: pd.DataFrame  # path, reason: one row a file (or folder) that is left out
+    table: pd.DataFrame  # path, label, split, bytes, sha256: in the order of `sort_table`
+    rejected: pd.DataFrame  # path, reason: one row for each file (or folder) that is left out
 
     def paths(
         self,
@@ -745,25 +611,18 @@ class ImageFolder:
     def summary(self) -> str:
         "One line for a person: how many images of how many classes are used, how many files are not, and why."
         unseen = len(self.classes("unseen"))
-        n_seen = self.table.loc[self.table["split"] != "unseen", "label"].nunique()
-        used = f"{_counted(len(self.table), 'image', 'images')} of {_counted(n_seen, 'class', 'classes')}"
-        used += f" and {unseen} unseen {'class' if unseen == 1 else 'classes'}" if unseen else ""
+        seen = self.table.loc[self.table["split"] != "unseen", "label"].nunique()
+        line = f"{_counted(len(self.table), 'image', 'images')} of "
+        line += _counted(seen, "class", "classes")
+        line += f" and {_counted(unseen, 'unseen class', 'unseen classes')}" if unseen else ""
         reasons = Counter(reason.split(":")[0] for reason in self.rejected["reason"])
-        left = ", ".join(
-            f"{n:,} {reason}"
-            for reason, n in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-        )
-        out = (
-            f"{_counted(len(self.rejected), 'file', 'files')} left out: {left}"
-            if left
-            else "no file left out"
-        )
+        most = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+        line += f" used, {_counted(len(self.rejected), 'file', 'files') if most else 'no file'} left out"
+        line += ": " * bool(most) + ", ".join(f"{n:,} {reason}" for reason, n in most)
         leaks = find_duplicates(self.table).query("leak")["sha256"].nunique()
-        return f"{used} used, {out}" + (
-            f"; {_counted(leaks, 'picture lies', 'pictures lie')} in more than one split"
-            if leaks
-            else ""
-        )
+        if leaks:
+            line += f"; {_counted(leaks, 'picture lies', 'pictures lie')} in more than one split"
+        return line
 
 # %% ../../nbs/data/01_images.ipynb #65c23886
 def _named(labels: Iterable[str]) -> str:
@@ -773,83 +632,57 @@ def _named(labels: Iterable[str]) -> str:
     return f"{'class' if len(labels) == 1 else 'classes'} {', '.join(map(repr, labels[:3]))}{more}"
 
 
-def check_classes(
+def check_splits(
     folder: ImageFolder,
     expected: Iterable[str] = (),  # the class folders that lie in train, with pictures or without
 ) -> None:
     "Raises ValueError where the classes of the splits contradict each other, or a training class has no usable image."
-    train, root = set(folder.classes("train")), folder.root
+    train, place = set(folder.classes()), f"'{folder.root / 'train'}'"
     if bare := set(expected) - train:
-        first = folder.rejected[
-            (folder.rejected["path"] + "/").str.startswith(
-                (f"train/{min(bare)}/", f"train/{min(bare)}.tar/")
-            )
-        ]
+        starts = (f"train/{min(bare)}/", f"train/{min(bare)}.tar/")
+        first = folder.rejected[(folder.rejected["path"] + "/").str.startswith(starts)]
         because = f" ({first['path'].iloc[0]}: {first['reason'].iloc[0]})" if len(first) else ""
-        needed = f"0 usable images, at least 1 needed{because}; add images or remove the folder"
-        raise ValueError(f"{_named(bare)} in '{root / 'train'}': {needed}")
+        advice = "add images or remove the folder"
+        needed = f"0 usable images, at least 1 needed{because}; {advice}"
+        raise ValueError(f"{_named(bare)} in {place}: {needed}")
     if not train:
         other = folder.rejected["reason"].eq("a class that was not asked for").sum()
-        instead = (
-            f" that was asked for, but {_counted(other, 'other class', 'other classes')}"
-            if other
-            else ""
-        )
-        raise ValueError(f"'{root / 'train'}' holds no class folder{instead}: {LAYOUT}")
+        others = _counted(other, "other class", "other classes")
+        instead = f" that was asked for, but {others}" if other else ""
+        raise ValueError(f"{place} holds no class folder{instead}: {LAYOUT}")
     for split in ("val", "test"):
         if strange := set(folder.classes(split)) - train:
-            which = f"{_named(strange)} of '{root / split}'"
-            raise ValueError(
-                f"{which}: not in '{root / 'train'}'; a class must be trained to be measured"
-            )
+            which = f"{_named(strange)} of '{folder.root / split}'"
+            rule = "a class must be trained to be measured"
+            raise ValueError(f"{which}: not in {place}; {rule}")
     if both := set(folder.classes("unseen")) & train:
-        where = f"both in '{root / 'unseen'}' and in '{root / 'train'}'"
+        where = f"both in '{folder.root / 'unseen'}' and in {place}"
         raise ValueError(f"{_named(both)}: {where}; an unseen class must not be trained on")
 
-# %% ../../nbs/data/01_images.ipynb #80d3bbf3
+# %% ../../nbs/data/01_images.ipynb #8e3d841e
 def _folder_names(folder: Path) -> list[str]:
     "The class folders of a split and its classes in tar files, empty ones included."
     entries = _entries(folder) if folder.is_dir() else []
-    return sorted(
-        {
-            _class_name(entry)
-            for entry in entries
-            if (_is_folder(entry) or _is_tar(entry)) and not is_hidden(entry.name)
-        }
-    )
+    labels = {_class_of(entry) for entry in entries if not is_hidden(entry.name)}
+    return sorted(labels - {None})
 
 
 def _empty_folders(root: Path, mentioned: Iterable[str]) -> list[tuple[str, str]]:
     "Class folders outside of train in which there is nothing at all."
-    named = {
-        tuple(path.replace(".tar/", "/").removesuffix(".tar").split("/")[:2]) for path in mentioned
-    }
-    folders = [(split, name) for split in SPLITS[1:] for name in _folder_names(root / split)]
-    return [
-        ("/".join(folder), "no file in this class folder")
-        for folder in folders
-        if folder not in named
-    ]
+    plain = (path.replace(".tar/", "/").removesuffix(".tar") for path in mentioned)
+    filled = {"/".join(path.split("/")[:2]) for path in plain}
+    folders = [f"{split}/{name}" for split in SPLITS[1:] for name in _folder_names(root / split)]
+    return [(path, "no file in this class folder") for path in folders if path not in filled]
 
 
-def _tables(
-    used: list[tuple], rejected: list[tuple[str, str]]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    "An ImageFolder's two tables, sorted."
-    table = sort_table(pd.DataFrame(used, columns=["path", "label", "split", "bytes", "sha256"]))
-    rejected = sorted(rejected, key=lambda row: natural_key(row[0]))
-    return table, pd.DataFrame(rejected, columns=["path", "reason"], dtype=str)
-
-# %% ../../nbs/data/01_images.ipynb #8e3d841e
 def scan_images(
     root: str | Path,  # DIR of the layout
-    workers: int | None = None,  # threads; None: one a usable core
+    workers: int | None = None,  # threads; None: one for each usable core
     cache: str
     | Path
     | None = None,  # parquet file that remembers good files; None: open every file
     progress: bool = True,  # a bar, if it takes over three seconds
-    classes: Iterable[str]
-    | None = None,  # take these seen classes only, such as 366 of ImageNet's 1,000; None: all
+    classes: Iterable[str] | None = None,  # of the seen classes only these; None: all
 ) -> ImageFolder:
     """
     Turn an image folder into tables, every file used or listed with its reason. Every image is decoded once.
@@ -858,23 +691,26 @@ def scan_images(
     check_layout(root)
     root, wanted = Path(root), None if classes is None else set(classes)
     try:
-        expected = [
-            name for name in _folder_names(root / "train") if wanted is None or name in wanted
-        ]
+        names = _folder_names(root / "train")
         candidates, rejected = list_files(root, wanted)
     except OSError as error:
         raise ValueError(f"'{error.filename}' cannot be listed ({os_reason(error)})") from error
     if cache is None:
-        inspected = [*inspect_files(candidates, workers, progress)]
+        inspected = inspect_files(candidates, workers, progress)
     else:
-        inspected = [*inspect_cached(candidates, root, cache, workers, progress)]
-    used = [
-        (c.path, c.label, c.split, c.size, sha256) for c, sha256, reason in inspected if not reason
-    ]
-    rejected += [(c.path, reason) for c, _, reason in inspected if reason]
+        inspected = inspect_cached(candidates, root, cache, workers, progress)
+    used = []
+    for c, sha256, reason in inspected:
+        if reason:
+            rejected.append((c.path, reason))
+        else:
+            used.append((c.path, c.label, c.split, c.size, sha256))
     rejected += _empty_folders(root, [row[0] for row in used + rejected])
-    folder = ImageFolder(root, *_tables(used, rejected))
-    check_classes(folder, expected)
+    rejected.sort(key=lambda row: natural_key(row[0]))
+    table = pd.DataFrame(used, columns=["path", "label", "split", "bytes", "sha256"])
+    left_out = pd.DataFrame(rejected, columns=["path", "reason"], dtype=str)
+    folder = ImageFolder(root, sort_table(table), left_out)
+    check_splits(folder, [name for name in names if wanted is None or name in wanted])
     return folder
 
 # %% ../../nbs/data/01_images.ipynb #7f37e32b
@@ -884,10 +720,11 @@ def draw_order(
     purpose: str,  # different draws with the same seed are independent of each other
 ) -> list[str]:  # the same paths in random order
     "A shuffle that depends on the set of names alone: paths ranked by SHA-256 of purpose, seed and path."
-    return sorted(
-        paths,
-        key=lambda path: (hashlib.sha256(f"{purpose}\0{seed}\0{path}".encode()).digest(), path),
-    )
+
+    def rank(path: str) -> tuple[bytes, str]:
+        return hashlib.sha256(f"{purpose}\0{seed}\0{path}".encode()).digest(), path
+
+    return sorted(paths, key=rank)
 
 
 def share_out(
@@ -902,54 +739,45 @@ def share_out(
                 shares[split], n_left = shares[split] + 1, n_left - 1
     return shares
 
-# %% ../../nbs/data/01_images.ipynb #80f402bd
-def _draw_class(
-    rows: pd.DataFrame, seed: int, n_train: int, wanted: dict[str, int]
-) -> dict[str, str]:
-    "Which of a class's training images move, as path -> split."
-    single = rows.loc[~rows.duplicated("sha256", keep=False), "path"]
-    shares = share_out(min(len(rows) - n_train, len(single)), wanted)
-    order = iter(draw_order(single, seed, "splits"))
-    return {next(order): split for split, n in shares.items() for _ in range(n)}
-
 
 def draw_splits(
     table: pd.DataFrame,  # an ImageFolder's table
     seed: int,  # of the draw
-    n_train: int = 1,  # images a class that training keeps in any case
-    n_val: int = 5,  # images a class for validation, if the folder brings none
-    n_test: int = 5,  # images a class for testing, if the folder brings none
+    n_train: int = 1,  # images of a class that training keeps in any case
+    n_val: int = 5,  # images of a class for validation, if the folder brings none
+    n_test: int = 5,  # images of a class for testing, if the folder brings none
 ) -> pd.DataFrame:  # the same rows, some with another split, sorted anew
     "Draw the missing one of val and test, or both, from train: disjoint, class by class. Raises ValueError for odd numbers."
     for name, n in (("n_train", n_train), ("n_val", n_val), ("n_test", n_test)):
         if n < 0:
             raise ValueError(f"{name}={n}: expected 0 or more images a class")
-    given = set(table["split"])
-    wanted = {split: n for split, n in (("test", n_test), ("val", n_val)) if split not in given}
-    moves = {}
+    present, moves = set(table["split"]), {}
+    wanted = {split: n for split, n in (("test", n_test), ("val", n_val)) if split not in present}
     for _, rows in table[table["split"] == "train"].groupby("label"):
-        moves |= _draw_class(rows, seed, n_train, wanted)
-    split = [moves.get(path, old) for path, old in zip(table["path"], table["split"], strict=True)]
-    return sort_table(table.assign(split=split))
+        single = rows.loc[~rows.duplicated("sha256", keep=False), "path"]
+        order = iter(draw_order(single, seed, "splits"))
+        for split, n in share_out(min(len(rows) - n_train, len(single)), wanted).items():
+            moves |= {next(order): split for _ in range(n)}
+    splits = [moves.get(path, split) for path, split in zip(table["path"], table["split"])]
+    return sort_table(table.assign(split=splits))
 
 # %% ../../nbs/data/01_images.ipynb #2eedb397
 def draw_shots(
     table: pd.DataFrame,  # after `draw_splits`
     seed: int,  # of the draw
-    n_shot: int = 1,  # images a class; 0: all
+    n_shot: int = 1,  # images of each class; 0: all
 ) -> pd.DataFrame:  # n_shot rows of split train for each class, in the table's order
     "The training images of few-shot learning (CHIP, Algorithm 2). Raises ValueError naming a class that has too few."
     if n_shot < 0:
         raise ValueError(f"n_shot={n_shot}: expected 1 or more images a class, or 0 for all")
-    if n_shot == 0:
-        return sort_table(table[table["split"] == "train"])
     train, chosen = table[table["split"] == "train"], set()
+    if n_shot == 0:
+        return sort_table(train)
     for label, paths in train.groupby("label")["path"]:
         if len(paths) < n_shot:
             have = _counted(len(paths), "training image", "training images")
-            raise ValueError(
-                f"n_shot={n_shot} but class {label!r} has {have}: lower n_shot or add images"
-            )
+            problem = f"n_shot={n_shot} but class {label!r} has {have}"
+            raise ValueError(f"{problem}: lower n_shot or add images")
         chosen.update(draw_order(paths, seed, "shots")[:n_shot])
     return sort_table(train[train["path"].isin(chosen)])
 
@@ -962,9 +790,9 @@ class ImageDataset(Dataset):
         paths: Iterable[str | Path],  # files to open
         transform: Callable[
             [Image.Image], torch.Tensor
-        ],  # upright RGB picture -> tensor (3, height, width)
+        ],  # upright RGB picture -> (3, height, width)
         keys: Sequence[str]
-        | None = None,  # SHA-256 of the content that each was listed with; None: whatever it is now
+        | None = None,  # SHA-256 of what each was listed with; None: any content
     ):
         self.paths, self.transform, self.keys = [str(path) for path in paths], transform, keys
 
@@ -972,16 +800,12 @@ class ImageDataset(Dataset):
         return len(self.paths)
 
     def __getitem__(
-        self, index: int
+        self,
+        index: int,
     ) -> tuple[torch.Tensor, int]:  # the picture's tensor, and the index again
         "Raises UnreadableImage naming the file, also where its content is not the one listed."
-        path = self.paths[index]
-        picture = (
-            open_image(path)
-            if self.keys is None
-            else decode_image(read_listed(path, self.keys[index]), path)
-        )
-        return self.transform(picture), index
+        path, key = self.paths[index], None if self.keys is None else self.keys[index]
+        return self.transform(decode_image(read_listed(path, key), path)), index
 
 
 def image_loader(
