@@ -376,20 +376,15 @@ def on_gpus(
 # %% ../../nbs/compute/04_backends.ipynb #49068b5a
 @contextmanager
 def naming_lost_workers() -> Iterator[None]:
-    """Says what has happened where a process of torch's DataLoader is gone, in whatever line that reaches us. Raises ChildProcessError.
-
-    The loss shows in one of two ways: torch reports it, from a signal handler, or the connection
-    to the process breaks first. Then the report is still on its way; we wait for it, and let go of
-    the loader, so that it cannot strike later in code that has nothing to do with it.
-    """
+    "Says what has happened where a process of torch's DataLoader is gone, in whatever line that reaches us. Raises ChildProcessError."
     try:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:
         if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
             raise
         with suppress(RuntimeError):
-            time.sleep(0.5)
-        traceback.clear_frames(error.__traceback__)
+            time.sleep(0.5)  # where the connection broke first, torch's report is still on its way
+        traceback.clear_frames(error.__traceback__)  # lets go of the loader: nothing strikes later
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
         raise ChildProcessError(
             f"a process that decodes pictures was lost ({reason}): killed from outside, or for want of memory. "

@@ -105,11 +105,7 @@ def _in_file(shape: tuple[int, int], size: int, folder: Path) -> np.ndarray:
 def _reserve(file: IO[bytes], size: int) -> None:
     "Takes room on the disk. Raises OSError."
     if hasattr(os, "posix_fallocate"):
-        try:
-            return os.posix_fallocate(file.fileno(), 0, size)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
-                raise  # a file system that can, and has no room
+        return os.posix_fallocate(file.fileno(), 0, size)
     for at in range(0, size, 2**24):
         file.write(bytes(min(2**24, size - at)))
     file.flush()

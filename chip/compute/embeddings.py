@@ -40,6 +40,7 @@ from .cache import CacheError, EmbeddingCache, _write_aside, cache_for
 from .encoders import Encoder, autocast, crop_for, pick_device
 from .ray_engine import check_engine, ray_results
 from ..data.images import file_state, image_loader, open_image
+from ..data.places import usable_cores
 
 # %% ../../nbs/compute/07_embeddings.ipynb #fbcf29a1
 def encode(
@@ -65,16 +66,16 @@ def encode(
 class PicturesOnDisk:
     "What `load_pictures` gives where memory would not do: indexed like the tensor, decoded when asked for."
 
-    def __init__(self, paths: Sequence[str], encoder: Encoder, threads: int = 0):
+    def __init__(self, paths: Sequence[str], encoder: Encoder):
         self.paths, self.size = np.array(paths, dtype=object), encoder.spec.size
-        self.crop, self.threads = crop_for(encoder.spec), threads or os.cpu_count() or 1
+        self.crop = crop_for(encoder.spec)
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: slice | torch.Tensor) -> torch.Tensor:  # (k, 3, size, size) uint8
         chosen = self.paths[index if isinstance(index, slice) else index.numpy()]
-        with ThreadPoolExecutor(self.threads) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             pictures = list(pool.map(lambda path: self.crop(open_image(path)), chosen))
         blank = torch.empty((0, 3, self.size, self.size), dtype=torch.uint8)
         return torch.stack(pictures) if pictures else blank

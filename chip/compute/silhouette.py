@@ -36,16 +36,18 @@ def check_labels(
     labels = np.asarray(labels)
     if labels.shape != (n,):
         raise ValueError(
-            f"labels of shape {labels.shape} for {n} points: expected one label a point"
+            f"labels of shape {labels.shape} for {n} points: expected one label for each point"
         )
     if n == 0 or labels.min() < 0:
         raise ValueError(
-            f"labels must number the clusters from 0 on, got {labels.min() if n else 'none'} (noise has no silhouette: attach it to a cluster first)"
+            f"labels must number the clusters from 0 on, got {labels.min() if n else 'none'} "
+            "(noise has no silhouette: attach it to a cluster first)"
         )
     counts = np.bincount(labels)
     if (counts == 0).any():
         raise ValueError(
-            f"cluster {int(counts.argmin())} of {len(counts)} has no members: number the clusters 0, 1, … without a gap"
+            f"cluster {int(counts.argmin())} of {len(counts)} has no members: "
+            "number the clusters 0, 1, … without a gap"
         )
     if not 1 < len(counts) < n:
         raise ValueError(
@@ -81,15 +83,10 @@ class Distances:
         n = len(points)
         dtype = np.float64 if n * n * 8 <= budget else np.float32
         m = int(min(n, max(budget / (n * np.dtype(dtype).itemsize), 100)))
-        self.n, self.rows = (
-            n,
-            np.arange(n)
-            if m == n
-            else np.sort(np.random.default_rng(seed).choice(n, m, replace=False)),
-        )
-        points = points - points.mean(
-            axis=0
-        )  # nearer to the origin: less is lost in the subtraction
+        self.n, self.rows = n, np.arange(n)
+        if m < n:
+            self.rows = np.sort(np.random.default_rng(seed).choice(n, m, replace=False))
+        points = points - points.mean(axis=0)  # nearer to the origin, the subtraction loses less
         self.matrix = distances_to(points[self.rows], points, dtype)
         self.matrix[np.arange(m), self.rows] = 0
 
@@ -98,11 +95,8 @@ class Distances:
         counts = check_labels(labels, self.n)
         membership = np.zeros((self.n, len(counts)), self.matrix.dtype)
         membership[np.arange(self.n), labels] = 1
-        return float(
-            silhouettes_from_sums(
-                (self.matrix @ membership).astype(np.float64), labels[self.rows], counts
-            ).mean()
-        )
+        sums = (self.matrix @ membership).astype(np.float64)
+        return float(silhouettes_from_sums(sums, labels[self.rows], counts).mean())
 
 # %% ../../nbs/compute/08_silhouette.ipynb #537e1a44
 def _tile_distances(
@@ -150,16 +144,16 @@ def silhouettes(
     x = x - x.mean(dim=0)
     if not torch.isfinite(x.sum()):
         bad = np.argwhere(~np.isfinite(points))
+        row, column = bad[0]
         raise ValueError(
-            f"row {bad[0][0]}, column {bad[0][1]} of the points is {points[tuple(bad[0])]}: expected finite numbers"
+            f"row {row}, column {column} of the points is {points[row, column]}: expected finite numbers"
         )
     membership = torch.zeros((len(x), len(counts)), dtype=x.dtype, device=device)
     membership[torch.arange(len(x)), torch.tensor(labels, dtype=torch.long)] = 1
-    return silhouettes_from_sums(
-        cluster_sums(x, membership, tile, progress).cpu().numpy(), np.asarray(labels), counts
-    )
+    sums = cluster_sums(x, membership, tile, progress).cpu().numpy()
+    return silhouettes_from_sums(sums, np.asarray(labels), counts)
 
 
-def mean_silhouette(points: np.ndarray, labels: np.ndarray, **how) -> float:
+def mean_silhouette(points: np.ndarray, labels: np.ndarray, **options) -> float:
     "The mean of `silhouettes`, which takes the same arguments."
-    return float(silhouettes(points, labels, **how).mean())
+    return float(silhouettes(points, labels, **options).mean())
