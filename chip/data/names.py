@@ -155,7 +155,7 @@ def best_parts(
     candidates: Sequence[NamePart],  # nodes to choose from
     members: Sequence[str],  # the cluster's classes
 ) -> list[NamePart]:  # one to MOST_PARTS parts
-    "The best name found by adding to each good node the best next one; ties go to fewer parts, then to the tree's order."
+    "The best name by adding to each good node the next best; ties: fewer parts, the tree's order."
     n, tried = len(members), []
     ranked = sorted(candidates, key=lambda part: -name_score([part], n))
     for parts in [[], *([part] for part in ranked[:8])]:
@@ -193,7 +193,7 @@ def name_cluster(
 def _distinction(
     taxonomy: Taxonomy, group: list[str], named: ClusterName, rivals: Mapping[str, int]
 ) -> str:
-    "The kind below the name that this group holds more of than all its rivals together, else its first members."
+    "The kind of which this group holds more than its rivals together, else its first members."
     covered, kinds = [], Counter()
     for key in group:
         path = taxonomy.path(key)
@@ -215,7 +215,7 @@ def name_clusters(
     groups: Sequence[Sequence[str]],  # the clusters' classes, the most typical first
     among: Sequence[str] | None = None,  # all that was clustered; None: all of the tree's classes
 ) -> list[ClusterName]:  # one for each cluster, no two with the same `name`
-    "Distinct names for several clusters. Raises ValueError naming an empty cluster, KeyError for an unknown class."
+    "Distinct names for clusters. Raises ValueError naming an empty one, KeyError."
     groups = [list(dict.fromkeys(group)) for group in groups]
     if empty := [i for i, group in enumerate(groups) if not group]:
         problem = f"clusters {empty} of {len(groups)} have no members"
