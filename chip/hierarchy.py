@@ -110,7 +110,7 @@ def successive_means(
     """Means of `group` unit embeddings of a class in succession (CHIP's third pooling).
     A class's last group may be smaller."""
     if group < 1:
-        raise ValueError(f"group={group}: expected at least 1 image a group")
+        raise ValueError(f"group={group}: expected at least 1 image in each group")
     order = np.argsort(labels, kind="stable")
     of = np.asarray(labels)[order]
     begins = np.flatnonzero(pd.Series(of).groupby(of).cumcount() % group == 0)
@@ -224,11 +224,11 @@ def build_hierarchy(
     level1 = centroids(level0, parent)
     level2 = centroids(level1, super_of)
     names = tuple(study.name(k) for k in study.seen)
-    clusters = (_names_of(study, parent), _names_of(study, super_of[parent]))
+    clusters = (_cluster_names(study, parent), _cluster_names(study, super_of[parent]))
     return Hierarchy(study.seen, names, parent, super_of, (level0, level1, level2), clusters, about)
 
 
-def _names_of(study: Study, membership: np.ndarray) -> tuple[str, ...]:
+def _cluster_names(study: Study, membership: np.ndarray) -> tuple[str, ...]:
     "Names for clusters: what their members share in the tree, or without one their first members."
     keys = np.array(study.seen, dtype=object)
     groups = [list(keys[membership == c]) for c in range(membership.max() + 1)]
@@ -265,7 +265,7 @@ def load_hierarchy(path: Path) -> Hierarchy:
     repeated = table.loc[table["wnid"].duplicated(), "wnid"]
     if table.empty or len(repeated):
         fault = f"'{repeated.iloc[0]}' has two" if len(repeated) else "there is none"
-        raise ValueError(f"{path}: expected one row a class, {fault}")
+        raise ValueError(f"{path}: expected one row for each class, {fault}")
     super_of = super_parents(table, path)
     names = (tuple(table.groupby(column)[f"{column}_name"].first()) for column in CLUSTER_COLUMNS)
     return Hierarchy(
@@ -391,14 +391,14 @@ def cluster_level(
     """One round of Algorithm 1: sweep k, take the silhouette's maximum (or the k that is set), fit
     again with more restarts."""
     low, high, k = (getattr(settings, f"k{level}{end}") for end in ("_min", "_max", ""))
-    how = SweepSettings(
+    sweep_settings = SweepSettings(
         settings.restarts,
         settings.seed,
         settings.clusterer,
         keep=keep and keep / f"sweep_level{level}.parquet",
         progress=progress,
     )
-    sweep = sweep_k(points, range(low, high + 1), how, level, names)
+    sweep = sweep_k(points, range(low, high + 1), sweep_settings, level, names)
     if sweep["silhouette"].isna().all():
         raise ValueError(
             f"clusterer={settings.clusterer} finds no groups among the {len(points)} points of "
@@ -461,8 +461,8 @@ def describe_levels(
             "elbow": "",
         }
         if sweep is not None and len(sweep):
-            own = sweep[sweep["level"] == level]
-            row["elbow"] = elbow(own["k"], own["inertia"])
+            of_level = sweep[sweep["level"] == level]
+            row["elbow"] = elbow(of_level["k"], of_level["inertia"])
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -67,28 +67,28 @@ def released_loss(
 # %% ../nbs/15_losses.ipynb #e1670c85
 def softmax_contrast(
     cosines: torch.Tensor,  # (b, n) of each image with every target of the level, n at least 2
-    own: torch.Tensor,  # (b,) index of each image's own target
+    target: torch.Tensor,  # (b,) index of each image's own target
     margin: float,  # m, by how much the own cosine has to lead
     temperature: float,  # T
 ) -> torch.Tensor:  # (b,) one loss for each image
     """Cross-entropy of a softmax over cosines (NormFace 2017, InfoNCE 2018) with an additive cosine
     margin (CosFace 2018)."""
-    lead = (cosines - cosines.gather(1, own[:, None]) + margin) / temperature
-    rivals = lead.scatter(1, own[:, None], -math.inf)
+    lead = (cosines - cosines.gather(1, target[:, None]) + margin) / temperature
+    rivals = lead.scatter(1, target[:, None], -math.inf)
     return F.softplus(rivals.logsumexp(dim=1))
 
 
 def true_contrast(
     embeddings: torch.Tensor,  # (b, d)
     targets: torch.Tensor,  # (n, d) all targets of the level, n at least 2
-    own: torch.Tensor,  # (b,) index of each image's own target
+    target: torch.Tensor,  # (b,) index of each image's own target
     margin: float,  # m, from 0 to 2
     temperature: float,  # T, above 0
 ) -> torch.Tensor:  # scalar, above 0
     "Mean `softmax_contrast` with all targets. NaN for a row that is zero or not finite."
     with torch.autocast(embeddings.device.type, enabled=False):
         u, t = map(directions, _lifted(embeddings, targets))
-        return softmax_contrast(u @ t.T, own, margin, temperature).mean()
+        return softmax_contrast(u @ t.T, target, margin, temperature).mean()
 
 # %% ../nbs/15_losses.ipynb #85d19be1
 def check_settings(
@@ -107,7 +107,7 @@ def check_settings(
 def check_batch(
     embeddings: torch.Tensor,  # (b, d)
     targets: torch.Tensor,  # (n, d)
-    own: torch.Tensor,  # (b,) 0 … n-1
+    target: torch.Tensor,  # (b,) 0 … n-1
 ) -> None:
     "Raises ValueError naming shapes, types or rows that do not fit."
     if (
@@ -125,14 +125,14 @@ def check_batch(
             f"embeddings are {embeddings.dtype} and targets {targets.dtype}: "
             "expected floating-point numbers"
         )
-    if own.shape != embeddings.shape[:1] or own.dtype != torch.int64:
+    if target.shape != embeddings.shape[:1] or target.dtype != torch.int64:
         raise ValueError(
-            f"own is {own.dtype} of shape {tuple(own.shape)}: "
+            f"target is {target.dtype} of shape {tuple(target.shape)}: "
             f"expected a torch.int64 index for each of the {len(embeddings)} images"
         )
-    if not 0 <= own.min() <= own.max() < len(targets):
+    if not 0 <= target.min() <= target.max() < len(targets):
         raise ValueError(
-            f"own holds {own.min().item()} … {own.max().item()}: "
+            f"target holds {target.min().item()} … {target.max().item()}: "
             f"expected 0 … {len(targets) - 1}, one of the {len(targets)} targets"
         )
     peak = targets.detach().abs().amax(dim=1)
@@ -157,22 +157,22 @@ class Loss:
         self,
         embeddings: torch.Tensor,  # (b, d) of any floating type
         targets: torch.Tensor,  # (n, d) all targets of the level
-        own: torch.Tensor,  # (b,) int64, index of each image's own target
+        target: torch.Tensor,  # (b,) int64, index of each image's own target
         margin: float,  # m, from 0 to 2
         temperature: float,  # T, above 0 and at most 10; only a loss that uses others reads it
     ) -> torch.Tensor:  # scalar, float32 or float64; not finite where the embeddings are bad
         """The loss of a batch.
         Raises ValueError for settings out of range and for tensors that do not fit."""
         check_settings(margin, temperature)
-        check_batch(embeddings, targets, own)
+        check_batch(embeddings, targets, target)
         if not self.uses_others:
-            return self.compute(embeddings, targets[own], margin)
+            return self.compute(embeddings, targets[target], margin)
         if len(targets) < 2:
             raise ValueError(
                 "1 target: a contrast needs at least two targets, "
                 "as with one alone the loss is always 0; use 'paper'"
             )
-        return self.compute(embeddings, targets, own, margin, temperature)
+        return self.compute(embeddings, targets, target, margin, temperature)
 
 
 LOSSES = {

@@ -193,9 +193,9 @@ def topk_hits(
     similarity, target = _check_targets(similarity, target)
     if k < 1:
         raise ValueError(f"k={k}: at least 1 target has to count")
-    own = similarity[np.arange(len(target)), target][:, None]
-    nearer = (similarity > own + _TIE).sum(axis=1)
-    tied = (similarity >= own - _TIE).sum(axis=1) - nearer
+    right = similarity[np.arange(len(target)), target][:, None]
+    nearer = (similarity > right + _TIE).sum(axis=1)
+    tied = (similarity >= right - _TIE).sum(axis=1) - nearer
     return np.clip((min(k, similarity.shape[1]) - nearer) / tied, 0, 1)
 
 
@@ -355,8 +355,8 @@ def seen_measures(
     Raises ValueError as its parts do."""
     cosines, target = _check_targets(cosine_similarity_matrix(embeddings, targets), target)
     similarity = cosines if scores is None else _check_targets(scores, target)[0]
-    own = cosines[np.arange(len(target)), target]
-    loss = contrastive_loss(1 - own, margin)
+    own_cosines = cosines[np.arange(len(target)), target]
+    loss = contrastive_loss(1 - own_cosines, margin)
     nan = float("nan")
     tree = TreeScores(*[nan] * 5) if table is None else tree_scores(similarity, target, table)
     return {
@@ -365,7 +365,7 @@ def seen_measures(
         "top1": topk_accuracy(similarity, target, 1),
         "top5": topk_accuracy(similarity, target, 5),
         "chance": 1 / similarity.shape[1],
-        "cosine": float(own.mean()),
+        "cosine": float(own_cosines.mean()),
         "contrastive_loss": loss,
         "contrastive_accuracy": 1 - loss,
         "mean_pairwise_cosine": mean_pairwise_cosine(embeddings),

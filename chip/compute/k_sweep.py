@@ -27,9 +27,9 @@ from ..data.places import written_aside
 class KeptSweep:
     "The finished part of a sweep, k → (inertia, silhouette), in a parquet file with a stamp."
 
-    def __init__(self, path: Path | None, points: np.ndarray, *how):
+    def __init__(self, path: Path | None, points: np.ndarray, *settings):
         self.path, self.rows, self._written = path, {}, time.monotonic()
-        what = np.ascontiguousarray(points).tobytes() + repr((points.shape, *how)).encode()
+        what = np.ascontiguousarray(points).tobytes() + repr((points.shape, *settings)).encode()
         self.stamp = hashlib.sha256(what).hexdigest()
         if path and path.exists():
             self.rows = self._read()
@@ -83,19 +83,19 @@ class SweepSettings:
 def sweep_k(
     points: np.ndarray,  # (n, d)
     ks: Sequence[int],  # numbers of clusters, ascending
-    how: SweepSettings,
+    settings: SweepSettings,
     level: int = 1,  # 1: parents, 2: super-parents; a column, and for messages
     names: Sequence[str] | None = None,  # (n,) what the points are called, for messages
 ) -> pd.DataFrame:  # level, k, inertia, silhouette
     """Algorithm 1's optimalKforCluster: a clustering and its mean silhouette for every k.
     Raises ValueError before it starts."""
     check_points(points, min(ks), max(ks), f"k{level}", names)
-    kept = KeptSweep(how.keep, points, how.method, how.restarts, how.seed)
+    kept = KeptSweep(settings.keep, points, settings.method, settings.restarts, settings.seed)
     todo = [k for k in ks if k not in kept.rows]
-    title = f"level {level}: {how.method}"
-    bar = tqdm(total=len(todo), desc=title, unit="k", disable=not how.progress, delay=3)
+    title = f"level {level}: {settings.method}"
+    bar = tqdm(total=len(todo), desc=title, unit="k", disable=not settings.progress, delay=3)
     try:
-        for k, result in _measured(points, todo, how):
+        for k, result in _measured(points, todo, settings):
             kept.add(k, *result)
             bar.update()
     finally:
@@ -106,18 +106,18 @@ def sweep_k(
     return table
 
 
-def _measured(points: np.ndarray, ks: Sequence[int], how: SweepSettings) -> Iterable[tuple]:
+def _measured(points: np.ndarray, ks: Sequence[int], settings: SweepSettings) -> Iterable[tuple]:
     "(k, (inertia, silhouette)) as they are finished; a single cluster has no silhouette: NaN."
     if not ks:
         return ()
     small = len(points) <= KNOWN  # threads over k for small fits, inside the fit for large ones
     with threadpool_limits(1 if small else None):
-        fit = find_clusterer(how.method).prepare(points, how.restarts, how.seed)
-        distances = Distances(points, seed=how.seed)
+        fit = find_clusterer(settings.method).prepare(points, settings.restarts, settings.seed)
+        distances = Distances(points, seed=settings.seed)
 
     def one(k: int) -> tuple[float, float]:
         labels = fit(k)
         apart = 0 < labels.max() < len(labels) - 1
         return inertia(points, labels), distances.silhouette(labels) if apart else float("nan")
 
-    return in_threads(one, ks, how.jobs) if small else ((k, one(k)) for k in ks)
+    return in_threads(one, ks, settings.jobs) if small else ((k, one(k)) for k in ks)

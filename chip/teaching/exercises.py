@@ -356,10 +356,13 @@ def _sweep(run: Run | None = None) -> dict:  # sweep: level, k, inertia, silhoue
     points = np.random.default_rng(5).normal(size=(40, 4)) + 2 * np.repeat(
         np.eye(4)[:, :4], 10, axis=0
     )
-    how = SweepSettings(2, jobs=1)
+    settings = SweepSettings(2, jobs=1)
     return {
         "sweep": pd.concat(
-            [sweep_k(points, range(2, 10), how, 1), sweep_k(points[::4], range(2, 6), how, 2)],
+            [
+                sweep_k(points, range(2, 10), settings, 1),
+                sweep_k(points[::4], range(2, 6), settings, 2),
+            ],
             ignore_index=True,
         )
     }
@@ -665,9 +668,9 @@ def _judge_chance(answer: Any, given: dict) -> None:
     slips = {
         "you counted classes without regard to parents: that is the chance at level 0": kin.sum()
         / len(keys),
-        "you weighted parents by their size: that is the chance of drawing a *class* blindly and handing up its parent": placement_chance(
-            kin, parent, by="class"
-        )[0],
+        "you weighted parents by their size: that is the chance of drawing a *class* blindly and handing up its parent": np.isin(
+            parent, parent[kin[0]]
+        ).mean(),
         "that counts each of the kin; several may share a parent, and a parent counts once": kin.sum()
         / n,
         "that is one parent of all; but every parent that holds at least one of the kin is right": 1
