@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['OWN_FIGURES', 'OWN_TABLES', 'PAPER', 'DIAGRAMS', 'METHOD_COLOURS', 'METHOD_LABELS', 'RULE_LABELS', 'RULE_HATCHES',
            'LEVEL_COLOURS', 'COLLAPSE', 'DEAD', 'MOST_ROWS', 'Tables', 'read_optional', 'load_tables', 'clear_results',
-           'Reported', 'reported', 'paper_against_itself', 'copy_diagrams', 'rule_of', 'method_colours', 'main_methods',
-           'untrained', 'method_label', 'draw_sweep', 'plot_curve', 'level_panels', 'labels_once', 'legend_below',
-           'Mark', 'draw_curves', 'shown_method', 'draw_figure7', 'draw_figure8', 'draw_collapse', 'placement_counts',
-           'constant_scores', 'both_right', 'plot_bars', 'legend_beside', 'plot_placements', 'plot_seen', 'Kind',
-           'table1', 'table2', 'read_hits', 'compared_with', 'seen_differences', 'placement_differences', 'draw_rules',
-           'target_index', 'figure9_table', 'figure9_title', 'draw_figure9', 'command_of', 'paper_beside_ours']
+           'Reported', 'reported', 'at_levels', 'paper_against_itself', 'copy_diagrams', 'rule_of', 'method_colours',
+           'main_methods', 'untrained', 'method_label', 'draw_sweep', 'plot_curve', 'level_panels', 'labels_once',
+           'legend_below', 'Mark', 'draw_curves', 'shown_method', 'draw_figure7', 'draw_figure8', 'draw_collapse',
+           'placement_counts', 'constant_scores', 'both_right', 'plot_bars', 'legend_beside', 'plot_placements',
+           'plot_seen', 'Kind', 'table1', 'table2', 'read_hits', 'compared_with', 'seen_differences',
+           'placement_differences', 'draw_rules', 'target_index', 'figure9_table', 'figure9_title', 'draw_figure9',
+           'command_of', 'paper_beside_ours']
 
 # %% ../nbs/40_results.ipynb #3ec6fe89
 import os
@@ -18,7 +19,7 @@ import shlex
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +38,8 @@ from .core import statistics
 from chip.core.settings import (
     Run,
     Settings,
-    profile_values,
+    changed_settings,
+    read_rows,
     read_table,
     save_figure,
     save_table,
@@ -202,18 +204,24 @@ def reported(
         raise KeyError(f"the paper reports no {quantity} at level {level}; it reports {known}")
     return values[quantity, level]
 
+
+def at_levels(quantity: str) -> list[float]:
+    "A number of the paper at all three levels."
+    return [reported(quantity, level) for level in LEVELS]
+
 # %% ../nbs/40_results.ipynb #a3b2a4cf
 def paper_against_itself() -> pd.DataFrame:
     # where, level, accuracy, cosine, most (accuracy possible with that cosine), possible
     "The paper's accuracies (or 1 - loss) beside the highest that its cosine similarities allow, whatever the margin."
-    rows = []
-    for level in LEVELS:
-        accuracy, cosine = 1 - reported("seen_loss", level), reported("seen_cosine", level)
-        rows.append(("Table 1", level, accuracy, cosine))
-    for level in LEVELS:
-        accuracy, cosine = reported("unseen_accuracy", level), reported("unseen_cosine", level)
-        rows.append(("Table 2", level, accuracy, cosine))
-    table = pd.DataFrame(rows, columns=["where", "level", "accuracy", "cosine"])
+    table = pd.DataFrame(
+        {
+            "where": ["Table 1"] * 3 + ["Table 2"] * 3,
+            "level": [*LEVELS] * 2,
+            "accuracy": [1 - loss for loss in at_levels("seen_loss")]
+            + at_levels("unseen_accuracy"),
+            "cosine": at_levels("seen_cosine") + at_levels("unseen_cosine"),
+        }
+    )
     most = [measures.accuracy_ceiling(0, cosine) for cosine in table["cosine"]]
     return table.assign(most=most, possible=table["accuracy"] <= most)
 
@@ -423,11 +431,6 @@ def _over_seeds(curves: pd.DataFrame) -> str:
         return ""
     return f" Lines are means over {n} seeds, bands reach from the lowest to the highest."
 
-
-def _at_levels(quantity: str) -> list[float]:
-    "A number of the paper at all three levels."
-    return [reported(quantity, level) for level in LEVELS]
-
 # %% ../nbs/40_results.ipynb #b3cf1a4d
 def draw_figure7(curves: pd.DataFrame, margin: float) -> tuple[Figure, str]:
     "Phase 2: contrastive accuracy and cosine similarity over epochs, and the caption."
@@ -435,11 +438,11 @@ def draw_figure7(curves: pd.DataFrame, margin: float) -> tuple[Figure, str]:
     marks = {
         "accuracy": [
             Mark(f"ceiling 1 - m/2 = {ceiling:g}", [ceiling] * 3, "-"),
-            Mark("paper, text", _at_levels("seen_accuracy_text"), ":"),
+            Mark("paper, text", at_levels("seen_accuracy_text"), ":"),
         ],
         "cosine": [
-            Mark("paper, text", _at_levels("seen_cosine_text"), ":"),
-            Mark("paper, Table 1", _at_levels("seen_cosine"), "-."),
+            Mark("paper, text", at_levels("seen_cosine_text"), ":"),
+            Mark("paper, Table 1", at_levels("seen_cosine"), "-."),
         ],
     }
     columns = {"accuracy": "contrastive accuracy", "cosine": "cosine to own target"}
@@ -455,7 +458,7 @@ def draw_figure8(unseen_curves: pd.DataFrame, margin: float) -> tuple[Figure, st
     rows, floor = _shown_rows(unseen_curves), measures.loss_floor(margin)
     marks = {
         "loss": [Mark(f"floor m/2 = {floor:g}", [floor] * 3, "-")],
-        "cosine": [Mark("paper, Table 2", _at_levels("unseen_cosine"), "-.")],
+        "cosine": [Mark("paper, Table 2", at_levels("unseen_cosine"), "-.")],
     }
     columns = {"loss": "training loss", "cosine": "cosine to given target"}
     return draw_curves(rows, columns, marks), (
@@ -634,18 +637,19 @@ class Kind(NamedTuple):
     column: str  # of seen.csv or unseen.csv
     in_table: str = ""  # the quantity in the paper's table, see PAPER
     in_text: str = ""  # the quantity in its text
-    limit: float = float("nan")  # a floor, a ceiling or chance
-    limit_is: str = ""  # which of them
+    limit: float = float("nan")  # a floor or a ceiling
+    limit_is: str = ""  # which of them, or chance
 
 
-def _spread(ours: SeedMean) -> dict[str, float]:
-    "A value of ours with its interval, as cells of a table."
-    return {"ours": ours.mean, "low": ours.low, "high": ours.high, "n_seeds": ours.n}
-
-
-def _paper(quantity: str, level: int) -> float:
-    "A number of the paper; NaN where a measure has none there ('')."
-    return reported(quantity, level) if quantity else float("nan")
+def _row(level: int, kind: Kind, ours: SeedMean, frozen: float, limit: float) -> dict:
+    "A row of Table 1 or 2."
+    table, text = (
+        reported(quantity, level) if quantity else float("nan")
+        for quantity in (kind.in_table, kind.in_text)
+    )
+    row = {"level": level, "measure": kind.measure, "paper_table": table, "paper_text": text}
+    row |= {"ours": ours.mean, "low": ours.low, "high": ours.high, "n_seeds": ours.n}
+    return {**row, "frozen": frozen, "limit": limit, "limit_is": kind.limit_is}
 
 
 def table1(
@@ -669,21 +673,11 @@ def table1(
         kinds = kinds[:4]
     rows = []
     for level, kind in product(LEVELS, kinds):
-        limit = kind.limit
-        if kind.limit_is == "chance":
-            limit = seed_mean(seen, "chance", method="paper", level=level).mean
-        rows.append(
-            {
-                "level": level,
-                "measure": kind.measure,
-                "paper_table": _paper(kind.in_table, level),
-                "paper_text": _paper(kind.in_text, level),
-                **_spread(seed_mean(seen, kind.column, method="paper", level=level)),
-                "frozen": seed_mean(seen, kind.column, method="frozen", level=level).mean,
-                "limit": limit,
-                "limit_is": kind.limit_is,
-            }
-        )
+        ours = seed_mean(seen, kind.column, method="paper", level=level)
+        frozen = seed_mean(seen, kind.column, method="frozen", level=level).mean
+        chance = seed_mean(seen, "chance", method="paper", level=level).mean
+        limit = chance if kind.limit_is == "chance" else kind.limit
+        rows.append(_row(level, kind, ours, frozen, limit))
     return pd.DataFrame(rows)
 
 # %% ../nbs/40_results.ipynb #fb207711
@@ -695,47 +689,40 @@ def table2(
     "The paper's Table 2 beside ours (method 'paper', after fine-tuning) and the placements; NaN where there are no unseen classes."
     ceiling, nothing = measures.accuracy_ceiling(margin), float("nan")
     accuracy = ("contrastive_accuracy", "unseen_accuracy", "", ceiling, "ceiling 1 - m/2")
-    kinds = (
-        Kind("contrastive accuracy", *accuracy),
-        Kind("cosine to given target", "cosine", "unseen_cosine", "", 1, "ceiling"),
-        Kind("the same before fine-tuning", "cosine", limit=1, limit_is="ceiling"),
-        Kind("cosine between pictures", "mean_pairwise_cosine"),
-    )
+    stages = {
+        Kind("contrastive accuracy", *accuracy): "after",
+        Kind("cosine to given target", "cosine", "unseen_cosine", "", 1, "ceiling"): "after",
+        Kind("the same before fine-tuning", "cosine", limit=1, limit_is="ceiling"): "before",
+        Kind("cosine between pictures", "mean_pairwise_cosine"): "after",
+    }
     rows = []
     for level in LEVELS:
         where = {"method": "paper", "level": level}
-        ours = [
-            (kind, seed_mean(unseen, kind.column, stage=stage, **where), nothing)
-            for kind, stage in zip(kinds, ("after", "after", "before", "after"), strict=True)
-        ]
+        for kind, stage in stages.items():
+            ours = seed_mean(unseen, kind.column, stage=stage, **where)
+            rows.append(_row(level, kind, ours, nothing, kind.limit))
         here = counts[counts["level"] == level].set_index("method") if len(counts) else counts
-        if "paper" in here.index:
-            placed, frozen = here.loc["paper"], here["right"].get("frozen", nothing)
-            blind = {"limit": placed["expected"], "limit_is": "blind choice"}
-            before = SeedMean(*placed[["right", "low", "high", "n_seeds"]])
-            after = seed_mean(unseen, "classes_right", stage="after", **where)
-            of = f"classes placed right, of {placed['total']:g}"
-            ours.append((Kind(of, "", **blind), before, frozen))
-            ours.append((Kind("the same after fine-tuning", "", **blind), after, frozen))
-        for kind, mean, frozen in ours:
-            rows.append(
-                {
-                    "level": level,
-                    "measure": kind.measure,
-                    "paper_table": _paper(kind.in_table, level),
-                    **_spread(mean),
-                    "frozen": frozen,
-                    "limit": kind.limit,
-                    "limit_is": kind.limit_is,
-                }
-            )
-    return pd.DataFrame(rows)
+        if "paper" not in here.index:
+            continue
+        placed, frozen = here.loc["paper"], here["right"].get("frozen", nothing)
+        placements = {
+            f"classes placed right, of {placed['total']:g}": SeedMean(
+                *placed[["right", "low", "high", "n_seeds"]]
+            ),
+            "the same after fine-tuning": seed_mean(
+                unseen, "classes_right", stage="after", **where
+            ),
+        }
+        for measure, ours in placements.items():
+            kind = Kind(measure, "", limit_is="blind choice")
+            rows.append(_row(level, kind, ours, frozen, placed["expected"]))
+    return pd.DataFrame(rows).drop(columns="paper_text")
 
 # %% ../nbs/40_results.ipynb #8e72fcb9
 def read_hits(run: Run) -> pd.DataFrame:  # method, seed, level, picture, label, hit
     "Phase 2's test pictures one by one; an empty frame where there were none."
-    path = run.folder / "hits.parquet"
-    return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    rows, older = read_rows(run, "hits"), run.folder / "hits.parquet"
+    return pd.read_parquet(older) if rows.empty and older.exists() else rows
 
 
 def compared_with(
@@ -806,40 +793,25 @@ def placement_differences(placements: pd.DataFrame, seed: int) -> list[dict]:
     return rows
 
 # %% ../nbs/40_results.ipynb #1298901c
-def draw_rules(
-    counts: pd.DataFrame,  # from `placement_counts`, perhaps empty
-    seen: pd.DataFrame,  # tables/seen.csv, perhaps empty
-) -> tuple[Figure, str]:
+def draw_rules(tables: Tables, counts: pd.DataFrame) -> tuple[Figure, str]:
     "The rules of inference side by side, for each method that has them: parents and super-parents, seen pictures and unseen classes; and the caption."
-    shares = {}
-    if len(seen):
-        shares["seen pictures"] = seen.groupby(["level", "method"])["top1"].mean()
-    if len(counts):
-        right = counts.set_index(["level", "method"])["right"]
-        shares["unseen classes"] = right / counts["total"].max()
-    panels = list(product(shares, (1, 2)))
+    panels = [table for table in (tables.seen, counts) if len(table)]
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(3.4 * len(panels), 4), sharey=True, layout="constrained"
+        len(panels), 1, figsize=(11, 3.4 * len(panels)), layout="constrained", squeeze=False
     )
-    methods = next(iter(shares.values())).index.unique("method")
-    bases = [m for m in main_methods(methods) if f"{m}_base" in methods]
-    labels = {"": "by the level's own targets", **RULE_LABELS}
-    for ax, (of, level) in zip(axes, panels, strict=True):
-        for k, (rule, hatch) in enumerate(RULE_HATCHES.items()):
-            heights = [shares[of][level, f"{m}_{rule}" if rule else m] for m in bases]
-            colours = [METHOD_COLOURS.get(m, "0.5") for m in bases]
-            places = np.arange(len(bases)) + (k - 1.5) * 0.2
-            style = {"hatch": hatch, "edgecolor": "white", "lw": 0, "label": labels[rule]}
-            ax.bar(places, heights, 0.18, color=colours, **style)
-        ax.set_xticks(range(len(bases)), bases)
-        ax.set(title=f"{of}: {LEVEL_NAMES[level]}", ylim=(0, 1.02))
-        ax.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("share right")
-    legend_below(figure)
+    for ax, table in zip(axes.flat, panels, strict=True):
+        methods = set(table["method"])
+        ruled = [m for m in methods if f"{rule_of(m)[0]}_base" in methods]
+        rows = table[table["method"].isin(ruled) & (table["level"] > 0)]
+        if table is counts:
+            plot_placements(rows, tables.placements, ax)
+        else:
+            plot_seen(rows, ax)
     return figure, (
         "The same embeddings under four rules of inference: each level's own targets (the paper's), "
-        "the best class handed up, summed class probabilities, and least expected cost. Means over "
-        "seeds; the paper says that the first is best, `differences` says where the intervals stand."
+        "the best class handed up, summed class probabilities, and least expected cost. Above: test "
+        "pictures of seen classes; below: unseen classes, with intervals over classes. The paper "
+        "says that the first rule is best, `differences` says where the intervals stand."
     )
 
 # %% ../nbs/40_results.ipynb #b979c716
@@ -943,8 +915,7 @@ def command_of(
     name: str = "",  # the run's name
 ) -> str:
     "The `chip run` command that makes a run with these settings."
-    usual = profile_values(settings.profile)
-    changed = {k: v for k, v in asdict(settings).items() if v != usual[k]}
+    changed = changed_settings(settings)
     words = ["chip", "run", settings.profile]
     if images := changed.pop("images", ""):
         words += ["--images", _public(images, "DIR")]
@@ -997,25 +968,26 @@ def _remark(r: Reported, tables: Tables, counts: pd.DataFrame, settings: Setting
         return f"ours: chosen by {chosen}"
     if r.quantity == "placed_both":
         return _both_remark(tables, counts)
-    if r.quantity == "unseen_cosine":
-        return "measured on the pictures just trained on, against labels that the encoders gave themselves"
     if r.level is None:
         return ""
-    of_table = reported(
-        "unseen_cosine" if r.quantity == "unseen_accuracy" else "seen_cosine", r.level
+    cosine, unseen = reported("seen_cosine", r.level), reported("unseen_cosine", r.level)
+    loss = 1 - measures.accuracy_ceiling(0, cosine)
+    floor, ceiling = (
+        measures.loss_floor(settings.margin),
+        measures.accuracy_ceiling(settings.margin),
     )
-    most = measures.accuracy_ceiling(0, of_table)
-    ceiling = measures.accuracy_ceiling(settings.margin)
-    unseen_ceiling = measures.accuracy_ceiling(settings.unseen_margin)
     in_text = next(p.printed for p in PAPER if p[:2] == ("seen_cosine_text", r.level))
     return {
-        "seen_loss": f"ours cannot be below m/2 = {measures.loss_floor(settings.margin):g}; with "
-        f"Table 1's cosine of {of_table:.3f} the loss as written is at least {1 - most:.3f}, whatever m",
+        "seen_loss": f"ours cannot be below m/2 = {floor:g}; with Table 1's cosine of {cosine:.3f} "
+        f"the loss as written is at least {loss:.3f}, whatever m",
         "seen_accuracy_text": f"accuracy is 1 - loss; ours cannot be above 1 - m/2 = {ceiling:g}",
-        "seen_cosine_text": f"the paper's Table 1 says {of_table:.3f}",
+        "seen_cosine_text": f"the paper's Table 1 says {cosine:.3f}",
         "seen_cosine": f"the paper's text says {in_text}",
-        "unseen_accuracy": f"ours cannot be above 1 - m/2 = {unseen_ceiling:g}; with Table 2's "
-        f"cosine of {of_table:.3f} accuracy is at most {most:.3f}, whatever m",
+        "unseen_accuracy": "ours cannot be above 1 - m/2 = "
+        f"{measures.accuracy_ceiling(settings.unseen_margin):g}; with Table 2's cosine of "
+        f"{unseen:.3f} accuracy is at most {measures.accuracy_ceiling(0, unseen):.3f}, whatever m",
+        "unseen_cosine": "measured on the pictures just trained on, against labels that the "
+        "encoders gave themselves",
     }[r.quantity]
 
 

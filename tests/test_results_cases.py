@@ -390,9 +390,9 @@ def test_sweep():
     figure, caption = draw_sweep(sweep, phase1, 1, 366)
     for words in ("131 were taken", "the paper took 88", "from 0.090 to 0.110"):
         assert words in caption
-    assert {t.get_text() for t in figure.axes[0].texts} == {"chosen: 131", "paper: 88"}
+    assert {t.get_text().strip() for t in figure.axes[0].texts} == {"chosen: 131", "paper: 88"}
     figure, _ = draw_sweep(sweep, phase1, 1, 16)
-    assert {t.get_text() for t in figure.axes[0].texts} == {"chosen: 131"}
+    assert {t.get_text().strip() for t in figure.axes[0].texts} == {"chosen: 131"}
 
 
 def test_figures_7_and_8(curves):
@@ -458,9 +458,12 @@ def test_rules_side_by_side():
         for level in LEVELS
         for i in range(4)
     ]
-    figure, _ = draw_rules(placement_counts(pd.DataFrame(rows)), NOTHING)
-    assert len(figure.axes) == 2 and len(figure.axes[0].patches) == 8
-    assert figure.axes[0].patches[0].get_height() == 0.5
+    placements = pd.DataFrame(rows)
+    figure, _ = draw_rules(tables_of(placements=placements), placement_counts(placements))
+    (ax,) = figure.axes
+    assert len(ax.patches) == 16 and ax.patches[0].get_height() == 2  # eight methods, two levels
+    hatches = {bar.get_hatch() for bar in ax.patches}
+    assert hatches == {None, "//", "..", "xx"}
 
 
 # ---- differences ----
@@ -548,7 +551,7 @@ def test_figure9(nine):
     assert unjudged.endswith("No class could be judged.")
     long = nine.head(1).assign(name="an extremely long name of an animal", kin="$a$, " * 20)
     figure = draw_figure9(pd.concat([nine, long]), title)
-    texts = {t.get_text() for t in figure.axes[0].texts}
+    texts = {t.get_text().strip() for t in figure.axes[0].texts}
     assert {"wasp", "✓ insects", "? cats", "ant, bee"} < texts
     words = sorted(figure.axes[0].texts, key=lambda t: t.get_position()[::-1])
     boxes = [(t.get_position()[1], t.get_window_extent()) for t in words]
