@@ -41,6 +41,7 @@ GROUPS = {  # of settings → the notebook that takes them; a later phase inheri
     "oneshot": "20_oneshot",
     "inference": "30_unseen",
     "unseen": "30_unseen",
+    "kin": "35_kin",
 }
 
 
@@ -60,8 +61,8 @@ def _setting(
 _general, _data, _menagerie, _encoder = (
     partial(_setting, group) for group in ("general", "data", "menagerie", "encoder")
 )
-_hierarchy, _oneshot, _inference, _unseen = (
-    partial(_setting, group) for group in ("hierarchy", "oneshot", "inference", "unseen")
+_hierarchy, _oneshot, _inference, _unseen, _kin = (
+    partial(_setting, group) for group in ("hierarchy", "oneshot", "inference", "unseen", "kin")
 )
 
 
@@ -164,14 +165,15 @@ class Settings:
     temperature: float = _inference(
         0.03, "of the softmax whose probabilities are added up", 1e-4, 10
     )
-    kin_encoders: str = _inference(
-        "", "encoders that the method kin asks together, with + between them (empty: the run's own)"
-    )
     # Phase 3
     unseen_epochs: int = _unseen(2, "passes over the unseen pictures (authors: 5)", 1, 10_000)
     unseen_lr: float = _unseen(0.01, "Adam's learning rate in Phase 3", 1e-8, 10)
     unseen_margin: float = _unseen(0.07, "margin m in Phase 3 (authors: 0.07)", 0, 2)
     unseen_batch: int = _unseen(4, "pictures in a batch of Phase 3 (authors: 4)", 2, 65_536)
+    # expected kin
+    kin_encoders: str = _kin(
+        "", "encoders that the method kin asks together, with + between them (empty: the run's own)"
+    )
 
 # %% ../../nbs/core/06_settings.ipynb #aafd7a08
 class SettingError(ValueError):

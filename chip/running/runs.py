@@ -109,6 +109,14 @@ PHASES = (
         ),
     ),
     Phase(
+        "35_kin",
+        "expected kin",
+        makes_of=(
+            ("test", "rows/seen.35_kin.parquet"),
+            ("unseen", "rows/placements.35_kin.parquet"),
+        ),
+    ),
+    Phase(
         "40_results",
         "tables and figures",
         (

@@ -26,7 +26,23 @@ from ..core.settings import Run, Settings, save_figure, save_table
 from ..core.statistics import paired_difference
 from ..core.study import Study, frozen_embeddings, kin_of, open_study
 from ..hierarchy import LEVELS, Hierarchy, build_hierarchy, class_means, run_phase1, unit_rows
-from chip.inference import (
+from chip.kin import (
+    KIN_ENCODERS,
+    KinSettings,
+    Metric,
+    Nodes,
+    fit_metric,
+    fit_placer,
+    holding,
+    hypotheses,
+    load_kin_encoders,
+    node_posterior,
+    seen_prototypes,
+    with_photographs,
+)
+from ..measures import holds_kin, kin_matrix
+from .sources import data_packs, publish
+from chip.unseen import (
     best_member,
     class_probabilities,
     expected_cost,
@@ -34,24 +50,6 @@ from chip.inference import (
     summed,
     tree_heights,
 )
-from chip.kin import (
-    KIN_ENCODERS,
-    VIEWS,
-    KinSettings,
-    Metric,
-    Nodes,
-    embed_views,
-    fit_metric,
-    fit_placer,
-    holding,
-    hypotheses,
-    kin_encoders,
-    node_posterior,
-    seen_prototypes,
-    with_photographs,
-)
-from ..measures import holds_kin, kin_matrix
-from .sources import data_packs, publish
 
 # %% ../../nbs/studies/66_placing.ipynb #88793cbe
 @dataclass(frozen=True, eq=False)
@@ -62,7 +60,6 @@ class Pictures:
     study: Study  # where they lie
     rows: pd.DataFrame  # of its table
     classes: np.ndarray  # (n,) index of each one's class, among the seen or among the unseen
-    small: bool = False  # so few pixels that other views than the centre show nothing more
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,18 +82,13 @@ class Material:
     unseen: Pictures
     known: dict = field(default_factory=dict)  # embeddings and metrics that were asked for before
 
-    def said(self, pictures: Pictures, encoder: str, how: KinSettings) -> np.ndarray:  # (n, d)
+    def said(self, pictures: Pictures, encoder: str) -> np.ndarray:  # (n, d)
         "What an encoder says of some pictures."
-        views = ("centre",) if pictures.small else how.views
-        key = (pictures.name, encoder, views, how.mirror)
+        key = (pictures.name, encoder)
         if key not in self.known:
-            self.known[key] = embed_views(
-                pictures.study,
-                pictures.rows,
-                self.encoders[encoder],
-                self.settings,
-                views,
-                how.mirror,
+            network = self.encoders[encoder]
+            self.known[key] = unit_rows(
+                frozen_embeddings(pictures.study, pictures.rows, network, self.settings)
             )
         return self.known[key]
 
@@ -125,7 +117,7 @@ class Material:
             self.known[key] = fit_metric(
                 self.prototype(encoder, how)[fitted_on],
                 self.means[encoder],
-                self.nodes.without(fitted_on).own,
+                self.nodes.without(fitted_on).node_of,
                 how,
             )
         return self.known[key]
@@ -152,7 +144,7 @@ def load_material(
 ) -> Material:
     "Opens the pictures and asks every encoder for its prototypes."
     study = open_study(run, settings, progress=False)
-    asked = {e.spec.name: e for e in kin_encoders(settings, encoders)}
+    asked = {e.spec.name: e for e in load_kin_encoders(settings, encoders)}
     found = {n: seen_prototypes(study, e, settings) for n, e in asked.items()}
     photographs = (
         {
@@ -173,7 +165,6 @@ def load_material(
                 other,
                 table,
                 table["label"].map({k: i for i, k in enumerate(study.seen)}).to_numpy(dtype=int),
-                small=True,
             )
         )
     rows = study.rows("unseen")
@@ -273,7 +264,7 @@ def held_out_cosines(
     "Cosines of seen classes' pictures under metrics that were fitted without their fold."
     found = np.zeros((len(pictures.rows), len(m.h.keys)))
     for name in approach.encoders:
-        said, prototypes = m.said(pictures, name, approach.how), m.prototype(name, approach.how)
+        said, prototypes = m.said(pictures, name), m.prototype(name, approach.how)
         for fold in np.unique(folds[pictures.classes]):
             kept, own = folds != fold, folds[pictures.classes] == fold
             found[own] += m.metric(name, approach.how, kept).cosines(said[own], prototypes) / len(
@@ -416,8 +407,6 @@ def ladder(encoders: tuple[str, ...], how: KinSettings) -> list[Approach]:
         Approach("all of it: + photographs", encoders, how),
     ]
     other = [
-        Approach("six looks", encoders, replace(how, views=VIEWS, mirror=True)),
-        Approach("three views", encoders, replace(how, views=VIEWS)),
         Approach("less encoders", one, how),
         Approach("one middle", encoders, replace(how, centring="one")),
         Approach("no middle", encoders, replace(how, centring="none")),
@@ -455,7 +444,7 @@ def place_unseen(
     list[np.ndarray], list[np.ndarray]
 ]:  # chosen targets at each level: of class means; of photos
     "Places the unseen classes by an approach fitted on all seen ones."
-    said = [m.said(m.unseen, name, approach.how) for name in approach.encoders]
+    said = [m.said(m.unseen, name) for name in approach.encoders]
     placer = fit_placer(
         [m.prototype(n, approach.how) for n in approach.encoders],
         [m.means[n] for n in approach.encoders],
@@ -599,7 +588,7 @@ def seen_hits(
     placer = fit_placer(
         [m.prototype(n, how) for n in m.encoders], [m.means[n] for n in m.encoders], m.nodes, how
     )
-    scores["kin"] = placer.scores([m.said(pictures, n, how) for n in m.encoders], m.h, False)
+    scores["kin"] = placer.scores([m.said(pictures, n) for n in m.encoders], m.h, False)
     return {
         name: [
             s[level].argmax(axis=1) == m.h.membership(level)[pictures.classes] for level in LEVELS
@@ -614,7 +603,7 @@ def one_out_hits(m: Material, pictures: Pictures) -> dict[str, list[np.ndarray]]
     first, how = next(iter(m.encoders)), KinSettings()
     looks = (
         [frozen_embeddings(pictures.study, pictures.rows, m.encoders[first], m.settings)],
-        [m.said(pictures, n, how) for n in m.encoders],
+        [m.said(pictures, n) for n in m.encoders],
     )
     plain, ours = (
         one_out_cosines(looks[0], classes, False),
@@ -663,7 +652,7 @@ def target_ways(
 ) -> pd.DataFrame:  # level, way, n, top1, minus_own, low, high
     "Top-1 of seen pictures at the upper levels by the first encoder: its own targets, the same around the middle, the best class, sums; paired with the first (classes drawn again)."
     name = next(iter(m.encoders))
-    said, h, rows = unit_rows(m.said(pictures, name, KinSettings())), m.h, []
+    said, h, rows = unit_rows(m.said(pictures, name)), m.h, []
     for level in LEVELS[1:]:
         own, target = h.membership(level)[pictures.classes], unit_rows(h.targets[level])
         around = unit_rows(said - m.means[name]) @ unit_rows(target - target.mean(axis=0)).T
@@ -698,7 +687,7 @@ def target_pull(m: Material, pictures: Pictures, level: int) -> pd.DataFrame:  #
     "How near each target of a level lies to the middle of all, how near its classes lie to it, and how many pictures it has, gets, and gets wrongly."
     name, h = next(iter(m.encoders)), m.h
     said, target, prototype = (
-        unit_rows(m.said(pictures, name, KinSettings())),
+        unit_rows(m.said(pictures, name)),
         unit_rows(h.targets[level]),
         unit_rows(m.prototypes[name]),
     )

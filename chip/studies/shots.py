@@ -24,12 +24,12 @@ from ..core.study import Study, frozen_embeddings, open_study
 from ..data.images import draw_shots, draw_splits
 from ..data.taxonomy import all_animals
 from ..hierarchy import LEVELS, Hierarchy, class_means, run_phase1
-from ..inference import level_scores, with_direction
 from ..losses import LOSSES
 from ..measures import effective_rank, mean_pairwise_cosine, topk_hits
-from ..oneshot import Shots, TrainSettings, load_shots, train_level
+from ..oneshot import Shots, TrainSettings, load_shots, train_level, with_direction
 from .placing import class_folders
 from .sources import data_packs, publish, restricted
+from ..unseen import level_scores
 
 # %% ../../nbs/studies/68_shots.ipynb #68a00009
 def tiny_study(

@@ -28,8 +28,7 @@ from ..data.images import scan_images
 from ..data.places import home, project_root
 from ..data.taxonomy import Taxonomy, all_animals, animals
 from ..hierarchy import Hierarchy, classifier_prototypes, read_hierarchy
-from ..inference import TEMPERATURE
-from ..unseen import UnseenPictures, rows_under_rules
+from ..unseen import TEMPERATURE, UnseenPictures, rows_under_rules
 
 # %% ../../nbs/studies/60_sources.ipynb #40306daa
 def data_packs() -> Path:

@@ -27,20 +27,26 @@ from ..core.statistics import paired_difference
 from ..core.study import Study, open_study
 from ..data.images import draw_shots
 from ..hierarchy import LEVELS, Hierarchy, run_phase1
-from ..inference import level_scores, with_direction
 from ..losses import LOSSES
-from ..measures import effective_rank, holds_kin, kin_matrix, mean_pairwise_cosine
+from chip.measures import (
+    effective_rank,
+    holds_kin,
+    kin_matrix,
+    mean_pairwise_cosine,
+    topk_accuracy,
+)
 from chip.oneshot import (
     Shots,
     TrainSettings,
     batches,
     load_shots,
-    seen_rows,
     set_training,
     train_level,
+    with_direction,
 )
 from .placing import deal_folds
 from .sources import data_packs, publish, restricted
+from ..unseen import level_scores
 
 # %% ../../nbs/studies/67_training.ipynb #69aa5be2
 def blend(
@@ -78,9 +84,10 @@ def judge(encoder: Encoder, test: Shots, h: Hierarchy, settings: Settings) -> di
             "mean_pairwise_cosine": 1.0,
             "effective_rank": 1.0,
         }
-    rows, _ = seen_rows("", 0, [said] * 3, h, test.classes, settings, ["sum"])
+    scores = level_scores([said] * 3, h, "sum", settings.temperature)
+    labels = [h.membership(level)[test.classes] for level in LEVELS]
     return {
-        **{f"top1_level{row['level']}": row["top1"] for row in rows},
+        **{f"top1_level{level}": topk_accuracy(scores[level], labels[level]) for level in LEVELS},
         "mean_pairwise_cosine": mean_pairwise_cosine(said),
         "effective_rank": effective_rank(said),
     }
@@ -222,7 +229,7 @@ def train_heads(
                 LOSSES[how.loss](
                     said[level],
                     targets[level],
-                    lesson.own[index].to(on),
+                    lesson.labels[index].to(on),
                     how.margin,
                     how.temperature,
                 )
@@ -243,7 +250,7 @@ def placed_right(
     labels: Sequence[str],  # (n,) classes that are not among those of h
     h: Hierarchy,  # of the classes that are left
     study: Study,  # with its tree
-    rule: str,  # see `chip.inference.RULES`
+    rule: str,  # see `chip.unseen.RULES`
     temperature: float,  # of the sums
 ) -> np.ndarray:  # (n, 3) bool
     "Whether each picture of a class left out goes to a target that holds one of its nearest kin, at each level."
