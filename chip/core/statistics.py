@@ -263,7 +263,7 @@ def summarise_placements(
     keys, rows = [*by, "method", "level"], []
     for key, seeds in placements_by_seed(placements, by).groupby(keys, dropna=False):
         right, total = float(seeds["right"].mean()), int(seeds["total"].max())
-        low, high = wilson_count(right, total)
+        photos, (low, high) = seeds["photos_total"].sum(), wilson_count(right, total)
         rows.append(
             {
                 **dict(zip(keys, key, strict=True)),
@@ -273,7 +273,7 @@ def summarise_placements(
                 "low": low,
                 "high": high,
                 "chance": float(seeds["chance"].mean()),
-                "photo_rate": float(seeds["photos_right"].sum() / seeds["photos_total"].sum()),
+                "photo_rate": float(seeds["photos_right"].sum() / (photos or np.nan)),
                 "photo_rate_balanced": float(seeds["photo_rate_balanced"].mean()),
             }
         )

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..compute.backends import Compute
+from ..compute.backends import Compute, pick_backend
 from ..compute.embeddings import embed
-from ..compute.encoders import Encoder, load_encoder
+from ..compute.encoders import Encoder, load_encoder, pick_device
 from .settings import Run, Settings, save_table, written_aside
-from ..data.images import ImageFolder, draw_order, draw_splits, scan_images, sort_table
+from ..data.images import draw_order, draw_splits, scan_images, sort_table
 from ..data.menagerie import make_menagerie
 from ..data.menagerie_tree import MenagerieSettings
 from ..data.places import home
@@ -58,11 +58,8 @@ def choose_pictures(
     if s.draw_val_test:
         table = table[table["split"].isin(["train", "unseen"])]
     table = draw_splits(table, s.seed, n_train=max(s.n_shot, 1), n_val=s.n_val, n_test=s.n_test)
-    return _capped(table, s) if s.max_per_class else table
-
-
-def _capped(table: pd.DataFrame, s: Settings) -> pd.DataFrame:
-    "At most `max_per_class` training pictures a class, chosen by seed."
+    if not s.max_per_class:
+        return table
     keep = table["split"] != "train"
     for _, paths in table[~keep].groupby("label")["path"]:
         keep |= table["path"].isin(draw_order(paths, s.seed, "cap")[: s.max_per_class])
@@ -78,13 +75,16 @@ class Study:
     taxonomy: Taxonomy | None  # None where no class is known
     summary: str  # one line: what is used, what is left out
 
+    def _classes(self, split: str) -> tuple[str, ...]:
+        return tuple(sorted(set(self.rows(split)["label"])))
+
     @property
     def seen(self) -> tuple[str, ...]:
-        return tuple(sorted(set(self.table.loc[self.table["split"] == "train", "label"])))
+        return self._classes("train")
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        return tuple(sorted(set(self.table.loc[self.table["split"] == "unseen", "label"])))
+        return self._classes("unseen")
 
     def rows(self, split: str) -> pd.DataFrame:
         "The pictures of one split: train, val, test or unseen."
@@ -95,11 +95,8 @@ class Study:
 
     def name(self, key: str) -> str:
         "What a class is called."
-        return (
-            self.taxonomy.names[key]
-            if self.taxonomy and key in self.taxonomy.names
-            else key.replace("_", " ")
-        )
+        known = self.taxonomy.names if self.taxonomy else {}
+        return known.get(key, key.replace("_", " "))
 
     def class_index(self, rows: pd.DataFrame) -> np.ndarray:  # (n,) index into `seen`
         "Index of each picture's class among the seen ones."
@@ -126,42 +123,30 @@ def open_study(
 ) -> Study:
     "Scans the pictures of a run and records them. Raises ValueError or FileNotFoundError that say what to do."
     root = Path(settings.images) if settings.images else menagerie_folder(settings, progress)
+    place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
     folder = scan_images(
         root,
         classes=animals().keys if settings.paper_classes else None,
-        cache=home() / "data" / "cache" / "scans" / f"{_digest(root)}.parquet",
+        cache=home() / "data" / "cache" / "scans" / f"{place}.parquet",
         progress=progress,
     )
     table = choose_pictures(folder.table, settings)
     with written_aside(run.path("pictures.parquet")) as aside:
         table.to_parquet(aside, index=False)
+    counts = table["split"].value_counts(sort=False)
+    splits = ", ".join(f"{n:,} {split}" for split, n in counts.items())
     about = {
         "root": str(root.resolve()),
-        "summary": _summary(folder, table),
+        "summary": f"{folder.summary()} (this run: {splits})",
         "n_rejected": len(folder.rejected),
+        "backend": pick_backend(pick_device(settings.device), settings.precision, counts.max()),
     }
     with written_aside(run.path("study.json")) as aside:
         aside.write_text(json.dumps(about, indent=1) + "\n")
     if len(folder.rejected):
-        save_table(
-            run,
-            folder.rejected,
-            "rejected",
-            "Files that were found and not used, each with its reason.",
-        )
+        caption = "Files that were found and not used, each with its reason."
+        save_table(run, folder.rejected, "rejected", caption)
     return load_study(run)
-
-
-def _digest(root: Path) -> str:
-    return hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:16]
-
-
-def _summary(folder: ImageFolder, table: pd.DataFrame) -> str:
-    "What is there, and how it is split."
-    counts = ", ".join(
-        f"{n:,} {split}" for split, n in table["split"].value_counts(sort=False).items()
-    )
-    return f"{folder.summary()} (this run: {counts})"
 
 
 def load_study(run: Run) -> Study:
@@ -173,7 +158,8 @@ def load_study(run: Run) -> Study:
         raise FileNotFoundError(
             f"the pictures of run '{run.name}' were in {root}, which is gone: put them back or start the run anew"
         )
-    return Study(root, table, place_classes(sorted(set(table["label"])), root)[0], about["summary"])
+    taxonomy, _ = place_classes(sorted(set(table["label"])), root)
+    return Study(root, table, taxonomy, about["summary"])
 
 # %% ../../nbs/core/07_study.ipynb #3a3834ed
 def study_encoder(settings: Settings) -> Encoder:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LONG', 'FETCHES', 'COMMANDS', 'nearest', 'Once', 'Parser', 'parse_parameters', 'make_absolute', 'values_of',
-           'settings_of', 'report_summary', 'run_command', 'why_command', 'sweep_of', 'sweep_command',
+           'settings_and_run', 'report_summary', 'run_command', 'why_command', 'sweep_of', 'sweep_command',
            'compare_command', 'report_command', 'profile_lines', 'profiles_command', 'fetch_command', 'bench_command',
            'cache_lines', 'cache_command', 'make_parser', 'main']
 
@@ -53,9 +53,9 @@ from chip.running.runs import (
     check_writable,
     default_name,
     duration,
-    explain,
     locked,
     notebooks_folder,
+    plan_run,
     run_phases,
     shown,
 )
@@ -182,7 +182,7 @@ def values_of(
     }
 
 
-def settings_of(
+def settings_and_run(
     arguments: argparse.Namespace,  # of `chip run`
 ) -> tuple[Settings, Run]:
     "The settings and the run that a command asks for. Raises Refused or SettingError."
@@ -221,14 +221,14 @@ def report_summary(run: Run, outcomes: Sequence[Outcome], seconds: float, page: 
 def run_command(arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]) -> None:
     "chip run"
     begin = time.monotonic()
-    settings, run = settings_of(arguments)
+    settings, run = settings_and_run(arguments)
     if arguments.why:
         return why_command(arguments, settings, run, notebooks, phases)
     check_run(settings, run, notebooks, phases)
     _tell_name(settings, run)
-    with locked(run) as lock:
+    with locked(run):
         _recover(home() / "reports" / run.name)
-        outcomes = run_phases(settings, run, notebooks, phases, arguments.fresh, lock, _say)
+        outcomes = run_phases(settings, run, notebooks, phases, arguments.fresh, _say)
         from chip.running.report import (
             build_report,
         )  # brings torch and most of a gigabyte, which a run can do without until now
@@ -263,20 +263,17 @@ def why_command(
 ) -> None:
     "chip run --why: what a run would do, and what makes it so; nothing is written."
     check_asked(settings, notebooks, phases)
-    found = explain(settings, run, notebooks, phases, arguments.fresh)
-    for i, (phase, reason, changed) in enumerate(found, 1):
-        would = f"would be run ({reason})" if reason else "unchanged, would not be run again"
-        _say(
-            "\n".join(
-                [
-                    f"[{i}/{len(found)}] {phase.notebook}: {phase.title}: {would}",
-                    *(f"      {line}" for line in changed),
-                ]
-            )
-        )
+    steps = plan_run(settings, run, notebooks, phases, fresh=arguments.fresh)
+    for i, step in enumerate(steps, 1):
+        would = "unchanged, would not be run again"
+        if step.reason:
+            would = f"would be run ({step.reason})"
+        _say(f"[{i}/{len(steps)}] {step.phase.notebook}: {step.phase.title}: {would}")
+        for line in step.changed:
+            _say(f"      {line}")
     _tell_name(settings, run)
-    n = sum(bool(reason) for _, reason, _ in found)
-    _say(f"run '{run.name}': {n} of {len(found)} phases would be run; --why has done nothing")
+    n = sum(bool(step.reason) for step in steps)
+    _say(f"run '{run.name}': {n} of {len(steps)} phases would be run; --why has done nothing")
 
 
 def _say(text: str) -> None:

@@ -471,7 +471,7 @@ def run_record(
         )
     settings = json.loads((run.folder / "settings.json").read_text())
     study = run.folder / "study.json"
-    pictures = json.loads(study.read_text()).get("summary", "") if study.is_file() else ""
+    about = json.loads(study.read_text()) if study.is_file() else {}
     *_, last = records.values()
     contents = {"pictures": next(iter(records.values()))["inputs"].get("pictures", "")}
     for record in records.values():
@@ -494,11 +494,12 @@ def run_record(
         "settings": shown_settings(settings),
         "contents": contents,
         "seeds": [settings["seed"] + i for i in range(settings["n_seeds"])],
-        "pictures": scrub(pictures, settings["images"]),
+        "pictures": scrub(about.get("summary", ""), settings["images"]),
         "seconds": round(sum(cost["seconds"] for cost in costs), 2),
         "phases": costs,
         "packages": last["packages"],
         "hardware": last["hardware"],
+        "backend": about.get("backend", ""),
         "git": last["git"],
     }
 

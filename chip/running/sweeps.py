@@ -345,7 +345,6 @@ def run_point(
     stop: int,  # how many of the phases
     lenders: Mapping[str, Sequence[str]],  # runs that may have a phase, by its notebook
     tell: Callable[[dict], None],  # takes what becomes of each phase
-    lock: int | None = None,  # descriptor of the run's lock
 ) -> None:
     "Bring a run's first phases up to date, with as little work as possible. Raises PhaseFailed."
     upstream, contents = "", Contents()
@@ -362,7 +361,7 @@ def run_point(
             if record is None:
                 tell({"phase": phase.notebook, "how": "started"})
                 record, how = (
-                    run_next(run, phases, i, settings, inputs, notebooks, lock),
+                    run_next(run, phases, i, settings, inputs, notebooks),
                     "computed",
                 )
         tell({"phase": phase.notebook, "how": how, "seconds": record["seconds"]})
@@ -384,7 +383,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def hold(run: Run, stack: ExitStack) -> int:  # descriptor of the lock
+def hold(run: Run, stack: ExitStack) -> None:
     "Hold a run until the stack is closed. Raises Refused where another process keeps it."
     until = time.monotonic() + PATIENCE
     while True:
@@ -422,6 +421,7 @@ def work() -> int:  # exit status
                         for p in job["phases"]
                     ),
                 )
+                hold(run, stack)
                 run_point(
                     Settings(**job["settings"]),
                     run,
@@ -430,7 +430,6 @@ def work() -> int:  # exit status
                     job["stop"],
                     job["lenders"],
                     tell,
-                    hold(run, stack),
                 )
             return 0
         except KeyboardInterrupt:
@@ -759,7 +758,7 @@ def pack(
     return {
         path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes())
         for path in sorted(paths)
-        if path.is_file() and path.name != ".lock"
+        if path.is_file() and not path.name.startswith(".lock")
     }
 
 
@@ -775,7 +774,7 @@ def put(files: Mapping[str, tuple[int, bytes]], folder: Path) -> None:
 
 def unpack(files: Mapping[str, tuple[int, bytes]], folder: Path) -> None:
     "Put a run's files in their place, in exchange for what is there."
-    for path in [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"]:
+    for path in [p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".lock")]:
         path.unlink()
     put(files, folder)
 
