@@ -581,17 +581,10 @@ def test_a_loader_keeps_order_and_drops_nothing(root):
     assert torch.equal(batches[1][0][2], to_tensor(open_image(paths[7])))
 
 
-def test_a_loader_shuffles_by_its_seed_alone(root):
-    paths = scan(root).paths()
-
-    def epochs(seed):
-        loader = image_loader(paths, to_tensor, 5, seed=seed)
-        return [torch.cat([index for _, index in loader]).tolist() for _ in range(2)]
-
+def test_a_loader_leaves_the_global_generator_alone(root):
     before = torch.get_rng_state()
-    assert epochs(3) == epochs(3) and epochs(3)[0] != epochs(3)[1] != epochs(4)[1]
-    assert all(sorted(order) == list(range(16)) for order in epochs(3))
-    assert torch.equal(before, torch.get_rng_state())  # the global generator is left alone
+    list(image_loader(scan(root).paths(), to_tensor, 5))
+    assert torch.equal(before, torch.get_rng_state())
 
 
 @pytest.mark.parametrize("workers", (0, 1))

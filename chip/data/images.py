@@ -812,15 +812,13 @@ def image_loader(
     transform: Callable[[Image.Image], torch.Tensor],  # as in ImageDataset
     batch_size: int,  # the last batch may be smaller
     workers: int = 0,  # processes that decode; 0: this one
-    seed: int | None = None,  # shuffle by this seed, anew each epoch; None: keep the order
     keys: Sequence[str] | None = None,  # as in ImageDataset
-) -> DataLoader:  # batches of tensors (b, 3, h, w) and indices (b,)
-    "A loader whose order depends on nothing but its arguments, and that drops no image."
+) -> DataLoader:  # batches of tensors (b, 3, h, w) and indices (b,), in the order of the paths
+    "A loader that drops no image and leaves torch's global generator alone."
     return DataLoader(
         ImageDataset(paths, transform, keys),
         batch_size=batch_size,
-        shuffle=seed is not None,
-        generator=torch.Generator().manual_seed(seed or 0),
+        generator=torch.Generator(),
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
     )

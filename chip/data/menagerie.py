@@ -49,9 +49,13 @@ def draw_class(
 
 def leave_with_parent() -> None:
     "For a child process: the parent decides about Ctrl-C, and nobody outlives a killed parent."
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def run_jobs(

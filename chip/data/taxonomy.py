@@ -408,14 +408,14 @@ def cut_tree(
 # %% ../../nbs/data/02_taxonomy.ipynb #6aafd436
 def place_classes(
     keys: Sequence[str],  # class folders' names
-    own: str | Path | None = None,  # one's own taxonomy.csv, or a folder that may hold one
+    file: str | Path | None = None,  # one's own taxonomy.csv, or a folder that may hold one
 ) -> tuple[
     Taxonomy | None, list[str]
 ]:  # the tree of those with a place, None if none has one; the rest
     "The tree of these classes, from one's own file first. Raises as `load_taxonomy`."
     trees = [all_animals(paper_only=False)]
-    if own is not None and (not Path(own).is_dir() or (Path(own) / "taxonomy.csv").exists()):
-        trees.insert(0, load_taxonomy(own, trees[0]))
+    if file is not None and (not Path(file).is_dir() or (Path(file) / "taxonomy.csv").exists()):
+        trees.insert(0, load_taxonomy(file, trees[0]))
     source = {key: next((tree for tree in trees if key in tree.paths), None) for key in keys}
     placed = {key: tree for key, tree in source.items() if tree is not None}
     if not placed:
@@ -427,5 +427,5 @@ def place_classes(
         tree = Taxonomy(paths, names, node_names)
     except TaxonomyError as error:
         problem = "does not fit the project's animals, which some of the classes are"
-        raise TaxonomyError(f"{own} {problem}: {error}", error.keys) from error
+        raise TaxonomyError(f"{file} {problem}: {error}", error.keys) from error
     return tree, [key for key in source if key not in placed]
