@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from chip import ledger as audit
-from chip.audit import released
+from chip.audit import evidence, findings, released, summary
+from chip.audit.checklists import read_cost
+from chip.audit.claims import SOURCES
 from chip.core.settings import Run, make_settings, save_settings
 from chip.core.study import load_study
 from chip.data.images import scan_images
@@ -22,7 +24,7 @@ from chip.hierarchy import build_hierarchy, save_hierarchy
 
 ROOT = Path(__file__).resolve().parent.parent
 LEVELS = (0, 1, 2)
-CANNOT = audit.CANNOT
+CANNOT = evidence.CANNOT
 
 
 def seen_table() -> pd.DataFrame:
@@ -176,15 +178,15 @@ def run(tmp_path, monkeypatch):
     return run, settings
 
 
-def ledger(run, settings, released_table=pd.DataFrame()):
-    return audit.ledger(audit.gather(run, settings, released_table)).set_index("id")
+def ledger(run, settings):
+    return audit.ledger(evidence.gather(run, settings, pd.DataFrame())).set_index("id")
 
 
 def test_every_claim_gets_a_verdict_and_a_command(run):
     claims = ledger(*run)
     assert (
         len(claims) >= 25
-        and set(claims["verdict"]) <= set(audit.VERDICTS)
+        and set(claims["verdict"]) <= set(evidence.VERDICTS)
         and (claims["command"].str.len() > 5).all()
         and (claims["found"].str.len() > 10).all()
     )
@@ -192,7 +194,7 @@ def test_every_claim_gets_a_verdict_and_a_command(run):
         "S2.0", ["ours", "low", "high", "n", "n_counts"]
     ].tolist() == [pytest.approx(0.6), pytest.approx(0.6), pytest.approx(0.6), 2, "seeds"]
     assert (
-        claims.loc["S3.0", "verdict"] == audit.CONTRADICTS
+        claims.loc["S3.0", "verdict"] == evidence.CONTRADICTS
         and "--images" in claims.loc["S1.0", "command"]
         and "6 classes" in claims.loc["S1.0", "setting"]
     )
@@ -272,18 +274,16 @@ def test_what_a_run_lacks_is_said(run, missing):
     }
     assert (
         all(claims.loc[claim, "verdict"] == CANNOT for name in missing for claim in needs[name])
-        and claims.loc["S3.0", "verdict"] == audit.CONTRADICTS
+        and claims.loc["S3.0", "verdict"] == evidence.CONTRADICTS
     )
-    e = audit.gather(*run, pd.DataFrame())
-    assert (
-        len(audit.summary_sections(run[0], e, claims.reset_index(), audit.read_cost(run[0]))) > 10
-    )
+    e = evidence.gather(*run, pd.DataFrame())
+    assert len(summary.summary_sections(run[0], e, claims.reset_index(), read_cost(run[0]))) > 10
 
 
 def test_without_the_authors_files_their_claims_say_how_to_get_them(run):
     claims = ledger(*run)
-    files = claims[claims["setting"] == audit.SOURCES["files"]]
-    studied = {"H3", "H4"} if "choice_of_k_authors" in audit.read_studies() else set()
+    files = claims[claims["setting"] == SOURCES["files"]]
+    studied = {"H3", "H4"} if "choice_of_k_authors" in evidence.read_studies() else set()
     assert len(files) >= 12 and all(
         row["verdict"] == CANNOT and "chip fetch authors" in row["found"]
         for claim, row in files.iterrows()
@@ -292,9 +292,9 @@ def test_without_the_authors_files_their_claims_say_how_to_get_them(run):
 
 
 def test_what_an_untouched_run_shows_in_public_is_escaped_and_complete(run):
-    e = audit.gather(*run, pd.DataFrame())
+    e = evidence.gather(*run, pd.DataFrame())
     claims = audit.ledger(e)
-    page = audit.to_html(audit.summary_sections(run[0], e, claims, audit.read_cost(run[0])))
+    page = summary.to_html(summary.summary_sections(run[0], e, claims, read_cost(run[0])))
     assert (
         "<script>" not in page
         and "&lt;script&gt;" in page
@@ -325,8 +325,8 @@ def authors() -> released.Authors:
 
 def test_the_published_files_say_what_is_written_about_them(run):
     "The findings that other texts rely on."
-    table = audit.released_findings(authors())
-    e = audit.gather(*run, table)
+    table = findings.released_findings(authors())
+    e = evidence.gather(*run, table)
     assert [e.shows("placed right", level, "mapping") for level in (1, 2)] == [1, 2] and e.shows(
         "clusters in use", 1, "dataframe"
     ) == 1
@@ -346,7 +346,7 @@ def test_verdicts_on_the_files_follow_the_files(run):
     "Embeddings that differ, frames that fit: the same judges say the opposite."
     a, rng = authors(), np.random.default_rng(0)
     unseen = {
-        level: audit.level_targets(a, level)[0][rng.integers(0, 8, 20)]
+        level: findings.level_targets(a, level)[0][rng.integers(0, 8, 20)]
         + rng.normal(scale=1e-4, size=(20, 2048)).astype("f4")
         + 0.01 * rng.normal(size=(20, 2048)).astype("f4")
         for level in LEVELS
@@ -356,9 +356,9 @@ def test_verdicts_on_the_files_follow_the_files(run):
         for name, frame in a.frames.items()
     }
     changed = dataclasses.replace(a, unseen=unseen, frames=frames)
-    claims = audit.ledger(audit.gather(*run, audit.released_findings(changed))).set_index("id")[
-        "verdict"
-    ]
+    claims = audit.ledger(evidence.gather(*run, findings.released_findings(changed))).set_index(
+        "id"
+    )["verdict"]
     assert claims[["F1", "F2", "F4"]].tolist() == ["reproduced"] * 3
 
 
@@ -389,7 +389,7 @@ def test_the_notebook_writes_the_same_tables_twice(run, tmp_path):
         "short.md",
     } and (run[0].folder / "figures" / "measure.png").is_file()
     (run[0].folder / "tables" / "released.csv").touch()
-    audit.clear_audit(run[0])
+    summary.clear_audit(run[0])
     assert (
         not (run[0].folder / "tables" / "claims.csv").exists()
         and (run[0].folder / "tables" / "seen.csv").exists()

@@ -4,18 +4,16 @@
 
 # %% auto #0
 __all__ = ['ANSWERS', 'ML_CHECKLIST', 'REFORMS', 'WATTS_PER_CORE', 'WATTS_PER_GPU', 'OVERHEAD', 'Item', 'answered', 'energy_wh',
-           'Cost', 'read_cost', 'Section', 'cell_text', 'to_markdown', 'to_html']
+           'Cost', 'read_cost']
 
 # %% ../../nbs/audit/47_checklists.ipynb #92245fb6
-import html
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-from ..core.settings import Run, markdown_table
+from ..core.settings import Run
 
 # %% ../../nbs/audit/47_checklists.ipynb #e011ffeb
 ANSWERS = ("yes", "partly", "no", "does not apply")
@@ -27,8 +25,8 @@ class Item:
 
     number: str  # in its list
     asks: str  # in our words
-    answer: str  # one of ANSWERS, or a name in braces
     how: str  # why, and where to look
+    answer: str = "yes"  # one of ANSWERS, or a name in braces
 
 
 def answered(
@@ -57,80 +55,91 @@ _METHODS = (
     Item(
         "1",
         "Setting, algorithm and model are described",
-        "yes",
-        "Algorithms 1 to 3 of the paper are written out and tested in notebooks 10_hierarchy, 20_oneshot and 30_unseen.",
+        "Algorithms 1 to 3 of the paper are written out and tested in notebooks 10_hierarchy, "
+        "20_oneshot and 30_unseen.",
     ),
     Item(
         "2",
         "Assumptions are named",
-        "yes",
-        "Chief among them: the targets come from the very encoder that is then trained, and a placement counts as right when the cluster holds one of the nearest kin (05_metrics).",
+        "Chief among them: the targets come from the very encoder that is then trained, and a "
+        "placement counts as right when the cluster holds one of the nearest kin (05_measures).",
     ),
     Item(
         "3",
         "Cost in time, memory and data is analysed",
+        "Measured for every phase (below), and as a ratio to the plain way by the benchmark; no "
+        "analysis of how it grows beyond that.",
         "partly",
-        "Measured for every phase (below), and as a ratio to the plain way by the benchmark; no analysis of how it grows beyond that.",
     ),
     Item(
         "4",
         "Mathematical claims are stated",
-        "yes",
-        "Floor and ceiling of the paper's loss for any margin and mean cosine: 05_metrics, 46_limits.",
+        "Floor and ceiling of the paper's loss for any margin and mean cosine: 05_measures, "
+        "46_limits.",
     ),
     Item(
         "5",
         "Mathematical claims are proved",
-        "yes",
         "In the same notebooks, with a numerical check beside each.",
     ),
 )
 
 # %% ../../nbs/audit/47_checklists.ipynb #3bf604ed
 _DATA_AND_CODE = (
-    Item("6", "Data: sizes", "yes", "{pictures}."),
+    Item(
+        "6",
+        "Data: sizes",
+        "{pictures}.",
+    ),
     Item(
         "7",
         "Data: how they are split",
-        "yes",
-        "Disjoint, by class and seed (01_images); the pictures of each split, with their SHA-256, are kept in the run's working folder.",
+        "Disjoint, by class and seed (01_images); the pictures of each split, with their "
+        "SHA-256, are kept in the run's working folder.",
     ),
     Item(
         "8",
         "Data: what was left out, and preprocessing",
-        "yes",
-        "{rejected} files were left out, each listed with its reason. Decoding: 01_images; resizing, cropping and normalising: 03_encoders.",
+        "{rejected} files were left out, each listed with its reason. Decoding: 01_images; "
+        "resizing, cropping and normalising: 03_encoders.",
     ),
     Item(
         "9",
         "Data: where to get them",
+        "The menagerie is drawn by this project's code. ILSVRC-12 has to be asked for from its "
+        "makers; the photographs that served development belong to others and are not passed on.",
         "partly",
-        "The menagerie is drawn by this project's code. ILSVRC-12 has to be asked for from its makers; the photographs that served development belong to others and are not passed on.",
     ),
     Item(
         "10",
         "New data: how they were made and checked",
-        "yes",
-        "Only the menagerie is new; its rules, its tree and its tests are in 04_menagerie_tree, 05_drawing and 06_menagerie.",
+        "Only the menagerie is new; its rules, its tree and its tests are in 04_menagerie_tree, "
+        "05_drawing and 06_menagerie.",
     ),
     Item(
         "11",
         "Code: dependencies",
-        "yes",
         "settings.ini; the versions that made this run are in run.json.",
     ),
-    Item("12", "Code: training", "yes", "Notebooks 20_oneshot and 30_unseen."),
-    Item("13", "Code: evaluation", "yes", "Notebooks 05_metrics, 40_results and 50_audit."),
+    Item(
+        "12",
+        "Code: training",
+        "Notebooks 20_oneshot and 30_unseen.",
+    ),
+    Item(
+        "13",
+        "Code: evaluation",
+        "Notebooks 05_measures, 40_results and 50_audit.",
+    ),
     Item(
         "14",
         "Code: trained models",
-        "partly",
         "Kept in the run's working folder; not published, as the command below makes them again.",
+        "partly",
     ),
     Item(
         "15",
         "Code: a readme with results and commands",
-        "yes",
         "README.md, and the command column of the tables. This run: {command}",
     ),
 )
@@ -140,24 +149,36 @@ _RESULTS = (
     Item(
         "16",
         "Hyper-parameters: values, ranges, how they were chosen",
-        "yes",
-        "Every setting is listed with the report and by chip profiles, with its range; values of the paper or its authors are marked as theirs. None was chosen by a look at test pictures or unseen classes.",
+        "Every setting is listed with the report and by chip profiles, with its range; values of"
+        " the paper or its authors are marked as theirs. None was chosen by a look at test "
+        "pictures or unseen classes.",
     ),
     Item(
         "17",
         "Number of training and evaluation runs",
-        "yes",
         "{n_seeds} for Phases 2 and 3 ({seeds}), each with one encoder a level, evaluated once.",
     ),
     Item(
         "18",
         "The measures are defined",
-        "yes",
-        "05_metrics, each with a naive version, its chance level and its limits.",
+        "05_measures, each with a naive version, its chance level and its limits.",
     ),
-    Item("19", "Central value and spread", "{spread}", "{intervals}"),
-    Item("20", "Run time or energy", "yes", "{cost}"),
-    Item("21", "The machine", "yes", "{device}."),
+    Item(
+        "19",
+        "Central value and spread",
+        "{intervals}",
+        "{spread}",
+    ),
+    Item(
+        "20",
+        "Run time or energy",
+        "{cost}",
+    ),
+    Item(
+        "21",
+        "The machine",
+        "{device}.",
+    ),
 )
 ML_CHECKLIST = (*_METHODS, *_DATA_AND_CODE, *_RESULTS)
 
@@ -166,31 +187,48 @@ _GOALS = (
     Item(
         "1a",
         "Which population a claim is about",
-        "yes",
-        "Pictures of animals: seen classes as photographed for ImageNet or drawn by the menagerie, and unseen classes beside them. This run: {pictures}.",
+        "Pictures of animals: seen classes as photographed for ImageNet or drawn by the "
+        "menagerie, and unseen classes beside them. This run: {pictures}.",
     ),
     Item(
         "1b",
         "Why that population",
-        "yes",
-        "It is the paper's. The menagerie is added because its family tree is known without error and needs no download.",
+        "It is the paper's. The menagerie is added because its family tree is known without "
+        "error and needs no download.",
     ),
     Item(
         "1c",
         "Why machine learning",
-        "yes",
-        "The question is about a learning method; the frozen encoder stands in for doing without the learning in question.",
+        "The question is about a learning method; the frozen encoder stands in for doing without"
+        " the learning in question.",
     ),
     Item(
         "2a",
         "The data set, uniquely identified",
+        "By SHA-256 of every picture in the working folder; the photographs themselves cannot be"
+        " passed on.",
         "partly",
-        "By SHA-256 of every picture in the working folder; the photographs themselves cannot be passed on.",
     ),
-    Item("2b", "The code, uniquely identified", "yes", "{code}."),
-    Item("2c", "Computing infrastructure", "yes", "{device}."),
-    Item("2d", "A readme with instructions", "yes", "README.md: two commands."),
-    Item("2e", "One script that makes all results again", "yes", "{command}"),
+    Item(
+        "2b",
+        "The code, uniquely identified",
+        "{code}.",
+    ),
+    Item(
+        "2c",
+        "Computing infrastructure",
+        "{device}.",
+    ),
+    Item(
+        "2d",
+        "A readme with instructions",
+        "README.md: two commands.",
+    ),
+    Item(
+        "2e",
+        "One script that makes all results again",
+        "{command}",
+    ),
 )
 
 # %% ../../nbs/audit/47_checklists.ipynb #54b0c362
@@ -198,57 +236,62 @@ _QUALITY = (
     Item(
         "3a",
         "Sources, time, and how labels came about",
+        "ImageNet's labels are its makers'; of photographs of unseen classes found in public "
+        "folders the labels were looked at one by one. When a picture was taken is mostly "
+        "unknown.",
         "partly",
-        "ImageNet's labels are its makers'; of photographs of unseen classes found in public folders the labels were looked at one by one. When a picture was taken is mostly unknown.",
     ),
     Item(
         "3b",
         "The set from which samples are drawn",
+        "Known for ImageNet and the menagerie; for the photographs of unseen classes it is what "
+        "was publicly found.",
         "partly",
-        "Known for ImageNet and the menagerie; for the photographs of unseen classes it is what was publicly found.",
     ),
     Item(
         "3c",
         "Why the data suit the task",
-        "yes",
         "Classes with a known place in a tree, so that the kind of a mistake can be measured.",
     ),
     Item(
         "3d",
         "The outcome, with its distribution",
-        "yes",
-        "The nearest target at three levels; the sizes of classes and clusters are in tables hierarchy and phase1, chance levels beside every result.",
+        "The nearest target at three levels; the sizes of classes and clusters are in tables "
+        "hierarchy and phase1, chance levels beside every result.",
     ),
-    Item("3e", "Sample sizes", "yes", "{pictures}; columns n_images and photos_total."),
+    Item(
+        "3e",
+        "Sample sizes",
+        "{pictures}; columns n_images and photos_total.",
+    ),
     Item(
         "3f",
         "Missing data",
-        "yes",
-        "{rejected} pictures could not be used; classes without a place in the tree are left out of placements, and counted.",
+        "{rejected} pictures could not be used; classes without a place in the tree are left out"
+        " of placements, and counted.",
     ),
     Item(
         "3g",
         "Whether the sample represents the population",
+        "One photograph a class does not represent a class; intervals over classes say how far "
+        "results would move with other classes, not with other sources.",
         "partly",
-        "One photograph a class does not represent a class; intervals over classes say how far results would move with other classes, not with other sources.",
     ),
     Item(
         "4a",
         "What was excluded and why",
-        "yes",
         "Unreadable pictures, by reason; for photographs the paper's own 366 classes.",
     ),
     Item(
         "4b",
         "Treatment of impossible or damaged samples",
-        "yes",
         "Not repaired: used or listed (01_images).",
     ),
     Item(
         "4c",
         "Transformations",
-        "yes",
-        "The encoder's own resizing, centre crop and normalisation; no augmentation, as in the paper.",
+        "The encoder's own resizing, centre crop and normalisation; no augmentation, as in the "
+        "paper.",
     ),
 )
 
@@ -257,56 +300,59 @@ _MODELLING = (
     Item(
         "5a",
         "All models, in detail",
-        "yes",
-        "Encoder {encoder}, frozen and trained by the paper's Algorithm 2; notebooks 03_encoders and 20_oneshot.",
+        "Encoder {encoder}, frozen and trained by the paper's Algorithm 2; notebooks 03_encoders"
+        " and 20_oneshot.",
     ),
     Item(
         "5b",
         "Why these models",
-        "yes",
         "The paper's method, and what it has to beat: the same encoder without training.",
     ),
     Item(
         "5c",
         "How models are evaluated",
-        "yes",
-        "On held-out pictures of seen classes and on unseen classes; by class means and by single pictures.",
+        "On held-out pictures of seen classes and on unseen classes; by class means and by "
+        "single pictures.",
     ),
     Item(
         "5d",
         "How models are selected",
-        "yes",
-        "The epoch with the lowest validation loss, as in Algorithm 2; the number of clusters by silhouette. Neither looks at test pictures.",
+        "The epoch with the lowest validation loss, as in Algorithm 2; the number of clusters by"
+        " silhouette. Neither looks at test pictures.",
     ),
     Item(
         "5e",
         "How hyper-parameters were tuned",
-        "yes",
         "They were not; they are the paper's, its authors', or a profile's fixed ones.",
     ),
     Item(
         "5f",
         "Whether baselines are fair",
-        "yes",
-        "Frozen shares encoder, pictures, targets and rule; blind choice and the best constant answer bound it from below.",
+        "Frozen shares encoder, pictures, targets and rule; blind choice and the best constant "
+        "answer bound it from below.",
     ),
     Item(
         "6a",
         "Preprocessing separate for training and test",
-        "yes",
-        "Nothing is fitted to pictures but targets and clusters, and these see training pictures alone.",
+        "Nothing is fitted to pictures but targets and clusters, and these see training pictures"
+        " alone.",
     ),
     Item(
         "6b",
         "Dependent or doubled samples across splits",
+        "Splits are disjoint as files; that two files show the same animal is not ruled out. "
+        "Level 0 targets are made from the pictures that are then trained on, as the paper does."
+        " The pretrained encoder has seen ImageNet's training pictures, and perhaps others of "
+        "these.",
         "partly",
-        "Splits are disjoint as files; that two files show the same animal is not ruled out. Level 0 targets are made from the pictures that are then trained on, as the paper does. The pretrained encoder has seen ImageNet's training pictures, and perhaps others of these.",
     ),
     Item(
         "6c",
         "Whether inputs are legitimate",
+        "Pixels alone. But Phase 3 trains on labels that the encoders gave themselves and "
+        "measures on the same pictures, in the paper as here; placements are therefore judged "
+        "before that.",
         "partly",
-        "Pixels alone. But Phase 3 trains on labels that the encoders gave themselves and measures on the same pictures, in the paper as here; placements are therefore judged before that.",
     ),
 )
 
@@ -315,27 +361,32 @@ _CLAIMS = (
     Item(
         "7a",
         "Measures, and why these",
-        "yes",
-        "The paper's, each with floor or ceiling, and top-1, placements by nearest kin and collapse, which say what those leave out.",
+        "The paper's, each with floor or ceiling, and top-1, placements by nearest kin and "
+        "collapse, which say what those leave out.",
     ),
-    Item("7b", "Uncertainty", "{spread}", "{intervals}"),
+    Item(
+        "7b",
+        "Uncertainty",
+        "{intervals}",
+        "{spread}",
+    ),
     Item(
         "7c",
         "Statistical tests",
-        "yes",
-        "Exact probabilities of placements under blind choice, paired differences with bootstrap intervals; no correction for many comparisons, no claim that needs one.",
+        "Exact probabilities of placements under blind choice, paired differences with bootstrap"
+        " intervals; no correction for many comparisons, no claim that needs one.",
     ),
     Item(
         "8a",
         "Evidence that results carry over",
-        "partly",
         "Photographs and the menagerie can be compared; other domains are left to the studies.",
+        "partly",
     ),
     Item(
         "8b",
         "Where results are not expected to hold",
-        "yes",
-        "Other encoders, more pictures a class, other kinds of things than animals; see the limitations.",
+        "Other encoders, more pictures a class, other kinds of things than animals; see the "
+        "limitations.",
     ),
 )
 REFORMS = (*_GOALS, *_QUALITY, *_MODELLING, *_CLAIMS)
@@ -361,9 +412,8 @@ def energy_wh(
 class Cost:
     "What the phases of a run have cost; empty where notebooks were executed by hand and nothing was recorded."
 
-    phases: pd.DataFrame = field(
-        default_factory=pd.DataFrame
-    )  # phase, seconds, peak_memory_mb, energy_wh
+    # phase, seconds, peak_memory_mb, energy_wh
+    phases: pd.DataFrame = field(default_factory=pd.DataFrame)
     device: str = "not recorded"
     commit: str = "not recorded"
 
@@ -374,127 +424,32 @@ class Cost:
         seconds, energy = self.phases["seconds"].sum(), self.phases["energy_wh"].sum()
         return (
             f"{seconds / 3600:.3f} hours for the phases before this one, about {energy:.1f} Wh "
-            f"(assuming {WATTS_PER_CORE:g} W a core, {WATTS_PER_GPU:g} W an accelerator, {OVERHEAD:g} times that drawn)."
+            f"(assuming {WATTS_PER_CORE:g} W a core, {WATTS_PER_GPU:g} W an accelerator, "
+            f"{OVERHEAD:g} times that drawn)."
         )
 
 
 def read_cost(run: Run) -> Cost:
     "What the runner has recorded of a run's phases."
-    records = {
-        path.name.removesuffix(".done.json"): json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(run.folder.glob("*.done.json"))
-    }
-    if not records:
-        return Cost()
-    rows = []
-    for phase, r in records.items():
-        cores, gpus = int(r["hardware"].get("cores") or 0), len(r["hardware"].get("gpu") or [])
+    rows, record = [], {}
+    for path in sorted(run.folder.glob("*.done.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        hardware = record["hardware"]
+        cores, gpus = int(hardware.get("cores") or 0), hardware.get("gpu") or []
         rows.append(
             {
-                "phase": phase,
-                "seconds": r["seconds"],
-                "peak_memory_mb": r["peak_memory"] / (1 << 20),
-                "energy_wh": energy_wh(r["seconds"], cores, gpus),
+                "phase": path.name.removesuffix(".done.json"),
+                "seconds": record["seconds"],
+                "peak_memory_mb": record["peak_memory"] / (1 << 20),
+                "energy_wh": energy_wh(record["seconds"], cores, len(gpus)),
             }
         )
-    last = list(records.values())[-1]
-    hardware = last["hardware"]
-    what = [
-        *(hardware.get("gpu") or []),
-        hardware.get("processor") or hardware.get("cpu") or "",
-        f"{hardware.get('cores')} cores",
-    ]
+    if not rows:
+        return Cost()
+    processor = hardware.get("processor") or hardware.get("cpu") or ""
+    device = [*gpus, processor, f"{hardware.get('cores')} cores"]
     return Cost(
         pd.DataFrame(rows),
-        ", ".join(filter(None, map(str, what))),
-        str(last["git"].get("commit") or "not recorded"),
+        ", ".join(map(str, filter(None, device))),
+        str(record["git"].get("commit") or "not recorded"),
     )
-
-# %% ../../nbs/audit/47_checklists.ipynb #8b2d3d8c
-@dataclass(frozen=True)
-class Section:
-    "A heading, what is said under it, and a table."
-
-    title: str
-    paragraphs: Sequence[str] = ()
-    points: Sequence[str] = ()
-    table: pd.DataFrame = field(default_factory=pd.DataFrame)
-    folded: bool = False  # the table is shown on demand
-
-
-def cell_text(value: object) -> str:
-    "A table's cell: numbers to four significant digits, nothing for what is missing."
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.4g}"
-    return "" if value is None else str(value)
-
-
-def to_markdown(
-    sections: Sequence[Section],
-    level: int = 2,  # of the headings
-) -> str:
-    "Sections as Markdown."
-    parts: list[str] = []
-    for s in sections:
-        parts += [f"{'#' * level} {s.title}", *s.paragraphs]
-        if s.points:
-            parts.append("\n".join(f"- {p}" for p in s.points))
-        if len(s.table):
-            parts.append(markdown_table(s.table).strip())
-    return "\n\n".join(parts) + "\n"
-
-# %% ../../nbs/audit/47_checklists.ipynb #ef22cd72
-def _cell_class(column: str, value: object, numeric: bool) -> str:
-    "Marks numbers, and verdicts by their words."
-    if numeric:
-        return ' class="number"'
-    return (
-        f' class="verdict {re.sub(r"[^a-z]+", "-", str(value).lower())}"'
-        if column in ("verdict", "answer")
-        else ""
-    )
-
-
-def _html_rows(table: pd.DataFrame) -> str:
-    "The rows of a table."
-    numeric = [
-        pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool for c in table.columns
-    ]
-
-    def cell(column: str, value: object, number: bool) -> str:
-        return f"<td{_cell_class(column, value, number)}>{html.escape(cell_text(value))}</td>"
-
-    rows = table.astype(object).itertuples(index=False)
-    return "".join(
-        "<tr>" + "".join(map(cell, table.columns, row, numeric)) + "</tr>\n" for row in rows
-    )
-
-
-def _html_table(table: pd.DataFrame, title: str) -> str:
-    head = "".join(
-        f'<th scope="col">{html.escape(str(c).replace("_", " "))}</th>' for c in table.columns
-    )
-    label = html.escape(title, quote=True)
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table><thead><tr>{head}</tr></thead><tbody>\n{_html_rows(table)}</tbody></table></div>'
-
-
-def to_html(
-    sections: Sequence[Section],
-    level: int = 3,  # of the headings
-) -> str:  # a fragment, everything in it escaped
-    "Sections as a part of a page."
-    parts: list[str] = []
-    for s in sections:
-        parts.append(f"<h{level}>{html.escape(s.title)}</h{level}>")
-        parts += [f"<p>{html.escape(p)}</p>" for p in s.paragraphs]
-        if s.points:
-            parts.append("<ul>" + "".join(f"<li>{html.escape(p)}</li>" for p in s.points) + "</ul>")
-        if not len(s.table):
-            continue
-        table = _html_table(s.table, s.title)
-        parts.append(
-            f"<details><summary>{len(s.table)} rows</summary>\n{table}\n</details>"
-            if s.folded
-            else table
-        )
-    return "\n".join(parts) + "\n"

@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'SOURCES', 'IMAGENET', 'DATA_CLAIMS', 'PHASE1_CLAIMS', 'PRINTED', 'PHASE2_CLAIMS', 'MEASURE_CLAIMS',
-           'PHASE3_CLAIMS', 'PLACEMENT_CLAIMS', 'FILE_CLAIMS', 'CLAIMS', 'Claim', 'source_command', 'number_claims',
+           'PHASE3_CLAIMS', 'PLACEMENT_CLAIMS', 'FILE_CLAIMS', 'CLAIMS', 'source_command', 'Claim', 'number_claims',
            'column_claims']
 
-# %% ../../nbs/audit/54_claims.ipynb #8602e787
+# %% ../../nbs/audit/54_claims.ipynb #1f8f66e9
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from .evidence import CANNOT, Evidence, Finding, Lacking
+from .evidence import CANNOT, REPRODUCED, Evidence, Finding, Lacking
 from chip.audit.judges_hierarchy import (
     judge_all_animals,
     judge_cheapest,
@@ -56,7 +56,7 @@ from chip.audit.judges_training import (
 from ..hierarchy import LEVELS
 from ..results import PAPER
 
-# %% ../../nbs/audit/54_claims.ipynb #d280a0c7
+# %% ../../nbs/audit/54_claims.ipynb #ec3f32ce
 PARTS = {  # of the paper, by the first letter of a claim's id
     "D": "Data",
     "H": "Phase 1",
@@ -75,6 +75,19 @@ IMAGENET = (
     "the paper's setting: chip run paper --images DIR with ILSVRC-12's training pictures, "
     "ResNet-152 and a GPU"
 )
+
+
+def source_command(
+    source: str,  # run, paper, files or study
+    command: str,  # that makes the run
+) -> str:
+    "How a claim's verdict is computed again."
+    return {
+        "run": command,
+        "paper": "chip run smoke",
+        "files": f"chip fetch authors && {command}",
+        "study": f"papermill nbs/studies/61_poolings.ipynb study.ipynb && {command}",
+    }[source]
 
 
 @dataclass(frozen=True)
@@ -109,18 +122,26 @@ class Claim:
         except Lacking as error:
             return Finding(CANNOT, str(error))
 
-
-def source_command(
-    source: str,  # run, paper, files or study
-    command: str,  # that makes the run
-) -> str:
-    "How a claim's verdict is computed again."
-    return {
-        "run": command,
-        "paper": "chip run smoke",
-        "files": f"chip fetch authors && {command}",
-        "study": f"papermill nbs/studies/61_poolings.ipynb study.ipynb && {command}",
-    }[source]
+    def row(self, e: Evidence) -> dict:
+        "Its line in the ledger, from this evidence."
+        f = self.judged(e)
+        return {
+            "id": self.id,
+            "part": self.part,
+            "where": self.where,
+            "claim": self.says,
+            "test": self.test,
+            "verdict": f.verdict,
+            "ours": f.ours,
+            "low": f.low,
+            "high": f.high,
+            "n": f.n,
+            "n_counts": self.counts if f.n == f.n else "",
+            "found": f.found,
+            "setting": e.setting if self.source == "run" else SOURCES[self.source],
+            "command": self.command or source_command(self.source, e.command),
+            "needs": "" if f.verdict == REPRODUCED else self.wants,
+        }
 
 # %% ../../nbs/audit/54_claims.ipynb #0c814178
 _STUDY_OF_K = (

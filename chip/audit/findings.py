@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['level_targets', 'target_findings', 'unseen_findings', 'first_met', 'frame_findings', 'fit_once', 'sweep_findings',
-           'turned', 'cluster_findings', 'released_findings']
+           'turned', 'cluster_findings', 'released_findings', 'plot_table2']
 
-# %% ../../nbs/audit/49_findings.ipynb #7c1cea02
+# %% ../../nbs/audit/49_findings.ipynb #c6fee579
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.metrics.pairwise import euclidean_distances
@@ -22,6 +23,7 @@ from ..core.statistics import placement_summary
 from ..data.taxonomy import Taxonomy, all_animals
 from ..hierarchy import LEVELS
 from chip.measures import (
+    accuracy_ceiling,
     contrastive_accuracy,
     cosine_distance,
     cosine_similarity_matrix,
@@ -31,6 +33,7 @@ from chip.measures import (
     placement_chance,
     placement_scores,
 )
+from ..results import PAPER
 
 # %% ../../nbs/audit/49_findings.ipynb #2ddd8f5e
 def _rows(
@@ -237,3 +240,36 @@ def released_findings(
     ]
     table = pd.DataFrame(rows, columns=["finding", "of", "level", "value"])
     return table.astype({"level": "Int64", "value": float})
+
+# %% ../../nbs/audit/49_findings.ipynb #30f3f634
+def plot_table2(
+    released: pd.DataFrame,  # from `released_findings`
+    ax: Axes,  # where to draw
+) -> Axes:
+    "Table 2's accuracies beside what the published embeddings give, by the loss as written and number by number."
+    for how, marker, colour in (
+        ("as written", "o", "#0072B2"),
+        ("number by number", "s", "#D55E00"),
+    ):
+        t = released[(released["of"] == "") & (released["finding"] == f"accuracy {how}")]
+        label = f"published embeddings, {how}"
+        ax.plot(t["level"].astype(int), t["value"], marker, ms=9, color=colour, label=label)
+    paper = [r for r in PAPER if r.quantity == "unseen_accuracy"]
+    levels, values = np.array([r.level for r in paper]), [r.value for r in paper]
+    ax.hlines(values, levels - 0.15, levels + 0.15, color="black", lw=2.5, label="Table 2")
+    ceiling = accuracy_ceiling(0.1)
+    ax.axhline(ceiling, color="0.5", ls=":", lw=1)
+    ax.annotate(
+        "ceiling at margin 0.1",
+        (-0.45, ceiling),
+        (0, 3),
+        textcoords="offset points",
+        ha="left",
+        fontsize=8,
+        color="0.4",
+    )
+    ax.set(xticks=LEVELS, xlim=(-0.5, 2.5), ylim=(0.865, 0.96))
+    ax.set(xlabel="level", ylabel="accuracy on unseen classes")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize=9, loc="lower left")
+    return ax

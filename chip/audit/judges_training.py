@@ -7,7 +7,7 @@ __all__ = ['NUMBERS', 'judge_number', 'judge_columns', 'judge_text_cosine', 'jud
            'judge_text_unseen', 'judge_pull', 'judge_drop', 'judge_shots', 'judge_apart', 'judge_classifier',
            'judge_measure', 'judge_constant', 'judge_other_measures']
 
-# %% ../../nbs/audit/52_judges_training.ipynb #961d1659
+# %% ../../nbs/audit/52_judges_training.ipynb #38688844
 import numpy as np
 import pandas as pd
 
@@ -26,7 +26,7 @@ from chip.audit.evidence import (
     listed,
     near,
 )
-from .limits import agreement, point_of
+from .limits import agreement_of_measures, point_of
 from ..core.statistics import seed_mean
 from ..hierarchy import LEVELS
 from ..measures import accuracy_ceiling, loss_floor
@@ -226,13 +226,13 @@ def judge_classifier(e: Evidence) -> Finding:
         *seed_mean(e.tables.seen, "top1", method="paper", level=0),
     )
 
-# %% ../../nbs/audit/52_judges_training.ipynb #31ebe3dd
+# %% ../../nbs/audit/52_judges_training.ipynb #f9fe1f0f
 def judge_measure(e: Evidence) -> Finding:
     "Whether contrastive accuracy tells better models from worse ones."
     if e.spectra.empty:
         raise Lacking(NO_PICTURES)
     each = [
-        agreement(t["top1"].to_numpy(), t["contrastive_accuracy"].to_numpy())
+        agreement_of_measures(t["top1"].to_numpy(), t["contrastive_accuracy"].to_numpy())
         for _, t in e.spectra.groupby("level")
     ]
     pairs = sum(a.pairs for a in each)
