@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ..audit.evidence import CANNOT, NOT, PARTLY, REPRODUCED, VERDICTS, near
 from ..compute.k_sweep import SweepSettings, sweep_k
 from ..compute.silhouette import distances_to, mean_silhouette, silhouettes
 from ..core.settings import Run, read_table
@@ -28,7 +29,6 @@ from ..core.statistics import SeedMean, paired_difference, wilson_interval
 from ..core.study import kin_of, load_study
 from ..data.taxonomy import Taxonomy, all_animals, animals
 from ..hierarchy import class_means, load_hierarchy, majority, unit_rows
-from ..ledger import CANNOT, NOT, PARTLY, REPRODUCED, VERDICTS, near
 from chip.measures import (
     accuracy_ceiling,
     contrastive_losses,
