@@ -1,0 +1,15 @@
+"Files written whole or not at all."
+
+import pytest
+
+from chip.data.places import written_aside
+
+
+def test_what_is_interrupted_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "a" / "b.txt"
+    with written_aside(target) as aside:
+        aside.write_text("first")
+    with pytest.raises(KeyError), written_aside(target) as aside:
+        aside.write_text("half")
+        raise KeyError("interrupted")
+    assert target.read_text() == "first" and list(target.parent.iterdir()) == [target]
