@@ -14,9 +14,9 @@ from PIL import Image
 
 from chip.core.settings import Run, make_settings, save_figure, save_settings, save_table
 from chip.data.taxonomy import animals
-from chip.running.summaries import compare_runs
 from chip.running.report import build_report
 from chip.running.runs import Phase, write_marker
+from chip.running.summaries import compare_runs
 from chip.running.sweeps import build_sweep, make_sweep
 
 matplotlib.use("agg")
