@@ -59,7 +59,7 @@ from chip.running.runs import (
     run_phases,
     shown,
 )
-from .sweeps import MOST, Sweep, make_sweep, run_sweep, split_values
+from .sweeps import MOST, Execution, Sweep, make_sweep, run_sweep, split_values
 
 # %% ../../nbs/running/99_cli.ipynb #25722dd2
 def nearest(
@@ -323,17 +323,10 @@ def sweep_command(
     if arguments.ray == "":
         raise Refused("--ray '': expected the address of a Ray cluster, or local")
     sweep = sweep_of(arguments)
-    page = run_sweep(
-        sweep,
-        notebooks,
-        phases,
-        arguments.jobs,
-        arguments.retries,
-        arguments.ray or "",
-        _say,
-        arguments.threads,
-        arguments.fresh,
+    execution = Execution(
+        arguments.jobs, arguments.threads, arguments.retries, arguments.ray or "", arguments.fresh
     )
+    page = run_sweep(sweep, notebooks, phases, execution, _say)
     _say(
         f"sweep '{sweep.name}': all {len(sweep.points)} points are finished ({duration(time.monotonic() - begin)})\nreport: {shown(page)}"
     )
@@ -343,9 +336,10 @@ def compare_command(
     arguments: argparse.Namespace, notebooks: Path, phases: tuple[Phase, ...]
 ) -> None:
     "chip compare"
-    from chip.running.compare import compare_runs
+    from chip.running.summaries import compare_runs, differences_text
 
-    _say(f"report: {shown(compare_runs(arguments.runs, arguments.name, phases))}")
+    page = compare_runs(arguments.runs, arguments.name, phases)
+    _say(f"report: {shown(page)}\n{differences_text(page.parent)}")
 
 # %% ../../nbs/running/99_cli.ipynb #140dee76
 def report_command(
