@@ -793,7 +793,7 @@ class ImageDataset(Dataset):
         keys: Sequence[str]
         | None = None,  # SHA-256 of what each was listed with; None: any content
     ):
-        self.paths, self.transform, self.keys = [str(path) for path in paths], transform, keys
+        self.paths, self.transform = [str(path) for path in paths], transform
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -802,9 +802,8 @@ class ImageDataset(Dataset):
         self,
         index: int,
     ) -> tuple[torch.Tensor, int]:  # the picture's tensor, and the index again
-        "Raises UnreadableImage naming the file, also where its content is not the one listed."
-        path, key = self.paths[index], None if self.keys is None else self.keys[index]
-        return self.transform(decode_image(read_listed(path, key), path)), index
+        "Raises UnreadableImage naming the file."
+        return self.transform(open_image(self.paths[index])), index
 
 
 def image_loader(
@@ -812,11 +811,10 @@ def image_loader(
     transform: Callable[[Image.Image], torch.Tensor],  # as in ImageDataset
     batch_size: int,  # the last batch may be smaller
     workers: int = 0,  # processes that decode; 0: this one
-    keys: Sequence[str] | None = None,  # as in ImageDataset
 ) -> DataLoader:  # batches of tensors (b, 3, h, w) and indices (b,), in the order of the paths
     "A loader that drops no image and leaves torch's global generator alone."
     return DataLoader(
-        ImageDataset(paths, transform, keys),
+        ImageDataset(paths, transform),
         batch_size=batch_size,
         generator=torch.Generator(),
         num_workers=workers,
