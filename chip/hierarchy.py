@@ -28,8 +28,7 @@ from .compute.silhouette import mean_silhouette
 from .core.settings import Settings, save_table, settings_in_force, start_run, written_aside
 from .core.study import Study, frozen_embeddings, open_study, study_encoder
 from .data.names import name_clusters
-from .data.taxonomy import Taxonomy, imagenet_index
-from .measures import TreeTable, tree_table
+from .data.taxonomy import imagenet_index
 
 # %% ../nbs/10_hierarchy.ipynb #fa493529
 def unit_rows(
@@ -192,16 +191,6 @@ class Hierarchy:
     def parent_of(self, level: int, target: int) -> int:
         "The target one level above: a class's parent, a parent's super-parent."
         return int((self.parent, self.super_of)[level][target])
-
-    def in_tree(
-        self,
-        level: int,  # whose targets are asked about
-        tree: Taxonomy | None,  # of the study; None: all of the table is NaN
-        keys: Sequence[str] | None = None,  # classes, the columns; None: the seen ones
-    ) -> TreeTable:
-        "Where the targets of a level and classes meet in the tree."
-        groups = [self.members(level, target) for target in range(len(self.targets[level]))]
-        return tree_table(tree, groups, self.keys if keys is None else keys)
 
     def table(self) -> pd.DataFrame:
         "One row for each class: wnid, name, and number and name of its parent and super-parent."
@@ -440,7 +429,7 @@ def run_phase1(
 def describe_levels(
     h: Hierarchy,
     settings: Settings,
-    sweep: pd.DataFrame | None = None,  # of both levels, for the elbow
+    sweep: pd.DataFrame,  # of both levels, for the elbow; empty for a given hierarchy
 ) -> pd.DataFrame:
     """One row for each clustered level: k, what chose it, silhouette and inertia of the final
     clustering, sizes of its clusters, and the k that the elbow would take."""
@@ -460,7 +449,7 @@ def describe_levels(
             "largest": sizes.max(),
             "elbow": "",
         }
-        if sweep is not None and len(sweep):
+        if len(sweep):
             of_level = sweep[sweep["level"] == level]
             row["elbow"] = elbow(of_level["k"], of_level["inertia"])
         rows.append(row)

@@ -10,6 +10,7 @@ __all__ = ['LOSSES', 'directions', 'attract_within', 'paper_loss', 'released_los
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch.nn import functional as F
@@ -21,9 +22,7 @@ def _lifted(
     *tensors: torch.Tensor,  # of any floating type
 ) -> tuple[torch.Tensor, ...]:  # float32, or float64 where one of them is
     "Tensors in one type that is at least single precision."
-    dtype = torch.float32
-    for tensor in tensors:
-        dtype = torch.promote_types(dtype, tensor.dtype)
+    dtype = reduce(torch.promote_types, (tensor.dtype for tensor in tensors), torch.float32)
     return tuple(tensor.to(dtype) for tensor in tensors)
 
 
