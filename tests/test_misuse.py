@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from chip.running.cli import main
+from chip.running.runs import PHASES
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -286,8 +288,16 @@ def answer(*words: str) -> str:
     return err.getvalue().removeprefix("chip: error: ")
 
 
-@pytest.mark.parametrize("words", MISUSES)
+NEEDS_RAY = "sweep smoke -p seed=0,1 --ray nowhere"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [w if w != NEEDS_RAY else pytest.param(w, marks=pytest.mark.ray) for w in MISUSES],
+)
 def test_misuse(home: Path, here: Path, words: str):
+    if words == NEEDS_RAY and find_spec("ray") is None:
+        pytest.skip('needs Ray: pip install -e ".[ray]"')
     before = contents(here)
     assert MISUSES[words] in answer(*shlex.split(words))
     assert not home.exists() and contents(here) == before
@@ -310,7 +320,7 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_profile(
     (home / "data" / "taxonomy").symlink_to(ROOT / "data" / "taxonomy")
     before = contents(home)
     for words, says in {
-        "run --settings good.yaml --why": "run 'mine': 5 of 5 phases would be run; --why has done nothing",
+        "run --settings good.yaml --why": f"run 'mine': {len(PHASES)} of {len(PHASES)} phases would be run; --why has done nothing",
         "run smoke --name mine --settings good.yaml --why": "run 'mine'",
     }.items():
         out = io.StringIO()
@@ -318,7 +328,7 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_profile(
             assert main(shlex.split(words)) == 0
         assert (
             says in out.getvalue()
-            and "[1/5] 10_hierarchy: target embeddings and hierarchy: would be run (not run yet)"
+            and f"[1/{len(PHASES)}] 10_hierarchy: target embeddings and hierarchy: would be run (not run yet)"
             in out.getvalue()
         )
     assert contents(home) == before

@@ -9,8 +9,8 @@ __all__ = ['PHASES', 'COMPUTING', 'Phase', 'notebooks_folder', 'Refused', 'check
            'joined_files', 'files_of', 'why_run', 'clear_from', 'forget', 'locked', 'kernel_environment', 'PeakMemory',
            'Relay', 'PhaseFailed', 'shown', 'default_name', 'resume_command', 'execute', 'files_to_make', 'check_made',
            'run_phase', 'git_state', 'circumstances', 'check_writable', 'check_images', 'check_encoder',
-           'check_classes', 'check_asked', 'check_run', 'Step', 'plan_run', 'Outcome', 'duration', 'make_room',
-           'run_next', 'run_phases']
+           'check_classes', 'check_asked', 'check_run', 'Step', 'plan_run', 'duration', 'make_room', 'run_next',
+           'run_phases']
 
 # %% ../../nbs/running/90_runs.ipynb #1d1deca1
 import ast
@@ -32,7 +32,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -854,7 +854,6 @@ def execute(
     source: Path,  # a phase's notebook
     target: Path,  # where it goes, executed: a file in the folder notebooks of a run
     parameters: Mapping[str, Any],
-    errors: TextIO | None = None,  # takes what it writes to its error stream; None: ours
 ) -> int:  # most memory that it used, bytes
     "Run a notebook through papermill; whatever happens, no process of it is left behind."
     import papermill
@@ -873,7 +872,7 @@ def execute(
                 cwd=source.parent,
                 progress_bar=False,
                 kernel_name="python3",
-                stderr_file=Relay(errors or sys.stderr),
+                stderr_file=Relay(sys.stderr),
                 kernel_manager_class=_kernel_manager(folder, environment, processes),
                 autosave_cell_every=0,
             )
@@ -1228,6 +1227,7 @@ class Step:
     inputs: dict[str, Any]  # what it depends on now
     reason: str  # why it has to be run, '' where it has not
     changed: tuple[str, ...]  # settings that are not what it was run with, such as 'epochs: 5 → 7'
+    record: dict | None  # of the last time that it was run
 
 
 def _changed_since(before: Mapping, inputs: Mapping) -> tuple[str, ...]:
@@ -1264,20 +1264,11 @@ def plan_run(
         elif follows:
             reason = "not run yet"
         changed = _changed_since(before, inputs) if before else ()
-        steps.append(Step(phase, inputs, reason, changed))
+        steps.append(Step(phase, inputs, reason, changed, before))
         upstream, follows = digest(inputs), follows or bool(reason)
     return steps
 
 # %% ../../nbs/running/90_runs.ipynb #3e954f36
-@dataclass(frozen=True)
-class Outcome:
-    "What became of one phase of a run."
-
-    phase: Phase
-    reason: str  # why it was run, '' if it was not
-    record: dict  # as kept in <phase>.done.json
-
-
 def duration(seconds: float) -> str:
     "Seconds as people say them."
     if seconds < 60:
@@ -1323,13 +1314,13 @@ def run_phases(
     phases: tuple[Phase, ...] = PHASES,
     fresh: bool = False,  # whether to forget what was done before
     say: Callable[[str], None] = print,
-) -> list[Outcome]:
+) -> list[Step]:  # each with its record
     "Run the phases that have to be run, in order. Raises PhaseFailed."
     if fresh:
         forget(run)
     for name in joined_tables(run):
         join_rows(run, name)
-    contents, outcomes = Contents(), []
+    contents = Contents()
     steps = plan_run(settings, run, notebooks, phases, contents)
     contents.keep()
     for i, step in enumerate(steps):
@@ -1346,5 +1337,4 @@ def run_phases(
             say(f"      {duration(record['seconds'])}, {memory}")
         else:
             say(f"{head}: unchanged, not run again")
-        outcomes.append(Outcome(phase, step.reason, read_marker(run, phase)))
-    return outcomes
+    return [replace(step, record=read_marker(run, step.phase)) for step in steps]
