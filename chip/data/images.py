@@ -134,9 +134,7 @@ def orientation(
 
 def inside_tar(
     path: str | Path,
-) -> (
-    tuple[str, str] | None
-):  # the tar file, and the name inside it; None where there is no tar file
+) -> tuple[str, str] | None:  # the tar file, and the name inside it; None for no tar file
     "Where a path leads into a tar file."
     text, at = os.fspath(path), -1
     while (at := text.find(".tar/", at + 1)) >= 0:
@@ -455,9 +453,7 @@ def check_layout(
 # %% ../../nbs/data/01_images.ipynb #e24b77bb
 def inspect_file(
     full: str | Path,  # the file to open
-) -> tuple[
-    str, str
-]:  # SHA-256 in hex ('' if it cannot be read); the reason against it ('' if none)
+) -> tuple[str, str]:  # SHA-256 in hex ('' if unreadable); the reason against it ('' if none)
     "Read a file once, to name its content and to see whether it is a whole picture."
     try:
         data = read_file(full)
@@ -678,9 +674,7 @@ def _empty_folders(root: Path, mentioned: Iterable[str]) -> list[tuple[str, str]
 def scan_images(
     root: str | Path,  # DIR of the layout
     workers: int | None = None,  # threads; None: one for each usable core
-    cache: str
-    | Path
-    | None = None,  # parquet file that remembers good files; None: open every file
+    cache: str | Path | None = None,  # parquet file of good files; None: open every file
     progress: bool = True,  # a bar, if it takes over three seconds
     classes: Iterable[str] | None = None,  # of the seen classes only these; None: all
 ) -> ImageFolder:
@@ -787,11 +781,7 @@ class ImageDataset(Dataset):
     def __init__(
         self,
         paths: Iterable[str | Path],  # files to open
-        transform: Callable[
-            [Image.Image], torch.Tensor
-        ],  # upright RGB picture -> (3, height, width)
-        keys: Sequence[str]
-        | None = None,  # SHA-256 of what each was listed with; None: any content
+        transform: Callable[[Image.Image], torch.Tensor],  # upright RGB -> (3, height, width)
     ):
         self.paths, self.transform = [str(path) for path in paths], transform
 

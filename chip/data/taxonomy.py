@@ -409,9 +409,7 @@ def cut_tree(
 def place_classes(
     keys: Sequence[str],  # class folders' names
     file: str | Path | None = None,  # one's own taxonomy.csv, or a folder that may hold one
-) -> tuple[
-    Taxonomy | None, list[str]
-]:  # the tree of those with a place, None if none has one; the rest
+) -> tuple[Taxonomy | None, list[str]]:  # the tree of those with a place; the rest
     "The tree of these classes, from one's own file first. Raises as `load_taxonomy`."
     trees = [all_animals(paper_only=False)]
     if file is not None and (not Path(file).is_dir() or (Path(file) / "taxonomy.csv").exists()):
