@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['KIN_ENCODERS', 'KinSettings', 'Nodes', 'nodes_of_sets', 'hypotheses', 'node_posterior', 'holding', 'expected_kin',
            'principal_directions', 'kin_directions', 'Metric', 'fit_metric', 'Placer', 'fit_placer',
-           'load_kin_encoders', 'seen_prototypes', 'with_photographs', 'kin_prototypes', 'KinRun', 'kin_for_run',
-           'plot_posterior']
+           'load_kin_encoders', 'seen_prototypes', 'with_photographs', 'kin_prototypes']
 
 # %% ../nbs/35_kin.ipynb #e0864d1b
 from collections import Counter
@@ -28,6 +27,7 @@ from chip.hierarchy import (
     Hierarchy,
     class_means,
     classifier_prototypes,
+    level0_targets,
     load_hierarchy,
     unit_rows,
 )
@@ -364,12 +364,8 @@ def seen_prototypes(
     study: Study, encoder: Encoder, settings: Settings
 ) -> tuple[np.ndarray, np.ndarray]:  # (n_classes, d); (d,)
     "An encoder's prototypes of the seen classes, as the setting `prototype` says, and the mean unit embedding of the training pictures."
-    rows = study.rows("train")
-    pictures = frozen_embeddings(study, rows, encoder, settings)
-    mean = unit_rows(pictures).mean(axis=0)
-    if settings.prototype == "classifier":
-        return classifier_prototypes(encoder, study.seen), mean
-    return class_means(pictures, study.class_index(rows), len(study.seen), study.seen), mean
+    pictures = frozen_embeddings(study, study.rows("train"), encoder, settings)
+    return level0_targets(study, encoder, settings), unit_rows(pictures).mean(axis=0)
 
 
 def with_photographs(
@@ -390,74 +386,3 @@ def kin_prototypes(
         photographs, _ = seen_prototypes(study, encoder, replace(settings, prototype="images"))
         prototypes = with_photographs(prototypes, photographs, kin_settings.photographs)
     return prototypes, mean
-
-# %% ../nbs/35_kin.ipynb #18f00002
-@dataclass(frozen=True, eq=False)
-class KinRun:
-    "A fitted placer with the encoders and pictures of a run."
-
-    study: Study
-    settings: Settings
-    h: Hierarchy
-    encoders: tuple[Encoder, ...]
-    placer: Placer
-
-    def embeddings(
-        self,
-        rows: pd.DataFrame,  # pictures of the study
-        means_of: np.ndarray
-        | None = None,  # (n,) class 0 … m-1 of each picture, for their means; None: single pictures
-    ) -> list[np.ndarray]:  # for each encoder (n or m, d)
-        "Unit embeddings of pictures, or each class's mean (§4.3, step 1)."
-        embeddings = [
-            unit_rows(frozen_embeddings(self.study, rows, encoder, self.settings))
-            for encoder in self.encoders
-        ]
-        if means_of is None:
-            return embeddings
-        return [class_means(e, means_of, int(np.max(means_of)) + 1) for e in embeddings]
-
-    def scores(
-        self,
-        rows: pd.DataFrame,  # pictures of the study
-        new: bool,  # whether they show animals that are none of the classes
-        means_of: np.ndarray | None = None,  # as for `embeddings`
-    ) -> list[np.ndarray]:  # for each level (n or m, n_targets); the largest is the answer
-        "How well each target fits each picture, or each class's mean."
-        return self.placer.scores(self.embeddings(rows, means_of), self.h, new)
-
-
-def kin_for_run(
-    study: Study,  # pictures and tree
-    settings: Settings,  # encoders, prototype, batch size, device, …
-    h: Hierarchy,  # of Phase 1
-    encoders: str = "",  # several with + between them; empty: the setting `kin_encoders`, or the run's own
-    kin_settings: KinSettings = KinSettings(),
-) -> KinRun:
-    "Fits a placer on the seen classes of a run. Raises as `load_encoder` and `classifier_prototypes`."
-    chosen = tuple(load_kin_encoders(settings, encoders))
-    fitted = [kin_prototypes(study, encoder, settings, kin_settings) for encoder in chosen]
-    placer = fit_placer(*zip(*fitted), hypotheses(study.taxonomy, h), kin_settings)
-    return KinRun(study, settings, h, chosen, placer)
-
-# %% ../nbs/35_kin.ipynb #afd73feb
-def plot_posterior(
-    posterior: np.ndarray,  # (n_nodes,) of one animal
-    nodes: Nodes,  # the hypotheses
-    kin: Sequence[str],  # its true kin, marked
-    ax: Axes,  # where to draw
-    most: int = 6,  # nodes shown
-) -> Axes:
-    "The likeliest nodes of one animal; dark where their leaves hold all of its kin and nothing else."
-    for y, i in enumerate(posterior.argsort()[::-1][:most]):
-        below = {key for key, leaf in zip(nodes.keys, nodes.leaves[i]) if leaf}
-        colour = "tab:cyan" if below & set(kin) else "0.75"
-        if below == set(kin):
-            colour = "tab:blue"
-        ax.barh(y, posterior[i], color=colour)
-        label = f"{nodes.names[i].replace('_', ' ')} ({len(below)})"
-        ax.text(posterior[i] + 0.01, y, label, va="center", fontsize=8)
-    ax.set(yticks=[], xlim=(0, 1.25), xticks=[0, 0.5, 1], xlabel="probability that it hangs here")
-    ax.invert_yaxis()
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    return ax

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLLAPSE', 'PROBE', 'TrainSettings', 'batches', 'Lesson', 'set_training', 'train_epoch', 'measure', 'probe',
            'epoch_rows', 'best_epoch', 'train_level', 'Shots', 'load_shots', 'starting_encoder', 'oneshot_settings',
-           'checkpoint_name', 'train_levels', 'with_direction', 'start_embeddings', 'constant_embeddings',
+           'checkpoint_name', 'with_direction', 'trained_embeddings', 'start_embeddings', 'constant_embeddings',
            'tree_tables', 'SeenPictures', 'curves_table', 'plot_epochs']
 
 # %% ../nbs/20_oneshot.ipynb #a2571bc2
@@ -324,31 +324,6 @@ def checkpoint_name(
     "What is written into a checkpoint of Phase 2, so that another level's or encoder's is refused."
     return f"level {level}, loss {loss}, seed {seed}, from {start.spec.name} {start.weights_id}"
 
-
-def train_levels(
-    h: Hierarchy,
-    encoder: Encoder,  # what training starts from
-    shots: Shots,  # training pictures
-    val: Shots,  # validation pictures, perhaps none
-    training: TrainSettings,
-    folder: Path,  # for checkpoints, one folder for each level
-    device: str = "auto",  # see `chip.compute.encoders.pick_device`
-) -> tuple[
-    list[Encoder], pd.DataFrame
-]:  # one encoder for each level; level, epoch, split, loss, cosine, collapse
-    "Three separate encoders, one for each level (Algorithm 2, last lines)."
-    encoders, curves = [], []
-    for level in LEVELS:
-        lesson = shots.lesson(h, level)
-        held_out = val.lesson(h, level) if len(val.pictures) else None
-        title = checkpoint_name(encoder, training.loss, training.seed, level)
-        model, history = train_level(
-            encoder, lesson, held_out, training, folder / f"level{level}", device, title
-        )
-        encoders.append(model.cpu())
-        curves.append(history.assign(level=level))
-    return encoders, pd.concat(curves, ignore_index=True)
-
 # %% ../nbs/20_oneshot.ipynb #20f00001
 def with_direction(
     embeddings: np.ndarray,  # (n, d)
@@ -358,6 +333,16 @@ def with_direction(
     if not dead.any():
         return embeddings
     return np.where(dead[:, None], np.ones(1, embeddings.dtype), embeddings)
+
+
+def trained_embeddings(
+    encoder: Encoder,
+    pictures: torch.Tensor | PicturesOnDisk,  # (n, 3, s, s) uint8
+    settings: Settings,  # batch size, device, precision
+) -> np.ndarray:  # (n, d)
+    "Embeddings by a trained encoder; a dead one's have a direction."
+    encoder = encoder.to(pick_device(settings.device)).eval()
+    return with_direction(encode(encoder, pictures, settings.batch_size, settings.precision))
 
 
 def start_embeddings(
