@@ -173,22 +173,31 @@ def compiled_network(encoder: Encoder, device: torch.device, precision: str, bat
 
 def openvino_network(encoder: Encoder, batch: int, threads: int) -> Network:
     "OpenVINO on the processor, float32; `threads` calls at once, each on one core, always of `batch` pictures."
+    return _by_openvino(_converted(encoder, batch), threads)
+
+
+def _converted(encoder: Encoder, batch: int) -> Any:
+    "The encoder as a model of OpenVINO's."
     sys.modules.setdefault("openvino_telemetry", None)  # it would report each use to its makers
     import openvino
 
-    size, local = encoder.spec.size, threading.local()
-    example = torch.zeros(batch, size, size, 3, dtype=torch.uint8)
+    example = torch.zeros(batch, encoder.spec.size, encoder.spec.size, 3, dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporter, about its own future
-        exported = torch.export.export(FromBytes(encoder).eval(), (example,))
-        converted = openvino.convert_model(exported)
+        return openvino.convert_model(torch.export.export(FromBytes(encoder).eval(), (example,)))
+
+
+def _by_openvino(model: Any, threads: int) -> Network:
+    "A model of OpenVINO's, called by so many threads."
+    import openvino
+
     config = {
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": threads,
         "INFERENCE_PRECISION_HINT": "f32",
         "ENABLE_CPU_PINNING": False,
     }
-    compiled = openvino.Core().compile_model(converted, "CPU", config)
+    compiled, local = openvino.Core().compile_model(model, "CPU", config), threading.local()
 
     def network(pictures: torch.Tensor) -> torch.Tensor:
         if not hasattr(local, "request"):
@@ -270,14 +279,14 @@ class Work:
         root: str = "",  # the folder of the pictures
     ):
         self.paths = pa.array(map(os.fsencode, paths), pa.large_binary(), size=len(paths))
-        self.keys = pa.array(iter(keys), pa.large_string(), size=len(keys))
+        self.keys = pa.array(map(bytes.fromhex, keys), pa.binary(32), size=len(keys))
         self.spec, self.batch, self.root = spec, batch, root
 
     def path(self, row: int) -> str:
         return os.path.join(self.root, os.fsdecode(self.paths[row].as_py()))
 
     def key(self, row: int) -> str:
-        return self.keys[row].as_py()
+        return self.keys[row].as_py().hex()
 
     def __len__(self) -> int:
         return -(-len(self.paths) // self.batch)
