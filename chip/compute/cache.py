@@ -146,16 +146,6 @@ class Places(NamedTuple):
         "(m,) what has to be computed, each content once."
         return np.flatnonzero(self.missing & self.first)
 
-    def tables(self) -> Iterator[tuple[Path, np.ndarray, np.ndarray]]:
-        "Each shard that holds some of them: its path, its embeddings (rows, width), and the places in the answer that it fills."
-        order = np.argsort(self.shard, kind="stable")
-        order = order[np.searchsorted(self.shard, 0, sorter=order) :]
-        for places in np.split(order, np.flatnonzero(np.diff(self.shard[order])) + 1):
-            if len(places):
-                path = self.shards[self.shard[places[0]]]
-                with safe_open(path, "np") as file:
-                    yield path, file.get_tensor("embedding"), places
-
 # %% ../../nbs/compute/05_cache.ipynb #b4f31bbc
 @dataclass(frozen=True)
 class EmbeddingCache:
@@ -220,19 +210,17 @@ class EmbeddingCache:
     def read(self, places: Places, width: int) -> np.ndarray:  # (n, width) float32
         "The embeddings that were found, in the order asked for, zeros where missing; a mapped file where they are many. Raises CacheError where a disk has no room for it."
         answer = room_for((len(places.shard), width), self.folder)
-        for path, table, rows in places.tables():
+        for i in np.unique(places.shard[~places.missing]):
+            with safe_open(places.shards[i], "np") as file:
+                table = file.get_tensor("embedding")
             if table.shape[1] != width:
                 raise ValueError(
-                    f"cache shard {path} holds embeddings of {table.shape[1]} numbers, expected {width}: remove it"
+                    f"cache shard {places.shards[i]} holds embeddings of {table.shape[1]} numbers, "
+                    f"expected {width}: remove it"
                 )
-            answer[rows] = table[places.row[rows]]
+            here = places.shard == i
+            answer[here] = table[places.row[here]]
         return answer
-
-    def get(self, wanted: set[str]) -> dict[str, np.ndarray]:
-        "The embeddings that are there, by content hash. A damaged shard is set aside with a warning."
-        keys = sorted(wanted)
-        places = self.find(keys)
-        return {keys[i]: table[places.row[i]] for _, table, rows in places.tables() for i in rows}
 
 # %% ../../nbs/compute/05_cache.ipynb #04f00004
 def _write_aside(place: Path, payload: bytes) -> None:
@@ -280,7 +268,7 @@ def _set_aside(shard: Path) -> None:
         shard.rename(shard.with_suffix(".damaged"))
 
 # %% ../../nbs/compute/05_cache.ipynb #a6b4b502
-# Raise the number when decoding or cropping changes, here, in 00_images, 03_encoders or 35_kin.
+# Raise the number when decoding or cropping changes, in 01_images or 03_encoders.
 _PIXELS = f"1, Pillow {PIL.__version__}"
 
 
@@ -294,7 +282,6 @@ def cache_for(
     device: torch.device,  # bf16 on a GPU and float32 on a CPU differ
     precision: str = "auto",  # see `chip.compute.encoders.autocast`
     folder: Path | None = None,  # None: `cache_folder()`
-    view: str = "",  # how else a picture is looked at, such as 'whole-mirror'; empty: the encoder's centre crop
     backend: str = "eager",  # one of chip.compute.backends.BACKENDS
 ) -> EmbeddingCache:
     "The cache of one encoder, crop and precision."
@@ -306,7 +293,7 @@ def cache_for(
         "interpolation": spec.interpolation,
         "mean": list(spec.mean),
         "std": list(spec.std),
-        "view": view,
+        "view": "",  # the encoder's centre crop; caches of earlier versions have others, too
         "pixels": _PIXELS,
     }
     about = {
@@ -320,7 +307,7 @@ def cache_for(
     }
     digest = hashlib.sha256(json.dumps(transform, sort_keys=True).encode()).hexdigest()[:8]
     parts = [spec.name.replace(":", "-"), about["weights"], f"{spec.size}-{digest}"]
-    parts += [about["precision"], device.type, backend] + [view] * bool(view)
+    parts += [about["precision"], device.type, backend]
     return EmbeddingCache((folder or cache_folder()) / "-".join(parts), about)
 
 # %% ../../nbs/compute/05_cache.ipynb #4bd0c715
