@@ -6,7 +6,7 @@
 __all__ = ['COLLAPSE', 'PROBE', 'TrainSettings', 'batches', 'Lesson', 'set_training', 'train_epoch', 'measure', 'probe',
            'epoch_rows', 'best_epoch', 'train_level', 'Shots', 'load_shots', 'starting_encoder', 'oneshot_settings',
            'checkpoint_name', 'with_direction', 'trained_embeddings', 'start_embeddings', 'constant_embeddings',
-           'tree_tables', 'SeenPictures', 'curves_table', 'plot_epochs']
+           'tree_tables', 'SeenPictures', 'curves_table']
 
 # %% ../nbs/20_oneshot.ipynb #a2571bc2
 import copy
@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 import safetensors.numpy
 import torch
-from matplotlib.axes import Axes
 from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -423,31 +422,3 @@ def curves_table(
     table = table.assign(accuracy=1 - table["loss"])
     name = ["method", "seed", "level", "epoch", "split"]
     return table[[*name, "loss", "accuracy", "cosine", *COLLAPSE]]
-
-
-def plot_epochs(
-    curves: pd.DataFrame,  # one line for each split of each value of `lines`: epoch, split, and the columns
-    column: str,  # what is drawn, such as 'accuracy'
-    lines: str,  # 'level' or 'method': what has a colour of its own
-    ax: Axes,  # where to draw
-    ceiling: float | None = None,  # marked if given
-) -> Axes:
-    "A measure over epochs; training dashed, validation solid (Figure 7)."
-    for (line, split), rows in curves.groupby([lines, "split"]):
-        if rows[column].isna().all():
-            continue
-        called = line if lines == "method" else f"level {line} ({LEVEL_NAMES[line]}), {split}"
-        ax.plot(
-            rows["epoch"],
-            rows[column],
-            color=LOSSES[line].colour if lines == "method" else f"C{line}",
-            ls="-" if split == "val" else "--",
-            marker=".",
-            label=called,
-        )
-    if ceiling is not None:
-        ax.axhline(ceiling, color="0.5", lw=0.8, ls=":")
-    names = {"accuracy": "contrastive accuracy", "cosine": "cosine similarity"}
-    ax.set(xlabel="epoch", ylabel=names.get(column, column.replace("_", " ")))
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    return ax

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['TEMPERATURE', 'RULES', 'ALTERNATIVES', 'PAPER_MEASURES', 'best_member', 'class_probabilities', 'summed',
-           'tree_heights', 'expected_cost', 'level_scores', 'answers', 'method_name', 'UnseenPictures',
-           'unseen_pictures', 'placement_rows', 'alternatives_rows', 'rows_under_rules', 'unseen_frame', 'unseen_row',
-           'unseen_settings', 'finetune_unseen', 'unreadable_classes', 'seen_under_rules']
+           'tree_heights', 'expected_cost', 'level_scores', 'UnseenPictures', 'unseen_pictures', 'placement_rows',
+           'alternatives_rows', 'rows_under_rules', 'unseen_frame', 'unseen_row', 'unseen_settings',
+           'unreadable_classes', 'seen_under_rules']
 
 # %% ../nbs/30_unseen.ipynb #17d65f1d
 import copy
@@ -22,8 +22,8 @@ import torch
 
 from .compute.backends import pick_workers
 from .compute.checkpoints import load_weights
-from .compute.embeddings import PicturesOnDisk, load_pictures
-from .compute.encoders import Encoder, pick_device
+from .compute.embeddings import load_pictures
+from .compute.encoders import pick_device
 from chip.core.settings import (
     Run,
     Settings,
@@ -54,7 +54,6 @@ from chip.oneshot import (
     constant_embeddings,
     curves_table,
     oneshot_settings,
-    plot_epochs,
     start_embeddings,
     starting_encoder,
     train_level,
@@ -140,19 +139,6 @@ def level_scores(
         base = -expected_cost(class_probabilities(base, temperature), tree_heights(h))
     return [best_member(base, h.membership(level)) for level in LEVELS]
 
-
-def answers(scores: Sequence[np.ndarray]) -> list[np.ndarray]:  # for each level (n,)
-    "The target with the largest score at each level; the first of equals."
-    return [s.argmax(axis=1) for s in scores]
-
-
-def method_name(
-    method: str,  # such as 'frozen'
-    rule: str,  # a key of RULES
-) -> str:  # such as 'frozen_sum'
-    "What a method is called in the tables under a rule; the paper's rule adds nothing."
-    return method if rule == "targets" else f"{method}_{rule}"
-
 # %% ../nbs/30_unseen.ipynb #1e4ef302
 @dataclass(frozen=True, eq=False)
 class UnseenPictures:
@@ -195,7 +181,7 @@ def placement_rows(
     by_class = method.endswith(
         ("_base", "_cost")
     )  # picks a class, blindly a large cluster's more often
-    chosen, photos = answers(by_mean), answers(by_photo)
+    chosen, photos = ([scores.argmax(axis=1) for scores in by] for by in (by_mean, by_photo))
     known = [slug for slug in unseen.slugs if slug in unseen.kin]
     kin = kin_matrix([unseen.kin[slug] for slug in known], h.keys)
     rows = []
@@ -279,7 +265,7 @@ def rows_under_rules(
     "Placements by one method's embeddings under several rules."
     rows, near = [], []
     for rule in rules:
-        name = method_name(method, rule)
+        name = method if rule == "targets" else f"{method}_{rule}"
         by_photo = level_scores(embeddings, h, rule, temperature)
         by_mean = level_scores([unseen.means(e) for e in embeddings], h, rule, temperature)
         rows += placement_rows(name, seed, by_mean, by_photo, unseen, h)
@@ -295,7 +281,7 @@ def unseen_frame(
 ) -> tuple[pd.DataFrame, list[np.ndarray]]:
     "UD as a dataframe (slug; at each level label, its name, embedding, target) and for each level the target given to each class."
     means = [unseen.means(e) for e in embeddings]
-    labels = answers(level_scores(means, h))
+    labels = [scores.argmax(axis=1) for scores in level_scores(means, h)]
     frame = {"slug": list(unseen.slugs)}
     for level in LEVELS:
         frame |= {
@@ -345,43 +331,6 @@ def unseen_settings(
         batch_size=s.unseen_batch,
     )
 
-
-def finetune_unseen(
-    encoders: Sequence[Encoder],  # of Phase 2, one for each level
-    pictures: torch.Tensor | PicturesOnDisk,  # (n, 3, s, s) uint8 unseen pictures
-    unseen: UnseenPictures,  # whose pictures they are
-    h: Hierarchy,  # with the targets
-    settings: Settings,  # the group 'unseen', batch size, device, precision
-    training: TrainSettings,  # from `unseen_settings`; its loss is the method's name
-    folder: Path,  # for checkpoints
-) -> tuple[pd.DataFrame, list[dict], pd.DataFrame]:  # UD; rows of unseen.csv; epoch by epoch
-    "Phase 3 for one seed: UD from the encoders as they are, fine-tuning on it, and the measures before and after (§4.3)."
-    before = [trained_embeddings(encoder, pictures, settings) for encoder in encoders]
-    frame, labels = unseen_frame(unseen, before, h)
-    rows, curves = [], []
-    for level in LEVELS:
-        name = {"method": training.loss, "seed": training.seed, "level": level}
-        targets = torch.from_numpy(h.targets[level]).float()
-        lesson = Lesson(pictures, targets, torch.from_numpy(labels[level][unseen.classes]))
-        title = f"level {level}, unseen, loss {training.loss}, seed {training.seed}"
-        model, history = train_level(
-            encoders[level].cpu(),
-            lesson,
-            None,
-            training,
-            folder / f"level{level}",
-            settings.device,
-            title,
-        )
-        after = trained_embeddings(model, pictures, settings)
-        for stage, embeddings in (("before", before[level]), ("after", after)):
-            measures = unseen_row(
-                embeddings, unseen, h, level, labels[level], settings.unseen_margin
-            )
-            rows.append(name | {"stage": stage} | measures)
-        curves.append(history.assign(**name))
-    return frame, rows, pd.concat(curves, ignore_index=True)
-
 # %% ../nbs/30_unseen.ipynb #ae219c16
 def unreadable_classes(run: Run, study: Study) -> list[str]:
     "Unseen classes of which files were found and none could be used."
@@ -403,7 +352,7 @@ def seen_under_rules(
     rows, hits = [], []
     for rule in list(RULES)[1:]:
         scores = level_scores([embeddings] * 3, pictures.h, rule, temperature)
-        more = pictures.rows(method_name(method, rule), seed, [embeddings] * 3, scores)
+        more = pictures.rows(f"{method}_{rule}", seed, [embeddings] * 3, scores)
         rows += more[0]
         hits += more[1]
     return rows, hits
