@@ -6,7 +6,7 @@
 __all__ = ['level_targets', 'target_findings', 'unseen_findings', 'first_met', 'frame_findings', 'fit_once', 'sweep_findings',
            'turned', 'cluster_findings', 'released_findings', 'plot_table2']
 
-# %% ../../nbs/audit/49_findings.ipynb #c6fee579
+# %% ../../nbs/audit/49_findings.ipynb #d4cdfd49
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.metrics.pairwise import euclidean_distances
+from threadpoolctl import threadpool_limits
 
 from .evidence import kinship
 from .limits import best_constant, elementwise_accuracy
@@ -154,14 +155,15 @@ def frame_findings(
         rows += _rows(both_right, of=name)
     return rows
 
-# %% ../../nbs/audit/49_findings.ipynb #c98c2579
+# %% ../../nbs/audit/49_findings.ipynb #bb377da8
 def fit_once(
     points: np.ndarray,  # (n, d)
     k: int,
     seed: int,
 ) -> np.ndarray:  # (n,) labels
-    "scikit-learn's k-means with one start."
-    return KMeans(k, n_init=1, random_state=seed).fit(points).labels_
+    "scikit-learn's k-means with one start. Points are few: two threads would wait for each other."
+    with threadpool_limits(1):
+        return KMeans(k, n_init=1, random_state=seed).fit(points).labels_
 
 
 def sweep_findings(
