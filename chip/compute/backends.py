@@ -69,7 +69,7 @@ def fold_batch_norms(
     backbone: nn.Module,  # in evaluation mode, on the CPU, float32
     example: torch.Tensor,  # (1, 3, h, w) float32, an input that it takes
 ) -> nn.Module:  # a copy, or the network itself where folding changes what it says
-    "The same function with its batch norms folded into the convolutions before them (Jacob et al. 2018, §3.2)."
+    "The same function, its batch norms folded into the convolutions (Jacob et al. 2018, §3.2)."
     if not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules()):
         return backbone
     try:
@@ -115,7 +115,7 @@ def by_halves(
     network: Network,
     pictures: torch.Tensor,  # (b, …)
 ) -> torch.Tensor:  # (b, width)
-    "What a network makes of a batch, in as many pieces as memory demands. Raises MemoryError where one picture is too much."
+    "What a network makes of a batch, in as many pieces as memory demands. Raises MemoryError."
     try:
         return network(pictures)
     except (RuntimeError, MemoryError) as error:
@@ -134,9 +134,11 @@ WORTH_IT = {"openvino": 500, "compile": 20_000}  # pictures from which on prepar
 def pick_backend(
     device: torch.device,  # where the encoder runs
     precision: str = "auto",  # see `chip.compute.encoders.autocast`
-    n: int = 0,  # pictures in all, known ones too; few do not earn back the time that preparing takes
+    n: int = 0,  # pictures in all, known ones too; few do not earn back what preparing takes
 ) -> str:
-    "What runs the encoder. The variable CHIP_BACKEND of the environment overrides it. Raises ValueError for one that there is not here."
+    """What runs the encoder; the variable CHIP_BACKEND overrides it.
+
+    Raises ValueError for one that there is not here."""
     available = ["eager"]
     if device.type == "cpu" and precision != "bf16" and find_spec("openvino"):
         available.append("openvino")
@@ -172,7 +174,7 @@ def compiled_network(encoder: Encoder, device: torch.device, precision: str, bat
 
 
 def openvino_network(encoder: Encoder, batch: int, threads: int) -> Network:
-    "OpenVINO on the processor, float32; `threads` calls at once, each on one core, always of `batch` pictures."
+    "OpenVINO on the processor, float32; `threads` calls at once, each of `batch` pictures."
     return _by_openvino(_converted(encoder, batch), threads)
 
 
@@ -232,7 +234,9 @@ def ready(
     backend: str = "eager",  # one of BACKENDS
     threads: int = 1,  # that call it at once, on a processor
 ) -> Network:
-    "An encoder made fast for one device. It does not change with the encoder given. Raises BackendFailed, MemoryError."
+    """An encoder made fast for one device. It does not change with the encoder given.
+
+    Raises BackendFailed, MemoryError."""
     if backend == "eager":
         return eager_network(encoder, device, precision)
     try:
@@ -263,12 +267,14 @@ class Done(NamedTuple):
 
 
 def finished(batch: Batch, embeddings: torch.Tensor) -> Done:
-    "A batch with its embeddings (b, width), fetched from their device; those of the black pictures are dropped."
+    """A batch with its embeddings (b, width), fetched from their device, without the black
+    pictures'."""
     return Done(tuple(batch.rows), embeddings[: len(batch.rows)].cpu().numpy(), tuple(batch.lost))
 
 
 class Work:
-    "Pictures to embed, in batches of one shape. It holds no Python strings, so that processes can share its memory."
+    """Pictures to embed, in batches of one shape; no Python strings, so that processes share its
+    memory."""
 
     def __init__(
         self,
@@ -292,7 +298,7 @@ class Work:
         return -(-len(self.paths) // self.batch)
 
     def read(self, row: int) -> np.ndarray:  # (size, size, 3) uint8
-        "One picture. Raises chip.data.images.UnreadableImage, also where its content is not the one expected."
+        "One picture. Raises UnreadableImage, also where its content is not the one expected."
         path = self.path(row)
         return cropped(decode_image(read_listed(path, self.key(row)), path), self.spec)
 
@@ -318,7 +324,8 @@ def in_order(
     items: Iterable,  # calls it with each
     ahead: int,  # calls under way at most
 ) -> Iterator[Any]:
-    "Results of calls made side by side, in their order; those still waiting are called off when no more results are taken."
+    """Results of calls made side by side, in their order; those still waiting are called off when
+    no more results are taken."""
     calls: deque = deque()
     todo = iter(items)
     try:
@@ -385,7 +392,10 @@ def on_gpus(
 # %% ../../nbs/compute/04_backends.ipynb #49068b5a
 @contextmanager
 def naming_lost_workers() -> Iterator[None]:
-    "Says what has happened where a process of torch's DataLoader is gone, in whatever line that reaches us. Raises ChildProcessError."
+    """Says what has happened where a process of torch's DataLoader is gone, in whatever line that
+    reaches us.
+
+    Raises ChildProcessError."""
     try:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:
@@ -396,8 +406,8 @@ def naming_lost_workers() -> Iterator[None]:
         traceback.clear_frames(error.__traceback__)  # lets go of the loader: nothing strikes later
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
         raise ChildProcessError(
-            f"a process that decodes pictures was lost ({reason}): killed from outside, or for want of memory. "
-            "The embeddings made before it are kept: start again, with fewer of them "
+            f"a process that decodes pictures was lost ({reason}): killed from outside, or for "
+            "want of memory. The embeddings made before it are kept: start again, with fewer of them "
             "(-p workers=N) where memory, or that in /dev/shm, is short"
         ) from error
 

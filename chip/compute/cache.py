@@ -55,7 +55,8 @@ def _cannot_write(
         free = shutil.disk_usage(_nearest(tried or folder)).free
         return CacheError(
             error.errno,
-            f"no room for embeddings in {folder}: {what} of {size / 1e6:.1f} MB, {free / 1e6:.1f} MB free. "
+            f"no room for embeddings in {folder}: {what} of {size / 1e6:.1f} MB, "
+            f"{free / 1e6:.1f} MB free. "
             "Shards written before are kept: make room (see chip cache) and start again",
         )
     advice = "Shards written before are kept: start again"
@@ -77,7 +78,10 @@ def room_for(
     shape: tuple[int, int],  # of float32
     folder: Path,  # of the cache, which may not be there yet
 ) -> np.ndarray:  # zeros
-    "Memory for embeddings, or a mapped file: beside the cache, or among the temporary files where that can only be read or is full. Raises CacheError where neither has room for it."
+    """Memory for embeddings, or a mapped file: beside the cache, or among the temporary files where
+    that can only be read or is full.
+
+    Raises CacheError where neither has room for it."""
     size = 4 * math.prod(shape)
     if size <= MAPPED:
         return np.zeros(shape, np.float32)
@@ -160,7 +164,9 @@ class EmbeddingCache:
         yield from sorted(self.folder.glob("*.safetensors"))
 
     def put(self, keys: Sequence[str], embeddings: np.ndarray, names: Sequence[str] = ()) -> None:
-        "Keeps embeddings (n, width) under n content hashes, as one shard; `names` is where they were read. Raises CacheError."
+        """Keeps embeddings (n, width) under n hashes, as one shard; `names`: from where.
+
+        Raises CacheError."""
         if not len(keys):
             return
         # one entry of text: safetensors has no order for several
@@ -172,7 +178,7 @@ class EmbeddingCache:
         self._write({name: payload})
 
     def prepare(self) -> None:
-        "Makes the folder and says in it what it is for; a file is written to see that one can be. Raises CacheError."
+        "Makes the folder, and writes into it what it is for. Raises CacheError."
         self._write({})
 
     def _write(self, files: dict[str, bytes]) -> None:
@@ -191,7 +197,8 @@ class EmbeddingCache:
                     raise _cannot_write(self.folder, error, size) from error
 
     def find(self, keys: Collection[str]) -> Places:  # n content hashes
-        "Looks pictures up without loading their embeddings. A damaged shard is set aside with a warning."
+        """Looks pictures up without loading their embeddings. A damaged shard is set aside with a
+        warning."""
         wanted, shards = digests(keys), []
         order = np.argsort(wanted, kind="stable")
         sorted_keys = wanted[order]
@@ -208,7 +215,10 @@ class EmbeddingCache:
         return Places(shards, *places, first)
 
     def read(self, places: Places, width: int) -> np.ndarray:  # (n, width) float32
-        "The embeddings that were found, in the order asked for, zeros where missing; a mapped file where they are many. Raises CacheError where a disk has no room for it."
+        """The embeddings that were found, in the order asked for, zeros where missing; a mapped
+        file where they are many.
+
+        Raises CacheError where a disk has no room for it."""
         answer = room_for((len(places.shard), width), self.folder)
         for i in np.unique(places.shard[~places.missing]):
             with safe_open(places.shards[i], "np") as file:
@@ -240,7 +250,8 @@ _whole: set[tuple] = set()  # shards that this process has checked: path, size, 
 
 
 def _keys_of(shard: Path) -> np.ndarray | None:  # (n,) 32 bytes each
-    "The hashes in a shard; None for a damaged one, which is renamed so that it is not met again, and for one that has just been removed."
+    """The hashes in a shard; None for a damaged one, which is renamed so that it is not met again,
+    and for one that has just been removed."""
     try:
         state = shard.stat()
         mark = (str(shard), state.st_size, state.st_mtime_ns)
@@ -313,8 +324,11 @@ def cache_for(
 # %% ../../nbs/compute/05_cache.ipynb #4bd0c715
 def cache_table(
     folder: Path | None = None,  # None: `cache_folder()`
-) -> pd.DataFrame:  # one row for each combination: key, encoder, weights, size, view, precision, device, backend, images, mb, used (seconds since 1970)
-    "What the cache holds."
+) -> pd.DataFrame:
+    """What the cache holds, one row for each combination.
+
+    Columns key, encoder, weights, size, view, precision, device, backend, images, mb, used (seconds
+    since 1970)."""
     names = ("encoder", "weights", "size", "view", "precision", "device", "backend")
     rows = []
     for place in sorted(p for p in (folder or cache_folder()).glob("*") if p.is_dir()):
@@ -363,7 +377,9 @@ def prune_cache(
     keys: Iterable[str] = (),  # combinations to remove, as `cache_table` names them
     older: float = np.inf,  # remove combinations that were last written so many days ago
 ) -> tuple[int, float]:  # files removed, megabytes
-    "Removes what killed runs and damage left behind, and the combinations named. Raises ValueError for one that is not there."
+    """Removes what killed runs and damage left behind, and the combinations named.
+
+    Raises ValueError for one that is not there."""
     table, now = cache_table(folder), time.time()
     for key in keys:
         if key not in set(table["key"]):

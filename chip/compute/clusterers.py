@@ -89,11 +89,13 @@ def _check_range(distinct: int, n: int, k_min: int, k_max: int, what: str) -> No
     "Raises ValueError where there are too few different points for so many clusters."
     if distinct == 1:
         raise ValueError(
-            f"all {n} embeddings are the same: there is nothing to cluster (an encoder with random or broken weights can do that)"
+            f"all {n} embeddings are the same: there is nothing to cluster "
+            "(an encoder with random or broken weights can do that)"
         )
     if not 2 <= k_min <= k_max < distinct:
         raise ValueError(
-            f"{what}_min={k_min}, {what}_max={k_max}, but there are {distinct} different points to cluster: "
+            f"{what}_min={k_min}, {what}_max={k_max}, "
+            f"but there are {distinct} different points to cluster: "
             f"both must lie between 2 and {distinct - 1} (-p {what}_min=… -p {what}_max=…)"
         )
 
@@ -110,7 +112,8 @@ def centroids(
     points: np.ndarray,  # (n, d)
     membership: np.ndarray,  # (n,) cluster of each, 0 … k-1
 ) -> np.ndarray:  # (k, d)
-    "The mean of each cluster's points: k-means' centroid, also for a clustering that came from elsewhere."
+    """The mean of each cluster's points: k-means' centroid, also for a clustering that came from
+    elsewhere."""
     points = np.asarray(points)
     ones = np.ones(len(points), points.dtype if points.dtype.kind == "f" else float)
     one_hot = coo_matrix((ones, (membership, np.arange(len(points))))).tocsr()
@@ -140,7 +143,8 @@ def plusplus(
     k: int,  # centres
     rng: np.random.RandomState,  # of the draws
 ) -> np.ndarray:  # (k,) rows that become centres
-    "Greedy k-means++ (Arthur and Vassilvitskii 2007; 2 + ln k candidates a step, as scikit-learn) from known distances."
+    """Greedy k-means++ (Arthur and Vassilvitskii 2007; 2 + ln k candidates a step, as scikit-learn)
+    from known distances."""
     n, tries = len(squared), 2 + int(np.log(k))
     chosen = [rng.randint(n)]
     nearest = squared[chosen[0]].copy()
@@ -161,7 +165,9 @@ def cut_linkage(
     tree: np.ndarray,  # (n - 1, 4) merges, as scipy's `linkage` returns them
     k: int,  # clusters
 ) -> np.ndarray:  # (n,) clusters 0 … k-1
-    "The tree without its last k - 1 merges: exactly k clusters, also where merges tie. Raises ValueError for more clusters than points."
+    """The tree without its last k - 1 merges: exactly k clusters, also where merges tie.
+
+    Raises ValueError for more clusters than points."""
     n = len(tree) + 1
     if not 1 <= k <= n:
         raise ValueError(f"k={k} clusters of {n} points: expected 1 to {n}")
@@ -188,7 +194,8 @@ KNOWN = 5_000  # points up to which all squared distances are kept for the start
 
 
 class KMeansStarts:
-    "k-means of the same points for many k: from Ward's tree (if `ward`) and `restarts` k-means++ starts, the lowest inertia wins."
+    """k-means of the same points for many k: from Ward's tree (if `ward`) and `restarts` k-means++
+    starts, the lowest inertia wins."""
 
     def __init__(
         self,
@@ -199,7 +206,8 @@ class KMeansStarts:
     ):
         if not ward and restarts < 1:
             raise ValueError(
-                f"restarts={restarts} without Ward's tree leaves k-means no start: expected 1 or more"
+                f"restarts={restarts} without Ward's tree leaves k-means no start: "
+                "expected 1 or more"
             )
         self.points = rotate(points) if len(points) <= FULL else np.asarray(points)
         self.restarts, self.seed, self.squared = restarts, seed, None
@@ -208,7 +216,8 @@ class KMeansStarts:
         self.tree = ward_tree(self.points, seed) if ward else None
 
     def starts(self, k: int) -> list[np.ndarray | str]:
-        "What k-means begins with: arrays of centres (k, d), or 'k-means++' where distances are not kept."
+        """What k-means begins with: arrays of centres (k, d), or 'k-means++' where distances are
+        not kept."""
         rng, starts = np.random.RandomState([self.seed, k]), []
         if self.tree and k <= len(self.tree[0]):
             starts.append(centroids(self.tree[0], cut_linkage(self.tree[1], k)))
@@ -243,7 +252,8 @@ def spherical_steps(
     labels: np.ndarray,  # (n,) where to start, 0 … k-1
     most: int = 100,  # steps at most
 ) -> np.ndarray:  # (n,) labels; some clusters may have become empty
-    "Spherical k-means from a given clustering: centres are normalised means, points join the centre of largest cosine."
+    """Spherical k-means from a given clustering: centres are normalised means, points join the
+    centre of largest cosine."""
     centres = unit(centroids(points, labels))
     for _ in range(most):
         moved = (points @ centres.T).argmax(axis=1)
@@ -281,7 +291,8 @@ def nearest_count(
 # %% ../../nbs/compute/09_clusterers.ipynb #308ff9f5
 @dataclass(frozen=True)
 class Clusterer:
-    "A way to group points: `prepare(points, restarts, seed)` returns a function from k to labels (n,), 0 … k-1 in the order of first members."
+    """A way to group points: `prepare(points, restarts, seed)` returns a function from k to labels
+    (n,), 0 … k-1 in the order of first members."""
 
     name: str
     meaning: str  # one line
@@ -429,7 +440,8 @@ def in_threads(
     items: Iterable,  # what to compute
     jobs: int = 0,  # threads; 0: one for each core
 ) -> Iterator[tuple]:  # (item, result), in the order of the items
-    "Computes items in threads that use one core each. On an error or an interruption what has not begun is dropped."
+    """Computes items in threads that use one core each. On an error or an interruption what has not
+    begun is dropped."""
     items, jobs = list(items), jobs or usable_cores()
     with (
         threadpool_limits(1),

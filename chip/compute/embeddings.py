@@ -52,7 +52,8 @@ def encode(
     "Embeddings of pictures in memory. Raises ValueError when the encoder is in training mode."
     if encoder.training:
         raise ValueError(
-            "the encoder is in training mode, where an embedding depends on its batch: call encoder.eval()"
+            "the encoder is in training mode, where an embedding depends on its batch: "
+            "call encoder.eval()"
         )
     device, step = encoder.mean.device, batch_size or 64
     with torch.inference_mode(), autocast(device, precision):
@@ -64,7 +65,8 @@ def encode(
 
 
 class PicturesOnDisk:
-    "What `load_pictures` gives where memory would not do: indexed like the tensor, decoded when asked for."
+    """What `load_pictures` gives where memory would not do: indexed like the tensor, decoded when
+    asked for."""
 
     def __init__(self, paths: Sequence[str], encoder: Encoder):
         self.paths, self.size = np.array(paths, dtype=object), encoder.spec.size
@@ -93,7 +95,9 @@ def load_pictures(
     progress: bool = False,  # show a bar
     most: int = 4 * 2**30,  # bytes to hold in memory
 ) -> torch.Tensor | PicturesOnDisk:  # (n, 3, size, size) uint8
-    "Decodes and crops pictures into memory, or leaves them on disk where they are too many. Raises chip.data.images.UnreadableImage, naming the file."
+    """Decodes and crops pictures into memory, or leaves them on disk where they are too many.
+
+    Raises chip.data.images.UnreadableImage, naming the file."""
     paths = [str(path) for path in paths]
     shape = (len(paths), 3, encoder.spec.size, encoder.spec.size)
     if math.prod(shape) > most:
@@ -114,7 +118,8 @@ GIVE_UP = 1000  # unreadable pictures after which a run ends: a disk has probabl
 
 
 class LostPictures(ValueError):
-    "Pictures that changed or went away before they were embedded; the embeddings of the others are kept."
+    """Pictures that changed or went away before they were embedded; the embeddings of the others
+    are kept."""
 
 
 def plan_line(
@@ -144,8 +149,14 @@ def lost_line(
         reasons += f"; and {len(lost) - 5:,} more"
     early, left = "", n - done - len(lost)
     if left:
-        early = f". The run stopped early, as {GIVE_UP:,} pictures or more could not be read: {left:,} were not tried"
-    return f"{len(lost):,} of {n:,} pictures could not be embedded: {reasons}{early}. The others are kept; start again when it is put right"
+        early = (
+            f". The run stopped early, as {GIVE_UP:,} pictures or more could not be read: "
+            f"{left:,} were not tried"
+        )
+    return (
+        f"{len(lost):,} of {n:,} pictures could not be embedded: {reasons}{early}. "
+        "The others are kept; start again when it is put right"
+    )
 
 
 def _span(seconds: float) -> str:
@@ -157,14 +168,17 @@ def _span(seconds: float) -> str:
 
 # %% ../../nbs/compute/07_embeddings.ipynb #04f00006
 def embed(
-    table: pd.DataFrame,  # columns path (relative to root) and sha256, bytes where known; one row for each picture
+    table: pd.DataFrame,  # columns path (relative to root), sha256, and bytes where known
     root: str | Path,  # the image folder
     encoder: Encoder,  # moved to its device, used in evaluation mode
     compute: Compute = AUTO,  # where and how
     cache: Path | None = None,  # None: the project's cache folder
-    progress: bool = True,  # say what lies ahead, and show a bar when it takes more than a few seconds
+    progress: bool = True,  # say what lies ahead, and show a bar when it takes some seconds
 ) -> np.ndarray:  # (n_pictures, width) float32, in the table's order
-    "Embeddings of the pictures in a table (CHIP Algorithm 1), from the cache where they are known. Raises LostPictures, CacheError."
+    """Embeddings of the pictures in a table (CHIP Algorithm 1), from the cache where they are
+    known.
+
+    Raises LostPictures, CacheError."""
     check_engine(compute.engine)
     device, root = pick_device(compute.device), Path(root).absolute()
     backend = compute.backend or pick_backend(device, compute.precision, len(table))
@@ -201,7 +215,8 @@ def _embed(
             return store.read(places, encoder.spec.width)
     raise CacheError(
         errno.EIO,
-        f"embeddings vanish from {store.folder} as soon as they are written: is another process pruning it?",
+        f"embeddings vanish from {store.folder} as soon as they are written: "
+        "is another process pruning it?",
     )
 
 # %% ../../nbs/compute/07_embeddings.ipynb #04f00023
@@ -214,7 +229,9 @@ def _embed_new(
     store: EmbeddingCache,
     progress: bool,
 ) -> None:
-    "Computes and keeps these rows of the table. Raises LostPictures naming the first files that could not be read."
+    """Computes and keeps these rows of the table.
+
+    Raises LostPictures naming the first files that could not be read."""
     store.prepare()  # before hours of work
     batch = batch_shape(torch.device(compute.device), compute.batch_size)
     work = Work(table["path"].iloc[new], table["sha256"].iloc[new], encoder.spec, batch, str(root))
@@ -258,7 +275,9 @@ def keep(
 ) -> tuple[
     list[tuple[int, str]], int
 ]:  # rows that were lost, each with what is wrong; pictures kept
-    "Writes shards of what comes in; what is not yet written is written even when it breaks off. Raises CacheError."
+    """Writes shards of what comes in; what is not yet written is written even when it breaks off.
+
+    Raises CacheError."""
     lost, done, read = [], 0, 0
     rows: list[int] = []
     parts: list[np.ndarray] = []

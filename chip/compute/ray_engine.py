@@ -65,7 +65,8 @@ def ray_cluster(engine: str) -> Iterator[None]:
     except Exception as error:  # Ray raises bare ones where its own processes do not start in time
         reason = (str(error).splitlines() or [""])[0]
         raise ConnectionError(
-            f"engine={engine}: there is no cluster of Ray's ({reason}); start one with ray start --head, or use engine=ray"
+            f"engine={engine}: there is no cluster of Ray's ({reason}); "
+            "start one with ray start --head, or use engine=ray"
         ) from error
     try:
         yield
@@ -100,7 +101,9 @@ def ray_results(
     encoder: Encoder,
     compute: Compute,  # with the device and the backend that were picked
 ) -> Iterator[Done]:
-    "All batches, computed on a Ray cluster, in any order. Raises ConnectionError where there is none, ChildProcessError where Ray gives up."
+    """All batches, computed on a Ray cluster, in any order.
+
+    Raises ConnectionError where there is none, ChildProcessError where Ray gives up."""
     import ray
     from ray.util import ActorPool
 

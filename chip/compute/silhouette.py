@@ -32,7 +32,8 @@ def check_labels(
     labels: np.ndarray,  # (n,) cluster of each point
     n: int,  # how many points there are
 ) -> np.ndarray:  # (k,) members of each cluster
-    "Raises ValueError for labels that have no silhouette: wrong length, a gap in the numbering, one cluster, or as many as points."
+    """Raises ValueError for labels that have no silhouette: wrong length, a gap in the numbering,
+    one cluster, or as many as points."""
     labels = np.asarray(labels)
     if labels.shape != (n,):
         raise ValueError(
@@ -51,7 +52,8 @@ def check_labels(
         )
     if not 1 < len(counts) < n:
         raise ValueError(
-            f"{len(counts)} clusters of {n} points have no silhouette: expected 2 to {n - 1} clusters"
+            f"{len(counts)} clusters of {n} points have no silhouette: "
+            f"expected 2 to {n - 1} clusters"
         )
     return counts
 
@@ -72,7 +74,8 @@ def distances_to(
 
 
 class Distances:
-    "Distances from all points, or from a sample where all would not fit, kept for the silhouettes of many clusterings."
+    """Distances from all points, or from a sample where all would not fit, kept for the silhouettes
+    of many clusterings."""
 
     def __init__(
         self,
@@ -91,7 +94,9 @@ class Distances:
         self.matrix[np.arange(m), self.rows] = 0
 
     def silhouette(self, labels: np.ndarray) -> float:
-        "Mean silhouette of a clustering (n,), over all points or the sampled ones. Raises as `check_labels`."
+        """Mean silhouette of a clustering (n,), over all points or the sampled ones.
+
+        Raises as `check_labels`."""
         counts = check_labels(labels, self.n)
         membership = np.zeros((self.n, len(counts)), self.matrix.dtype)
         membership[np.arange(self.n), labels] = 1
@@ -115,7 +120,8 @@ def cluster_sums(
     tile: int = 4096,  # rows and columns of a tile
     progress: bool = False,  # show a bar
 ) -> torch.Tensor:  # (n, k) float64 summed distances from each point to each cluster's members
-    "Distances summed over clusters, tile by tile; each pair of points is computed once and counted both ways."
+    """Distances summed over clusters, tile by tile; each pair of points is computed once and
+    counted both ways."""
     n, square = len(points), torch.linalg.vector_norm(points, dim=1) ** 2
     sums = torch.zeros(membership.shape, dtype=torch.float64, device=points.device)
     spans = [slice(i, min(i + tile, n)) for i in range(0, n, tile)]
@@ -136,7 +142,9 @@ def silhouettes(
     dtype: str = "float32",  # float32 or float64
     progress: bool = False,  # show a bar
 ) -> np.ndarray:  # (n,) float64
-    "Exact silhouettes of any number of points; memory grows with n·(d + k), not with n². Raises ValueError as `check_labels`, or for points that are not finite."
+    """Exact silhouettes of any number of points; memory grows with n·(d + k), not with n².
+
+    Raises ValueError as `check_labels`, or for points that are not finite."""
     counts = check_labels(labels, len(points))
     x = torch.as_tensor(
         np.require(points, requirements="W"), dtype=getattr(torch, dtype), device=device
@@ -146,7 +154,8 @@ def silhouettes(
         bad = np.argwhere(~np.isfinite(points))
         row, column = bad[0]
         raise ValueError(
-            f"row {row}, column {column} of the points is {points[row, column]}: expected finite numbers"
+            f"row {row}, column {column} of the points is {points[row, column]}: "
+            "expected finite numbers"
         )
     membership = torch.zeros((len(x), len(counts)), dtype=x.dtype, device=device)
     membership[torch.arange(len(x)), torch.tensor(labels, dtype=torch.long)] = 1
