@@ -1,6 +1,7 @@
-"Exercises as students meet them: at the end of each phase's notebook, asked of a run of their own."
+"Exercises as students meet them: in each phase's notebook, asked of a run of their own; each mistake is named."
 
 import json
+import math
 from pathlib import Path
 
 import nbformat
@@ -8,9 +9,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chip.audit.evidence import CANNOT
 from chip.core.settings import Run, save_table
+from chip.data.taxonomy import Taxonomy
 from chip.hierarchy import Hierarchy, save_hierarchy
-from chip.teaching.exercises import EXERCISES, check, exercises_markdown, material
+from chip.measures import mean_pairwise_cosine
+from chip.teaching.exercises import (
+    EXERCISES,
+    RIGHT,
+    Slip,
+    check,
+    check_number,
+    interval_answers,
+    judge_function,
+    material,
+    silhouette_answers,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 PHASES = list(dict.fromkeys(e.phase for e in EXERCISES.values()))
@@ -86,8 +100,17 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_phase_has_its_exercises(phase: str):
+    "One cell of the notebook asks them all, under their ids and titles, and shows how to check an answer."
     cells = nbformat.read(ROOT / "nbs" / f"{phase}.ipynb", as_version=4).cells
-    assert exercises_markdown(phase) in [c.source for c in cells if c.cell_type == "markdown"]
+    (cell,) = (c.source for c in cells if c.source.startswith("## Exercises"))
+    own = [e for e in EXERCISES.values() if e.phase == phase]
+    assert len(own) == 3
+    assert "from chip.teaching.exercises import check, material" in cell
+    for number, e in enumerate(own, 1):
+        question = next(x for x in cell.splitlines() if x.startswith(f"{number}. "))
+        assert f"**{e.title}** (`{e.id}`). " in question and " *Answer:* " in question
+        of_run = ", run" if f'material("{e.id}", run)' in question else ""
+        assert f'check("{e.id}", my_answer{of_run})' in cell
 
 
 def test_run_is_what_is_asked(run: Run):
@@ -169,3 +192,405 @@ def test_no_verdict_is_bare(name: str):
         assert (
             verdict.right or len(verdict.text.removeprefix(EXERCISES[name].title.rstrip("?"))) > 40
         ), verdict
+
+
+def diagnosis(judge, *inputs) -> str:
+    "What a judge says; nothing for a right answer."
+    try:
+        judge(*inputs)
+    except Slip as slip:
+        return str(slip)
+    return ""
+
+
+@pytest.mark.parametrize(
+    "number, words",
+    [
+        (25, "percentage"),
+        (-0.25, "sign"),
+        (0.5, "twice"),
+        (0.125, "half"),
+        (0.75, "complement"),
+        (0.253, "rounded"),
+        (0.4, "you forgot"),
+        (0.61, "too high. Look"),
+        (0.1, "too low"),
+    ],
+)
+def test_numbers_that_are_off_everywhere(number: float, words: str):
+    answers = {RIGHT: 0.25, "you forgot": 0.4, "never made": math.nan}
+    assert words in diagnosis(check_number, number, answers, "Look there.")
+
+
+@pytest.mark.parametrize("number", [0.25, 0.2501])
+def test_three_decimals_suffice(number: float):
+    assert diagnosis(check_number, number, {RIGHT: 0.25}, "") == ""
+
+
+def double(x: np.ndarray) -> np.ndarray:
+    "Doubles an array, and spoils the one that it was given."
+    x *= 2
+    return x
+
+
+@pytest.mark.parametrize(
+    "function, words",
+    [
+        (lambda x: x, "you forgot to double"),
+        (lambda x: None, "return"),
+        (lambda x: x.sum(), "an array of shape (3,), one number for each"),
+        (lambda: 1, "raises TypeError"),
+        (3.0, "a function of (x)"),
+        (lambda x: "no", "the text 'no'"),
+        (lambda x: x**2, "x=[0., 1., 2.]"),
+    ],
+)
+def test_functions_that_are_off(function, words: str):
+    cases = [{"x": np.arange(3.0)}, {"x": np.array([4.0])}]
+
+    def answers(x: np.ndarray) -> dict:
+        return {RIGHT: 2 * x, "you forgot to double": x}
+
+    assert words in diagnosis(judge_function, answers, function, {"cases": cases})
+    assert diagnosis(judge_function, answers, double, {"cases": cases}) == ""
+    assert cases[0]["x"][1] == 1  # the inputs are copies
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def by_pairs(x: np.ndarray, pick=np.mean, normalise: bool = True) -> float:
+    "The mean, or the largest, of all pairs' products, pair by pair."
+    x = unit(x) if normalise else x
+    return pick([x[i] @ x[j] for i in range(len(x)) for j in range(i)])
+
+
+def ud_share(pictures, classes, targets, normalise: bool = True, pick=np.argmax) -> float:
+    "Share of pictures that agree with the label of their class."
+    x = unit(pictures) if normalise else pictures
+    means = np.stack([x[classes == c].mean(axis=0) for c in range(classes.max() + 1)])
+    nearest = [pick(unit(rows) @ unit(targets).T, axis=1) for rows in (pictures, means)]
+    return np.mean(nearest[0] == nearest[1][classes])
+
+
+def grade(p, o, low, high, t) -> int:
+    if abs(o - p) <= t or (high - low <= 6 * t and low <= p <= high):
+        return 2
+    return int(abs(o - p) <= 3 * t)
+
+
+def one_answer(targets, margin, normalise: bool = True, average_first: bool = False) -> float:
+    mean = (unit(targets) if normalise else targets).mean(axis=0)
+    d = 1 - unit(targets) @ (mean / np.linalg.norm(mean))
+    d = d.mean() if average_first else d
+    return 1 - np.mean((d + np.maximum(margin - d, 0)) / 2)
+
+
+def top1(column: str = "top1", level: int = 0) -> pd.DataFrame:  # a row a seed, a column a method
+    rows = material("paired")["seen"].query("level == @level")
+    return rows.pivot(index="seed", columns="method", values=column)
+
+
+def paired(column: str = "top1", level: int = 0) -> float:
+    return (top1(column, level)["paper"] - top1(column, level)["frozen"]).mean()
+
+
+def silhouettes_by_k() -> pd.Series:
+    return material("best-k")["sweep"].query("level == 1").set_index("k")["silhouette"]
+
+
+def kin_of_giraffe() -> list[str]:
+    inputs = material("nearest-kin")
+    return inputs["taxonomy"].kin(inputs["animal"], inputs["among"])
+
+
+RIGHT_ANSWERS = [
+    ("silhouette", lambda: silhouette_answers(**material("silhouette"))[RIGHT]),
+    ("empty-parent", lambda: ([0, 0, 0], [0, 0, 1])),
+    ("empty-parent", lambda: (np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 2, 2, 1]))),
+    ("best-k", lambda: (silhouettes_by_k().idxmax(), np.diff(np.sort(silhouettes_by_k()))[-1])),
+    ("loss-gradient", lambda: lambda d, m: np.where(d > m, 0.5, 0)),
+    ("loss-gradient", lambda: lambda d, m: (np.sign(d - m) + 1) / 4),
+    ("ceiling", lambda: lambda m, c: min(1 - m / 2, (1 + c) / 2)),
+    ("collapse", lambda: by_pairs),
+    ("collapse", lambda: mean_pairwise_cosine),
+    ("nearest-kin", kin_of_giraffe),
+    ("nearest-kin", lambda: set(kin_of_giraffe())),
+    ("nearest-kin", lambda: np.array(kin_of_giraffe())),
+    ("blind-chance", lambda: 3 / 5),
+    ("self-confirming", lambda: ud_share),
+    ("paired", paired),
+    ("wilson", lambda: np.round(interval_answers(14, 20)[RIGHT], 3)),
+    ("both-true", lambda: lambda a, c: 1 - a >= (1 - c) / 2),
+    ("both-true", lambda: lambda a, c: np.bool_(a <= (1 + c) / 2)),
+    ("reproduced", lambda: grade),
+    ("one-answer", lambda: one_answer),
+    ("share-reproduced", lambda: 5 / 14),
+]
+
+
+@pytest.mark.parametrize("name, answer", RIGHT_ANSWERS)
+def test_right_answers_are_accepted(name: str, answer):
+    assert check(name, answer()), check(name, answer())
+
+
+@pytest.mark.parametrize(
+    "name, answer, words",
+    [
+        ("silhouette", None, "return"),
+        ("silhouette", "0.5", "without quotes"),
+        ("silhouette", len, "call your function"),
+        ("silhouette", [1, 2], "take the mean"),
+        ("silhouette", True, "truth value True"),
+        ("silhouette", math.nan, "division by zero"),
+        ("silhouette", {"a": 1}, "dict"),
+        ("empty-parent", 5, "two lists"),
+        ("empty-parent", ([0, 0], [0]), "2 labels and 1 clusters"),
+        ("empty-parent", ([0, 1, 2], [0, 1, 1]), "one image a class"),
+        ("empty-parent", ([0, 0, 1], [0, 0, 1]), "class 1 goes to cluster 1"),
+        ("empty-parent", ([0, 0], [0, 2]), "cluster 1 has no image at all"),
+        ("empty-parent", ([0.5, 1], [0, 1]), "whole numbers"),
+        ("empty-parent", ([0, -1], [0, 1]), "from 0 on"),
+        ("empty-parent", ([[0], [1]], [0, 1]), "shape (2, 1)"),
+        ("empty-parent", ([[0], [1, 2]], [0, 1]), "ragged"),
+        ("loss-gradient", lambda d, m: (d > m) * 1.0, "twice too steep"),
+        ("loss-gradient", lambda d, m: 0 * d + 0.5, "cancel"),
+        ("loss-gradient", lambda d, m: -0.5 * (d < m), "d itself"),
+        ("loss-gradient", lambda d, m: np.where(d > 0.1, 0.5, 0), "use its argument"),
+        ("loss-gradient", lambda d, m: np.maximum(d, m) / 2, "not its slope"),
+        ("loss-gradient", lambda d, m: 0.5, "one number for each"),
+        ("loss-gradient", lambda d, m: 0.5 if d > m else 0, "raises ValueError"),
+        ("loss-gradient", lambda d, m: np.where(d > m, -0.5, 0), "sign"),
+        ("loss-gradient", lambda d, m: np.where(d > m, 0.5, 0).mean(), "shape (4,)"),
+        ("ceiling", lambda m, c: (1 + c) / 2, "forgot the margin's floor"),
+        ("ceiling", lambda m, c: 1 - m / 2, "forgot the cosine"),
+        ("ceiling", lambda m, c: 1 - max(m, 1 - c), "factor of 2"),
+        ("ceiling", lambda m, c: max(m, 1 - c) / 2, "least loss"),
+        ("ceiling", lambda m, c: 100 * min(1 - m / 2, (1 + c) / 2), "percentage"),
+        ("ceiling", lambda m, c: c, "another measure"),
+        ("ceiling", 0.95, "a function of (margin, mean_cosine)"),
+        ("ceiling", lambda m, c: 0.9, "margin=0.1, mean_cosine=1."),
+        ("collapse", lambda x: (unit(x) @ unit(x).T).mean(), "with itself"),
+        ("collapse", lambda x: by_pairs(x, normalise=False), "normalise"),
+        ("collapse", lambda x: by_pairs(x, max), "largest"),
+        ("collapse", lambda x: 1 - by_pairs(x), "distance"),
+        ("collapse", lambda x: unit(x) @ unit(x).T, "expected one number"),
+        ("collapse", lambda x: 1.0, "expected 0"),
+        ("nearest-kin", "n02403003", "list of keys"),
+        ("nearest-kin", ["n02403003"], "1 of 9 kin"),
+        ("nearest-kin", [*kin_of_giraffe(), "n01440764"], "only at"),
+        ("nearest-kin", ["n01440764"], "none of those"),
+        ("nearest-kin", ["ox"], "is a name"),
+        ("nearest-kin", ["giraffe"], "its own kin"),
+        ("nearest-kin", ["deer"], "unseen class itself"),
+        ("nearest-kin", ["n0240345"], "did you mean"),
+        ("nearest-kin", [[1]], "keys of classes"),
+        ("nearest-kin", [], "empty"),
+        ("nearest-kin", 5, "a list of keys"),
+        ("blind-chance", 5 / 12, "level 0"),
+        ("blind-chance", 9 / 12, "handing up"),
+        ("blind-chance", 1, "a parent counts once"),
+        ("blind-chance", 1 / 5, "at least one of the kin"),
+        ("blind-chance", 3 / 12, "among parents"),
+        ("blind-chance", 3, "divide by how many"),
+        ("blind-chance", 60, "percentage"),
+        ("blind-chance", 2 / 5, "complement"),
+        ("blind-chance", [0, 1, 4], "one number"),
+        ("blind-chance", 0.9, "Which parents"),
+        ("self-confirming", lambda p, c, t: 1.0, "always agrees"),
+        ("self-confirming", lambda *x: ud_share(*x, normalise=False), "normalise"),
+        ("self-confirming", lambda *x: ud_share(*x, pick=np.argmin), "farthest"),
+        ("self-confirming", lambda *x: 100 * ud_share(*x), "percentage"),
+        ("self-confirming", lambda p, c, t: ud_share(p, c, t) * len(p), "divide by how many"),
+        ("self-confirming", lambda p, c: 1, "raises TypeError"),
+        ("wilson", (0.4992, 0.9008), "Wald"),
+        ("wilson", 0.7, "two numbers"),
+        ("wilson", [1, 2, 3], "(low, high)"),
+        ("wilson", [1, "2"], "high is the text"),
+        ("wilson", (interval_answers(14, 20)[RIGHT][0], 0.99), "high is 0.99"),
+        ("wilson", (0.2, 0.9), "low is 0.2"),
+        ("both-true", lambda a, c: True, "verdict on Table 1, level 0"),
+        ("both-true", lambda a, c: False, "no pair is possible"),
+        ("both-true", lambda a, c: a <= c, "(1 + c)/2"),
+        ("both-true", lambda a, c: a <= min(0.95, (1 + c) / 2), "any"),
+        ("both-true", lambda a, c: a <= 0.95, "floor alone"),
+        ("both-true", lambda a, c: a > (1 + c) / 2, "other way round"),
+        ("both-true", lambda a, c: (1 + c) / 2, "True (both can be true)"),
+        ("both-true", [0], "a function of"),
+        (
+            "reproduced",
+            lambda p, o, low, high, t: 2 if abs(o - p) <= t else int(abs(o - p) <= 3 * t),
+            "tolerance alone",
+        ),
+        (
+            "reproduced",
+            lambda p, o, low, high, t: (
+                2 if low <= p <= high or abs(o - p) <= t else int(abs(o - p) <= 3 * t)
+            ),
+            "any width",
+        ),
+        ("reproduced", lambda *x: 2 - grade(*x), "other way round"),
+        ("reproduced", lambda *x: int(grade(*x) == 2), "1 for reproduced"),
+        ("reproduced", lambda *x: 0, "expected"),
+        ("reproduced", 2, "a function of"),
+        ("one-answer", lambda t, m: one_answer(t, m, normalise=False), "unit length first"),
+        ("one-answer", lambda t, m: one_answer(t, m, average_first=True), "average then"),
+        ("one-answer", lambda t, m: 1 - one_answer(t, m), "1 minus it"),
+        ("one-answer", lambda t, m: one_answer(t, 0), "margin's floor"),
+        ("one-answer", lambda t, m: 1 - m / 2, "its own target"),
+        ("one-answer", lambda t, m: t, "one number"),
+        ("share-reproduced", 5 / 20, "neither for the paper nor against"),
+        ("share-reproduced", 8 / 14, "'partly' was counted"),
+        ("share-reproduced", 5 / 12, "contradict each other"),
+        ("share-reproduced", 500 / 14, "percentage"),
+        ("share-reproduced", 5, "how many were reproduced"),
+        ("share-reproduced", 14, "how many could be tested"),
+        ("share-reproduced", "5/14", "without quotes"),
+        ("share-reproduced", 0.9, "too high"),
+    ],
+)
+def test_each_mistake_is_named(name: str, answer, words: str):
+    verdict = check(name, answer)
+    assert not verdict and words in verdict.text, verdict
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (lambda s, best, lead: (lead, best), "other order"),
+        (lambda s, best, lead: (9, lead), "lowest inertia"),
+        (lambda s, best, lead: (best - 2, lead), "position in the table"),
+        (lambda s, best, lead: (s.idxmin(), lead), "lowest"),
+        (lambda s, best, lead: (best, s.max()), "silhouette itself"),
+        (lambda s, best, lead: (best, s.max() - s.mean()), "mean of all k"),
+        (lambda s, best, lead: (best, -lead), "sign"),
+        (lambda s, best, lead: best, "two numbers"),
+    ],
+)
+def test_mistakes_about_the_best_k(answer, words: str):
+    s = silhouettes_by_k()
+    verdict = check("best-k", answer(s, s.idxmax(), np.diff(np.sort(s))[-1]))
+    assert not verdict and words in verdict.text, verdict
+
+
+def test_a_small_lead_is_judged_by_its_own_size():
+    s, inputs = silhouettes_by_k(), material("best-k")
+    near = {"sweep": inputs["sweep"].assign(silhouette=lambda t: t["silhouette"] * 1e-3)}
+    best, lead = s.idxmax(), np.diff(np.sort(s))[-1]
+    judge = EXERCISES["best-k"].judge
+    for share in (1e-3, 1.01e-3):
+        assert diagnosis(judge, (best, lead * share), near) == ""
+    for share in (0, -1e-3, 0.9e-3):
+        assert diagnosis(judge, (best, lead * share), near)
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (lambda: -paired(), "frozen minus paper"),
+        (lambda: top1()["paper"].mean() - top1()["frozen"].mean(), "pair them first"),
+        (lambda: paired(level=1), "level 1"),
+        (lambda: paired("contrastive_accuracy"), "counts nothing"),
+        (lambda: paired("top5"), "top5"),
+        (lambda: 100 * paired(), "percentage"),
+        (
+            lambda: top1()[["paper", "paper_base"]].stack().mean() - top1()["frozen"].mean(),
+            "exactly",
+        ),
+        (lambda: top1()["paper"], "take the mean"),
+    ],
+)
+def test_mistakes_about_the_paired_difference(answer, words: str):
+    verdict = check("paired", answer())
+    assert not verdict and words in verdict.text, verdict
+
+
+def test_tables_that_nothing_can_be_asked_of():
+    seen, claims = material("paired")["seen"], material("share-reproduced")["claims"]
+    judge = EXERCISES["paired"].judge
+    with pytest.raises(ValueError, match="no rows of paper"):
+        judge(0, {"seen": seen.query("method == 'frozen'")})
+    with pytest.raises(ValueError, match="no seed in common"):
+        judge(0, {"seen": seen.query("(method == 'frozen') == (seed == 0)")})
+    with pytest.raises(ValueError, match="no claim of this ledger"):
+        EXERCISES["share-reproduced"].judge(1, {"claims": claims.assign(verdict=CANNOT)})
+
+
+def test_steps_in_the_tree_are_no_kinship():
+    paths = {"x": ["r", "a", "x"], "y": ["r", "a", "y"], "z": ["r", "a", "b", "z"], "w": ["r", "w"]}
+    inputs = {"taxonomy": Taxonomy(paths), "animal": "x", "among": ["y", "z", "w"]}
+    judge = EXERCISES["nearest-kin"].judge
+    assert diagnosis(judge, ["y", "z"], inputs) == ""
+    assert "counted the steps" in diagnosis(judge, ["y"], inputs)
+
+
+def test_every_slip_has_its_own_diagnosis():
+    "Each wrong number leads to its own sentence, and each wrong interval, too."
+    for name, answers in (
+        ("silhouette", silhouette_answers(**material("silhouette"))),
+        ("wilson", interval_answers(14, 20)),
+    ):
+        for text, value in answers.items():
+            verdict = check(name, value)
+            assert verdict if text == RIGHT else text in verdict.text, (text, verdict)
+
+
+def test_unknown_exercises_are_named():
+    with pytest.raises(ValueError, match="did you mean 'loss-gradient'"):
+        check("loss_gradiant", 1)
+    with pytest.raises(ValueError, match="there are silhouette, empty-parent"):
+        material("xyzzy")
+    with pytest.raises(FileNotFoundError, match="run notebook 10_hierarchy"):
+        check("best-k", (2, 0.1), run="never-made")
+
+
+def test_a_verdict_is_a_sentence():
+    wrong, right = check("wilson", (0.4992, 0.9008)), check("empty-parent", ([0, 0, 0], [0, 0, 1]))
+    assert str(wrong).startswith("✗ How sure") and repr(right).startswith("✓")
+    for name in EXERCISES:
+        for answer in (None, "no idea", object(), [[1, 2], [3, 4]]):
+            assert not check(name, answer)
+
+
+MISTAKES = {  # what the second answer of each solution is told
+    "silhouette": "its own neighbour",
+    "empty-parent": "one image a class",
+    "best-k": "always falls with k",
+    "loss-gradient": "twice too steep",
+    "ceiling": "margin's floor",
+    "collapse": "the mean is asked for",
+    "nearest-kin": "ties all count",
+    "blind-chance": "drawing a *class*",
+    "self-confirming": "always agrees",
+    "paired": "different seeds",
+    "wilson": "Wald",
+    "both-true": "limits accuracy as well",
+    "reproduced": "any width",
+    "one-answer": "average then",
+    "share-reproduced": "neither",
+}
+
+
+def test_solutions_are_right_and_their_mistakes_are_named(monkeypatch: pytest.MonkeyPatch):
+    "The notebook of solutions, as it stands: of each exercise a right answer, then the usual mistake."
+    verdicts: dict[str, list] = {}
+
+    def recorded(name: str, answer):
+        verdicts.setdefault(name, []).append(check(name, answer))
+        return verdicts[name][-1]
+
+    cells = nbformat.read(ROOT / "nbs" / "teaching" / "71_solutions.ipynb", as_version=4).cells
+    names: dict = {}
+    monkeypatch.setattr("chip.teaching.exercises.check", recorded)
+    for cell in cells:
+        if cell.cell_type == "code":
+            exec(cell.source, names)
+    assert {name: [v.right for v in both] for name, both in verdicts.items()} == {
+        name: [True, False] for name in EXERCISES
+    }
+    assert all(words in verdicts[name][1].text for name, words in MISTAKES.items())
+    assert math.isclose(names["mean_cosine"](np.ones((7, 3))), 1)
+    assert names["before"] < names["after"] == 1  # moving towards the labels confirms them
+    assert not any(map(names["possible"], names["printed"]["accuracy"], names["printed"]["cosine"]))
+    assert names["grade"](0.94, 0.6, 0.3, 0.95, 0.01) == 0
