@@ -392,9 +392,9 @@ def do_job(
     "Do a job in a process of its own, which ends when this one does, however that ends."
     stop, log = stop or Event(), log_of(job, root)
     path = {"PYTHONPATH": kernel_environment()["PYTHONPATH"]}
+    if stop.is_set():
+        return "stopped"
     for _attempt in range(job.retries + 1):
-        if stop.is_set():
-            return "stopped"
         with open(log, "a", encoding="utf-8") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-c", _WORK],
@@ -416,6 +416,8 @@ def do_job(
         process.stdout.close()
         if process.returncode == 0:
             return ""
+        if stop.is_set():
+            return "stopped"
     if process.returncode < 0:
         signalled = f"its process was killed by signal {-process.returncode}"
         error = f"{signalled}, often because memory ran out"
