@@ -79,7 +79,8 @@ def load_tables(
     run: Run,  # with the files of Phases 1 to 3
     settings: Settings,  # a sweep that an earlier run left beside a given hierarchy does not count
 ) -> Tables:
-    "All tables that this chapter reads. Raises FileNotFoundError where Phases 1 and 2 have not been run."
+    """All tables that this chapter reads. Raises FileNotFoundError where Phases 1 and 2 have not
+    been run."""
     read_table(run, "phase1", "10_hierarchy")
     read_table(run, "curves", "20_oneshot")
     tables = {field.name: read_optional(run, field.name) for field in fields(Tables)}
@@ -212,7 +213,8 @@ def at_levels(quantity: str) -> list[float]:
 # %% ../nbs/40_results.ipynb #a3b2a4cf
 def paper_against_itself() -> pd.DataFrame:
     # where, level, accuracy, cosine, most (accuracy possible with that cosine), possible
-    "The paper's accuracies (or 1 - loss) beside the highest that its cosine similarities allow, whatever the margin."
+    """The paper's accuracies (or 1 - loss) beside the highest that its cosine similarities allow,
+    whatever the margin."""
     table = pd.DataFrame(
         {
             "where": ["Table 1"] * 3 + ["Table 2"] * 3,
@@ -276,7 +278,8 @@ _SPARE = ("#000000", "#F0E442", "#882255", "#44AA99", "#999933", "#661100")
 
 
 def rule_of(method: str) -> tuple[str, str]:  # such as ('frozen', 'sum') for 'frozen_sum'
-    "A method's name without the ending that names a rule of inference, and that rule ('' for the paper's)."
+    """A method's name without the ending that names a rule of inference, and that rule ('' for the
+    paper's)."""
     base, _, rule = method.rpartition("_")
     return (base, rule) if base and rule in RULE_LABELS else (method, "")
 
@@ -284,7 +287,8 @@ def rule_of(method: str) -> tuple[str, str]:  # such as ('frozen', 'sum') for 'f
 def method_colours(
     methods: Sequence[str],  # as in the column 'method'
 ) -> dict[str, str]:  # method → colour, in the order of METHOD_COLOURS, each followed by its rules
-    "Colours of some methods, the same in every figure that holds the same unknown ones; a rule has its method's colour."
+    """Colours of some methods, the same in every figure that holds the same unknown ones; a rule
+    has its method's colour."""
     unknown = sorted({rule_of(m)[0] for m in methods} - set(METHOD_COLOURS))
     known = {**METHOD_COLOURS, **{m: _SPARE[i % len(_SPARE)] for i, m in enumerate(unknown)}}
     order = [f"{m}_{rule}" if rule else m for m in known for rule in RULE_HATCHES]
@@ -297,7 +301,8 @@ def main_methods(methods: Sequence[str]) -> list[str]:
 
 
 def untrained(table: pd.DataFrame) -> str:
-    "The method that trained ones are to be held against: their starting point with pictures of their size where a table has that, else *frozen*."
+    """The method that trained ones are to be held against: their starting point with pictures of
+    their size where a table has that, else *frozen*."""
     return "start" if "method" in table and (table["method"] == "start").any() else "frozen"
 
 
@@ -330,7 +335,8 @@ def draw_sweep(
         f"Figure {level + 4}: mean silhouette (higher is better) and inertia for "
         f"{rows['k'].min()} to {rows['k'].max()} {clusters}; {chosen['k']} were taken "
         f"(chosen by {chosen['chosen_by']}), the paper took {reported('k', level):g}. "
-        f"The silhouette runs from {silhouettes.min():.3f} to {silhouettes.max():.3f} over the whole sweep."
+        f"The silhouette runs from {silhouettes.min():.3f} to {silhouettes.max():.3f} "
+        "over the whole sweep."
     )
 
 # %% ../nbs/40_results.ipynb #187249a7
@@ -463,7 +469,8 @@ def draw_figure8(unseen_curves: pd.DataFrame, margin: float) -> tuple[Figure, st
     columns = {"loss": "training loss", "cosine": "cosine to given target"}
     return draw_curves(rows, columns, marks), (
         "Figure 8: Phase 3 epoch by epoch, on the unseen classes' own pictures, towards the "
-        f"targets that the encoders gave them. The loss cannot fall below {floor:g}.{_over_seeds(rows)}"
+        f"targets that the encoders gave them. The loss cannot fall below {floor:g}."
+        f"{_over_seeds(rows)}"
     )
 
 # %% ../nbs/40_results.ipynb #ccd5e62a
@@ -475,7 +482,8 @@ DEAD = {"mean_pairwise_cosine": 1, "effective_rank": 0}  # where all-zero embedd
 
 
 def draw_collapse(curves: pd.DataFrame) -> tuple[Figure, str]:
-    "Mean pairwise cosine and effective rank over the epochs of Phase 2, one line for each loss, and the caption."
+    """Mean pairwise cosine and effective rank over the epochs of Phase 2, one line for each loss,
+    and the caption."""
     validated = curves.groupby("method")["split"].transform(lambda splits: "val" in set(splits))
     rows = curves[curves["split"] == np.where(validated, "val", "train")]
     figure, panels = level_panels(COLLAPSE, 5.6)
@@ -504,7 +512,8 @@ def placement_counts(
     placements: pd.DataFrame,  # as in tables/placements.csv
     constant: Mapping[int, int] | None = None,  # level → what the best single answer scores
 ) -> pd.DataFrame:  # method, level, n_seeds, right, total, low, high, expected, best_constant, …
-    "One row for each method and level, in the order of the figures; classes without kin do not count. Empty where there are none."
+    """One row for each method and level, in the order of the figures; classes without kin do not
+    count. Empty where there are none."""
     counts = statistics.summarise_placements(placements)
     if counts.empty:
         return pd.DataFrame()
@@ -523,7 +532,8 @@ def constant_scores(
     h: Hierarchy,  # of the run
     kin: Mapping[str, Sequence[str]],  # unseen class → its nearest kin
 ) -> dict[int, int]:  # level → classes
-    "For how many unseen classes the best single answer is right, at each level; empty where no class has kin."
+    """For how many unseen classes the best single answer is right, at each level; empty where no
+    class has kin."""
     if not kin:
         return {}
     matrix = measures.kin_matrix([kin[slug] for slug in sorted(kin)], h.keys)
@@ -536,7 +546,8 @@ def both_right(
     placements: pd.DataFrame,  # as in tables/placements.csv
     method: str,  # such as 'paper'
 ) -> pd.DataFrame:  # seed, right, total, expected (by two blind, independent choices)
-    "How many unseen classes have a right parent and a right super-parent, one row for each seed; empty where nothing was judged."
+    """How many unseen classes have a right parent and a right super-parent, one row for each seed;
+    empty where nothing was judged."""
     rows = placements[placements["method"] == method] if len(placements) else placements
     both = statistics.placements_by_seed(statistics.both_levels(rows))
     return both.rename(columns={"chance": "expected"})[["seed", "right", "total", "expected"]]
@@ -548,7 +559,8 @@ def plot_bars(
     chance_is: str,  # what the legend calls the strokes
     ax: Axes,  # where to draw
 ) -> Axes:
-    "Grouped bars, one group for each level and one bar for each method, with intervals, chance and single seeds."
+    """Grouped bars, one group for each level and one bar for each method, with intervals, chance
+    and single seeds."""
     methods = method_colours(bars["method"])
     width, size = 0.8 / len(methods), 10 if len(methods) <= 5 else 8.5
     halo = [withStroke(linewidth=2.5, foreground="white")]
@@ -595,7 +607,8 @@ def plot_placements(
     placements: pd.DataFrame,  # tables/placements.csv, for the single seeds
     ax: Axes,  # where to draw
 ) -> Axes:
-    "Unseen classes placed right, by level and method, with 95 % intervals, blind choice and best single answer."
+    """Unseen classes placed right, by level and method, with 95 % intervals, blind choice and best
+    single answer."""
     bars = counts.rename(columns={"right": "value", "expected": "chance"})
     bars["text"] = [f"{value:.3g}" for value in bars["value"]]
     right = placements.groupby(["method", "level", "seed"])["right"].sum()
@@ -615,7 +628,8 @@ def plot_seen(
     seen: pd.DataFrame,  # tables/seen.csv
     ax: Axes,  # where to draw
 ) -> Axes:
-    "Top-1 accuracy on test pictures of seen classes, by level and method, with chance and, for several seeds, intervals."
+    """Top-1 accuracy on test pictures of seen classes, by level and method, with chance and, for
+    several seeds, intervals."""
     rows, seeds = [], {}
     for (method, level), group in seen.groupby(["method", "level"]):
         mean = seed_mean(group, "top1")
@@ -657,7 +671,8 @@ def table1(
     margin: float,  # of Phase 2
 ) -> pd.DataFrame:
     # level, measure, paper_table, paper_text, ours, low, high, n_seeds, frozen, limit, limit_is
-    "The paper's Table 1 beside ours (method 'paper') and the frozen encoder; NaN where there were no test pictures."
+    """The paper's Table 1 beside ours (method 'paper') and the frozen encoder; NaN where there were
+    no test pictures."""
     floor, ceiling = measures.loss_floor(margin), measures.accuracy_ceiling(margin)
     accuracy = ("contrastive_accuracy", "", "seen_accuracy_text", ceiling, "ceiling 1 - m/2")
     kinds = [
@@ -686,7 +701,8 @@ def table2(
     counts: pd.DataFrame,  # from `placement_counts`, perhaps empty
     margin: float,  # of Phase 3
 ) -> pd.DataFrame:  # level, measure, paper_table, ours, low, high, n_seeds, frozen, limit, limit_is
-    "The paper's Table 2 beside ours (method 'paper', after fine-tuning) and the placements; NaN where there are no unseen classes."
+    """The paper's Table 2 beside ours (method 'paper', after fine-tuning) and the placements; NaN
+    where there are no unseen classes."""
     ceiling, nothing = measures.accuracy_ceiling(margin), float("nan")
     accuracy = ("contrastive_accuracy", "unseen_accuracy", "", ceiling, "ceiling 1 - m/2")
     stages = {
@@ -729,7 +745,8 @@ def compared_with(
     method: str,  # such as 'paper_sum'
     methods: Sequence[str],  # that a table has
 ) -> list[str]:
-    "What a method is held against: *frozen*; where it is trained its starting point; where it is a rule the paper's rule of the same method; *kin* the frozen encoder's other rules."
+    """What a method is held against: *frozen*; where it is trained its starting point; where it is
+    a rule the paper's rule of the same method; *kin* the frozen encoder's other rules."""
     base, _ = rule_of(method)
     others = ["frozen", base]
     if base in LOSSES:
@@ -773,7 +790,8 @@ def seen_differences(hits: pd.DataFrame, seed: int) -> list[dict]:
 
 
 def placement_differences(placements: pd.DataFrame, seed: int) -> list[dict]:
-    "Rows of differences.csv for unseen classes and for their single photos, by level; each comparison's classes, then its photos."
+    """Rows of differences.csv for unseen classes and for their single photos, by level; each
+    comparison's classes, then its photos."""
     rows = []
     if placements.empty:
         return rows
@@ -794,7 +812,8 @@ def placement_differences(placements: pd.DataFrame, seed: int) -> list[dict]:
 
 # %% ../nbs/40_results.ipynb #1298901c
 def draw_rules(tables: Tables, counts: pd.DataFrame) -> tuple[Figure, str]:
-    "The rules of inference side by side, for each method that has them: parents and super-parents, seen pictures and unseen classes; and the caption."
+    """The rules of inference side by side, for each method that has them: parents and
+    super-parents, seen pictures and unseen classes; and the caption."""
     panels = [table for table in (tables.seen, counts) if len(table)]
     figure, axes = plt.subplots(
         len(panels), 1, figsize=(11, 3.4 * len(panels)), layout="constrained", squeeze=False
@@ -808,7 +827,8 @@ def draw_rules(tables: Tables, counts: pd.DataFrame) -> tuple[Figure, str]:
         else:
             plot_seen(rows, ax)
     return figure, (
-        "The same embeddings under four rules of inference: each level's own targets (the paper's), "
+        """The same embeddings under four rules of inference: each level's own targets (the
+        paper's),"""
         "the best class handed up, summed class probabilities, and least expected cost. Above: test "
         "pictures of seen classes; below: unseen classes, with intervals over classes. The paper "
         "says that the first rule is best, `differences` says where the intervals stand."
@@ -821,7 +841,8 @@ def _some(names: Sequence[str], most: int = 12) -> str:
 
 
 def target_index(h: Hierarchy, level: int, chosen: str) -> int:
-    "The index of what placements.csv calls chosen: a class's key at level 0, a cluster's number above."
+    """The index of what placements.csv calls chosen: a class's key at level 0, a cluster's number
+    above."""
     return h.keys.index(str(chosen)) if level == 0 else int(chosen)
 
 
@@ -834,7 +855,8 @@ def figure9_table(
 ) -> (
     pd.DataFrame
 ):  # method, slug, name, kin, n_images; chosen_<l>, right_<l>, chance_<l> for each level
-    "One row for each method and unseen class, for the first seed; `right` is empty where the class has no kin."
+    """One row for each method and unseen class, for the first seed; `right` is empty where the
+    class has no kin."""
     if placements.empty:
         return pd.DataFrame()
     rows = []
@@ -880,7 +902,8 @@ def draw_figure9(
     rows: pd.DataFrame,  # of one method, from `figure9_table`
     title: str,  # above the rows
 ) -> Figure:
-    "Unseen classes with the parent and super-parent that they were given, one line for each (Figure 9)."
+    """Unseen classes with the parent and super-parent that they were given, one line for each
+    (Figure 9)."""
     rows = rows.head(MOST_ROWS)
     figure, ax = plt.subplots(figsize=(9.5, 0.9 + 0.27 * len(rows)), layout="constrained")
     ax.set(xlim=(0, 100), ylim=(len(rows) - 0.5, -1.4))
@@ -943,7 +966,8 @@ def _ours(
     sizes: Mapping[str, int],  # n_seen and n_unseen
     method: str = "paper",  # or 'frozen'
 ) -> SeedMean:
-    "This run's value of a reported quantity by one method; NaN where the run or the method has none."
+    """This run's value of a reported quantity by one method; NaN where the run or the method has
+    none."""
     if r.quantity in _COLUMNS:
         table, column = _COLUMNS[r.quantity]
         where = {"stage": "after"} if table == "unseen" else {}

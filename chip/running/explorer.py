@@ -41,7 +41,8 @@ def split_coverage(
 
 @dataclass(frozen=True, eq=False)
 class PageTree:
-    "D without its targets: for each level what it holds, and the place of what other tables call it."
+    """D without its targets: for each level what it holds, and the place of what other tables call
+    it."""
 
     nodes: list[list[dict]]  # name, key (classes), cover (clusters), up: place in the level above
     places: list[dict[str, int]]  # wnid or cluster's number → place
@@ -119,7 +120,7 @@ def whole_name(
     taxonomy: Taxonomy | None,
     name: str,  # of a cluster, such as 'birds: songbirds, …'
     keys: Sequence[str],  # its classes
-) -> str:  # such as 'birds: songbirds, parrots, ostrich'; '' where the name is whole, or the tree lacks its kind
+) -> str:  # 'birds: songbirds, parrots, ostrich'; '' where the name is whole or its kind unknown
     "A name that was cut, with every kind below it that the cluster holds, the largest first."
     above, _, rest = name.partition(": ")
     if "…" not in rest or taxonomy is None:
@@ -169,7 +170,8 @@ REFERENCES = (  # what a version that works is measured against
 def methods_in_order(
     methods: Iterable[str],  # as in the column 'method'
 ) -> list[str]:
-    "Methods as the page lists them: versions that are no reference first, then the references, then all of them under other rules of inference."
+    """Methods as the page lists them: versions that are no reference first, then the references,
+    then all of them under other rules of inference."""
     known, rules, methods = list(METHOD_COLOURS), ["", *RULE_LABELS], set(methods)
 
     def rank(method: str) -> tuple:
@@ -201,7 +203,8 @@ def landings(
     tree: PageTree,
     unseen: Sequence[Mapping],  # from `unseen_data`
 ) -> dict[str, dict[str, list]]:
-    # method → seed → for each unseen class, for each level: target, right, photos right, photos, chance, nearest; or None
+    # method → seed → for each unseen class, for each level: None, or
+    # target, right, photos right, photos, chance, nearest
     "Where the unseen classes landed. Raises ValueError for a target that the hierarchy lacks."
     near: dict[tuple, list] = {}
     for r in alternatives.sort_values("rank").itertuples() if len(alternatives) else ():
@@ -243,7 +246,8 @@ def thumbnail(
 
 
 def example_pictures(study: Study) -> dict[str, list[str]]:  # class or slug → data: URIs
-    "One photo of each seen class and up to three of each unseen one; the unseen first, where there are more than a page should hold."
+    """One photo of each seen class and up to three of each unseen one; the unseen first, where
+    there are more than a page should hold."""
     unseen = study.rows("unseen").groupby("label").head(EACH_UNSEEN)
     seen = study.rows("train").groupby("label").head(1)
     shown: dict[str, list[str]] = {}
@@ -302,7 +306,8 @@ def in_script(
 
 # %% ../../nbs/running/88_explorer.ipynb #42a98c5f
 def d3_source() -> str:
-    "D3's script as the installed package mpld3 ships it. Raises FileNotFoundError where it does not."
+    """D3's script as the installed package mpld3 ships it. Raises FileNotFoundError where it does
+    not."""
     spec = find_spec("mpld3")
     scripts = sorted(Path(spec.origin).parent.glob("js/d3.v[5-9]*.min.js")) if spec else []
     if not scripts:

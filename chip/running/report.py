@@ -136,7 +136,8 @@ def placed_groups(
     best: Mapping[int, float],  # level → what the best single answer scores; perhaps empty
     colours: Mapping[str, str],  # of the methods
 ) -> list[Group]:
-    "Unseen classes placed right: for each kind of cluster, for both together, and for the nearest class, its bars with 95 % intervals over classes."
+    """Unseen classes placed right: for each kind of cluster, for both together, and for the nearest
+    class, its bars with 95 % intervals over classes."""
     counts = summarise_placements(placements)
     both = summarise_placements(both_levels(placements))
     names = {1: LEVEL_NAMES[1], 2: LEVEL_NAMES[2], "both": BOTH, 0: LEVEL_NAMES[0]}
@@ -163,7 +164,8 @@ _TOLD = {"paper": "after training as the paper describes", "frozen": "without an
 def told_methods(
     methods: Iterable[str],  # of a table
 ) -> dict[str, str]:  # method → how a sentence calls it
-    "The methods that the summary speaks of: a version that is no reference, if there is one, then the paper's and the frozen encoder."
+    """The methods that the summary speaks of: a version that is no reference, if there is one, then
+    the paper's and the frozen encoder."""
     known = methods_in_order(methods)
     own = [m for m in known if m not in REFERENCES and not other_rule(m, known)][:1]
     told = [*own, *(m for m in _TOLD if m in known)] or known[:1]
@@ -205,9 +207,11 @@ def _told_placed(groups: list[Group]) -> str:
         ("by chance", counts("chance")),
     ]
     others = ", ".join([f"{name} it is {number}", *(f"{n} {c}" for n, c in more)])
+    levels = levels.replace(" a ", " are given a ", 1)
+    total = count(groups[0].bars[0].total)
     told = (
-        f"Of {count(groups[0].bars[0].total)} unseen classes, {levels.replace(' a ', ' are given a ', 1)} "
-        f"that holds one of their nearest kin, {methods[first]}; {others}."
+        f"Of {total} unseen classes, {levels} that holds one of their nearest kin, "
+        f"{methods[first]}; {others}."
     )
     paper = f"the paper reports {reported('placed_both'):g} of {reported('n_unseen'):g}"
     both = by_label.get(BOTH, {})
@@ -266,13 +270,23 @@ def summary_lines(run: Run) -> list[str]:
 
 # %% ../../nbs/running/91_report.ipynb #2cad22cc
 EXPLAINED = {
-    "kin": "nothing is trained; pretrained encoders look at the picture, and the answer is the group that most probably holds a relative, given that the animal itself is none of the known ones",
-    "frozen": "nothing is trained; a pretrained encoder turns the picture into numbers, and the nearest target is the answer",
-    "start": "nothing is trained here either; the encoder that training starts from, shown pictures as small as those it would train on. What training changes is the difference from this",
-    "constant": "one and the same answer for every picture, the mean of all targets, without looking at it: what is left of an encoder that has collapsed",
-    "paper": "as the paper describes: for each level its own encoder is trained to bring one picture of each class close to that class's target, and later the unseen pictures close to the targets they were given",
-    "released": "the same training with the loss as the authors' published code computes it, number by number instead of picture by picture",
-    "contrastive": "the same training with a loss that knows the other classes as well: close to its own target, away from all others",
+    "kin": "nothing is trained; pretrained encoders look at the picture, and the answer is "
+    "the group that most probably holds a relative, given that the animal itself is "
+    "none of the known ones",
+    "frozen": "nothing is trained; a pretrained encoder turns the picture into numbers, and the "
+    "nearest target is the answer",
+    "start": "nothing is trained here either; the encoder that training starts from, shown "
+    "pictures as small as those it would train on. What training changes is the "
+    "difference from this",
+    "constant": "one and the same answer for every picture, the mean of all targets, without "
+    "looking at it: what is left of an encoder that has collapsed",
+    "paper": "as the paper describes: for each level its own encoder is trained to bring one "
+    "picture of each class close to that class's target, and later the unseen "
+    "pictures close to the targets they were given",
+    "released": "the same training with the loss as the authors' published code computes it, "
+    "number by number instead of picture by picture",
+    "contrastive": "the same training with a loss that knows the other classes as well: close to its "
+    "own target, away from all others",
 }
 
 
@@ -342,7 +356,8 @@ def _in_order(folder: Path, pattern: str) -> list[Path]:
 
 
 def _caption(path: Path) -> Markup:
-    "The sentence that reads a figure or table, escaped, with `code` marked; without the title, if it repeats that."
+    """The sentence that reads a figure or table, escaped, with `code` marked; without the title, if
+    it repeats that."""
     beside = path.with_suffix(".txt")
     text = beside.read_text(encoding="utf-8").strip() if beside.is_file() else ""
     text = re.sub(rf"^{re.escape(title_of(path.stem))}[:.] *(\w?)", lambda m: m[1].upper(), text)
@@ -619,7 +634,7 @@ def explorer_of(
 # %% ../../nbs/running/91_report.ipynb #1e6c183e
 def page(
     run: Run,
-    folder: Path,  # of the report: holds tables/, notebooks/, audit/, and what of figures/ the page can link to
+    folder: Path,  # of the report: tables/, notebooks/, audit/ and what figures/ holds to link to
     record: dict[str, Any],  # as run_record gives it
     light: bool = False,  # without photographs
 ) -> str:  # HTML
@@ -661,7 +676,8 @@ def copy_files(
     to: Path,  # a new folder
     images: str,  # the run's image folder, of which no trace is left
 ) -> None:
-    "Copy a run's figures, tables, notebooks and audit, if it has one; text without this machine's folders."
+    """Copy a run's figures, tables, notebooks and audit, if it has one; text without this machine's
+    folders."""
     for kind, suffixes in _COPIED.items():
         if kind != "audit" or (run.folder / kind).is_dir():
             (to / kind).mkdir(parents=True)
@@ -678,7 +694,8 @@ def copy_files(
 def lighten(
     folder: Path,  # of a report, without its page
 ) -> None:
-    "Take out what a light report does without: notebooks, figures that the page holds, alternatives of further seeds, and Markdown too long to be read."
+    """Take out what a light report does without: notebooks, figures that the page holds,
+    alternatives of further seeds, and Markdown too long to be read."""
     shutil.rmtree(folder / "notebooks")
     for path in sorted((folder / "figures").iterdir()):
         if path.suffix == ".svg" or path.stem not in KEPT_BESIDE:
@@ -720,9 +737,10 @@ def swap_in(
 def build_report(
     run: Run,
     phases: tuple[Phase, ...] = PHASES,
-    light: bool = False,  # without photographs and executed notebooks: a reference run, to be kept with the code
+    light: bool = False,  # no photographs and notebooks: a reference run, kept with the code
 ) -> Path:  # the page
-    "Write reports/<name>/ from what a finished run has left. The old report stays until the new one is complete."
+    """Write reports/<name>/ from what a finished run has left. The old report stays until the new
+    one is complete."""
     target, record = home() / "reports" / run.name, run_record(run, phases)
     recover(target)
     new = target.with_name(f".{run.name}.new")
