@@ -27,7 +27,6 @@ import matplotlib
 import pandas as pd
 import yaml
 from matplotlib.figure import Figure
-from pyarrow import parquet
 
 from ..data.places import home, written_aside
 
@@ -679,10 +678,13 @@ def keep_rows(
     phase: str,  # that adds them, such as '30_unseen'
 ) -> pd.DataFrame:  # as `read_rows`
     "Puts a phase's rows beside those of the phases before it; those of later phases, which were made from what goes, are removed."
-    path = run.path("rows", f"{name}.{phase}.parquet")
+    path, rows = run.path("rows", f"{name}.{phase}.parquet"), rows.copy()
     for part in _parts(run, name):
         if part.name >= path.name:
             part.unlink()
+    for column in rows.columns[rows.dtypes == object]:
+        if {str} < set(rows[column].map(type)):
+            rows[column] = rows[column].astype(str)  # a key at level 0, a number above it
     if len(rows):
         with written_aside(path) as aside:
             rows.to_parquet(aside, index=False)
@@ -695,44 +697,31 @@ def save_rows(
     name: str,  # of the table
     phase: str,  # that adds them
     caption: str = "",  # the sentence that reads the table; empty: as before
-    by: Sequence[str] = (),  # columns to sort the table by, rows that are alike staying in order
 ) -> pd.DataFrame:  # the table as it now is
     "The same for a table in tables/, which is written again as a whole."
-    rows = rows.copy()
-    for column in rows.columns[rows.dtypes == object]:
-        if {str} < set(rows[column].map(type)):
-            rows[column] = rows[column].astype(str)  # a key at level 0, a number above it
-    rows.attrs = {"table": name, "caption": caption, "by": list(by)}
     keep_rows(run, rows, name, phase)
-    return join_rows(run, name)
+    return join_rows(run, name, caption)
 
 
 def joined_tables(run: Run) -> list[str]:
     "The tables in tables/ to which phases add rows."
-    paths = (run.folder / "rows").glob("*.parquet")
-    return sorted({p.name.split(".")[0] for p in paths if b'"table"' in _attributes(p)})
-
-
-def _attributes(path: Path) -> bytes:
-    "What pandas has noted about the rows in a parquet file, as JSON."
-    return (parquet.read_schema(path).metadata or {}).get(b"PANDAS_ATTRS", b"")
+    names = {path.name.split(".")[0] for path in (run.folder / "rows").glob("*.parquet")}
+    return sorted(name for name in names if (run.folder / "tables" / f"{name}.csv").is_file())
 
 
 def join_rows(
     run: Run,
-    name: str,  # of one of `joined_tables`
+    name: str,  # of a table to which phases add rows
+    caption: str = "",  # empty: as before
 ) -> pd.DataFrame:
-    "Makes a table what the phases' rows say, sorted as the last one asked; what is so already is not written again."
-    told = [json.loads(_attributes(path)) for path in _parts(run, name)]
-    if not told:
-        return pd.DataFrame()
-    table, by = read_rows(run, name), told[-1]["by"]
-    if by:
-        table = table.sort_values(by, kind="stable", ignore_index=True)
-    csv = run.folder / "tables" / f"{name}.csv"
-    if not csv.is_file() or csv.read_text(encoding="utf-8") != _csv_text(table):
-        caption = next((about["caption"] for about in told[::-1] if about["caption"]), "")
-        save_table(run, table, name, caption)
+    "Makes a table what the phases' rows say; what is so already is not written again."
+    table, csv = read_rows(run, name), run.folder / "tables" / f"{name}.csv"
+    before, told = (
+        path.read_text(encoding="utf-8") if path.is_file() else ""
+        for path in (csv, csv.with_suffix(".txt"))
+    )
+    if len(table) and (caption or before != _csv_text(table)):
+        save_table(run, table, name, caption or told)
     return table
 
 # %% ../../nbs/core/06_settings.ipynb #4a87fc07
