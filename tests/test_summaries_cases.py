@@ -278,7 +278,10 @@ def test_the_same_machine_promises_the_same_bytes(home: Path):
     write_report(home, "again", 0.4, (0, 1, 2), (0, 0, 1, 1))
     write_report(home, "broken", 0.5, (0, 1, 2), (0, 0, 1, 1))
     tables, _, notes = compare_tables([find_run(name) for name in ("slow", "again", "broken")])
-    assert "0 of 8 measurements differ" in notes[0] and "4 of 8 measurements differ" in notes[1]
+    assert notes[0].startswith(
+        "again repeats slow on the same machine: 0 of 8 measurements are not"
+    )
+    assert "4 of 8 measurements are not what that promises" in notes[1]
     rows = tables["differences"][0]
     assert rows["difference"].abs().is_monotonic_decreasing
     assert set(rows["promise"]) == {"the same bytes"}
@@ -306,7 +309,7 @@ def test_elsewhere_trained_rows_are_further_draws(
     runs = [find_run(name) for name in ("slow", "near", "far")]
     tables, _, notes = compare_tables(runs)
     assert f"not the same: {'processor' if 'hardware' in elsewhere else 'backend'}" in notes[0]
-    assert "0 of 8 measurements do not; of 3 trained ones the scatter is not known" in notes[0]
+    assert "0 of 8 measurements are not what that promises, of 3 it is not known" in notes[0]
     rows = tables["differences"][0].set_index(["run", "measure", "level", "method"])
     assert [*rows.loc[("far", "top1", 0, "frozen"), ["promise", "kept"]]] == ["within 0.001", "no"]
     assert rows.loc[("near", "top1", 0, "frozen"), "kept"] == "yes"

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['KEYS', 'MEASURES', 'LEVEL_NAMES', 'CROWDED', 'Captioned', 'LONG', 'SHARES', 'TOLERANCE', 'UNTRAINED', 'seen_long',
            'placed_long', 'gather', 'measurements', 'summarise', 'from_method', 'from_first', 'is_number',
-           'grows_by_factors', 'drawn_methods', 'plot_line', 'plot_dots', 'plot_cells', 'draw_along', 'moved_methods',
-           'draw_cells', 'averaged', 'figures_for', 'glance', 'sweep_tables', 'Folder', 'replacing', 'save_all',
-           'write_page', 'seed_scatter', 'scatter_of_sweep', 'read_scatter', 'Source', 'known_runs', 'find_run',
-           'differing', 'hierarchy_notes', 'measured_notes', 'Promise', 'promise_of', 'held_to_promises',
-           'side_by_side', 'compare_tables', 'default_name', 'compare_runs', 'differences_text']
+           'grows_by_factors', 'drawn_methods', 'plot_line', 'plot_dots', 'draw_along', 'averaged', 'figures_for',
+           'glance', 'sweep_tables', 'Folder', 'replacing', 'save_all', 'write_page', 'seed_scatter',
+           'scatter_of_sweep', 'read_scatter', 'Source', 'known_runs', 'find_run', 'differing', 'hierarchy_notes',
+           'measured_notes', 'unlike', 'scatter_for', 'promise_of', 'held_to_promises', 'side_by_side',
+           'compare_tables', 'default_name', 'compare_runs', 'differences_text']
 
 # %% ../../nbs/running/92_summaries.ipynb #59cef859
 import difflib
@@ -278,89 +278,38 @@ def plot_dots(
     ax.set_ylim((len(values) if by else 1) - 0.5, -0.5)
     return ax
 
-
-def plot_cells(
-    rows: pd.DataFrame,  # of `summarise`, of one measure, level and method
-    varied: Mapping[str, Sequence[Any]],  # two settings and their values: across, and down
-    span: tuple[float, float],  # values of the lightest and darkest cell
-    ax: Axes,
-) -> Axes:
-    "The mean for each pair of values, as a number in a cell that is darker for more."
-    (x, across), (y, down) = varied.items()
-    table = rows.pivot(index=y, columns=x, values="mean")
-    means = table.reindex(index=list(down), columns=list(across)).to_numpy(float)
-    ax.imshow(means, cmap="cividis_r", vmin=span[0], vmax=span[1], aspect="auto")
-    for (i, j), mean in np.ndenumerate(means):
-        text = "–" if np.isnan(mean) else f"{mean:.2f}"
-        colour = "white" if mean > sum(span) / 2 else "black"
-        ax.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
-    short = max(len(str(value)) for value in across) < 7
-    turn = {"rotation": 0, "ha": "center"} if short else {"rotation": 30, "ha": "right"}
-    ax.set_xticks(range(len(across)), [str(value) for value in across], **turn)
-    ax.set_yticks(range(len(down)), [str(value) for value in down])
-    ax.set(xlabel=x, ylabel=y)
-    return ax
-
 # %% ../../nbs/running/92_summaries.ipynb #beb2bb46
-def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
-    "A grid of axes, (rows, columns)."
-    size = (max(width * columns, 4), height * rows)
-    return plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
-
-
 def draw_along(
     rows: pd.DataFrame,  # of `summarise`, of one measure
     name: str,  # the setting along which it is drawn; '' for none
     values: Sequence[Any],  # its values in order
     label: str,  # what the measure is called
+    down: str = "",  # another setting, with a row of panels for each value; '' for none
 ) -> Figure:  # a panel for each level
-    "One measure against one setting: lines for numbers, dots for choices."
-    levels = sorted(rows["level"].unique())
-    line = bool(name) and is_number(values)
+    "One measure against one setting or two: lines for numbers, dots for choices."
+    levels, line = sorted(rows["level"].unique()), bool(name) and is_number(values)
+    parts = list(rows.groupby(down, sort=False)) if down else [("", rows)]
     height = 3.1 if line else 0.9 + 0.22 * rows["method"].nunique() * max(len(values), 1)
-    figure, axes = _panels(1, len(levels), 3.3, height)
-    for ax, level in zip(axes[0], levels, strict=True):
-        here = rows[rows["level"] == level]
+    size = (max(3.3 * len(levels), 4), height * len(parts))
+    shape = (len(parts), len(levels))
+    figure, axes = plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False)
+    for (i, j), ax in np.ndenumerate(axes):
+        value, part = parts[i]
+        here = part[part["level"] == levels[j]]
         if line:
             plot_line(here, name, ax)
         else:
             plot_dots(here, name, values, ax)
-        ax.set_title(LEVEL_NAMES.get(level, level), fontsize=10)
+        level = LEVEL_NAMES.get(levels[j], levels[j])
+        ax.set_title(f"{level}, {down}={value}" if down else level, fontsize=10)
         ax.spines[["top", "right"]].set_visible(False)
-        if not line and ax is not axes[0, 0]:
+        if not line and j:
             ax.set_yticklabels([])
     figure.suptitle(label, fontsize=10)
     if name:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         look = {"ncols": min(5, len(labels)), "frameon": False, "fontsize": 9}
         figure.legend(handles, labels, loc="outside lower center", **look)
-    return figure
-
-
-def moved_methods(rows: pd.DataFrame) -> list[str]:  # of `summarise`, of one measure
-    "The methods for which what was varied changes anything; all but chance, if that is none."
-    means = rows[rows["method"] != "chance"].groupby(["method", "level"])["mean"]
-    spread = (means.max() - means.min()).groupby("method").max()
-    return sorted(spread[spread > 1e-9].index) or sorted(spread.index)
-
-
-def draw_cells(
-    rows: pd.DataFrame,  # of `summarise`, of one measure
-    varied: Mapping[str, Sequence[Any]],  # two settings and their values
-    label: str,  # what the measure is called
-) -> Figure:  # a row of panels for each method, a column for each level
-    "One measure against two settings, a cell for each pair of values."
-    levels, methods = sorted(rows["level"].unique()), moved_methods(rows)
-    across, down = map(len, varied.values())
-    width, height = 1.2 + 0.55 * max(across, 3), 1.1 + 0.32 * max(down, 2)
-    figure, axes = _panels(len(methods), len(levels), width, height)
-    for (i, j), ax in np.ndenumerate(axes):
-        here = rows[(rows["level"] == levels[j]) & rows["method"].isin(methods)]
-        span = (here["mean"].min(), here["mean"].max())
-        plot_cells(here[here["method"] == methods[i]], varied, span, ax)
-        ax.set_title(f"{methods[i]}, {LEVEL_NAMES.get(levels[j], levels[j])}", fontsize=9)
-        ax.label_outer()
-    figure.suptitle(label, fontsize=10)
     return figure
 
 
@@ -394,10 +343,10 @@ def figures_for(
         mean = f"Share of {label}" + (f": mean over {n} seeds" if n > 1 else ", one seed")
         interval = " with its 95 % interval" if n > 1 else ", so without an interval"
         if len(varied) == 2:
-            figures[f"{measure}_cells"] = (
-                draw_cells(summarise(rows, list(varied)), varied, label),
-                f"{mean}, for each {' and '.join(varied)}; "
-                f"methods that these do not change are left out.{rest}",
+            (name, values), (down, _) = varied.items()
+            figures[f"{measure}_{name}_by_{down}"] = (
+                draw_along(summarise(rows, list(varied)), name, values, label, down),
+                f"{mean}{interval}, against {name} for each {down}.{rest}",
             )
         for name, values in (varied or {"": ()}).items():
             means = summarise(averaged(rows, name), [name]) if name else summarise(rows)
@@ -745,89 +694,69 @@ UNTRAINED = ("frozen", "start", "kin", "constant", "chance")
 _FREE = ("seed", "n_seeds", "device", "workers", "engine")  # settings with the same scatter
 
 
-@dataclass(frozen=True)
-class Promise:
-    "What reproduction promises of two runs with the same settings."
-
-    first: Source
-    other: Source
-    unlike: list[str]  # names of what they ran on that differ
-    scatter: pd.DataFrame  # as `seed_scatter`, of runs like these; perhaps empty
-
-    def holds(
-        self, row: pd.Series
-    ) -> tuple[str, str]:  # the promise in words; 'yes', 'no', or '' where there is none
-        "Whether a row of `from_first`, with the other run's mean, is what was promised."
-        if not self.unlike:
-            return "the same bytes", "yes" if row["difference"] == 0 else "no"
-        if row["method"].split("_")[0] in UNTRAINED:
-            kept = abs(row["difference"]) <= TOLERANCE
-            return f"within {TOLERANCE:g}", "yes" if kept else "no"
-        match = self.scatter[
-            (self.scatter["method"] == row["method"])
-            & (self.scatter["level"] == row["level"])
-            & (self.scatter["column"] == row["measure"])
-        ]
-        if match.empty:
-            return "the scatter over seeds, which is not known", ""
-        low, high = match[["low", "high"]].iloc[0]
-        kept = low <= row["mean"] <= high
-        return f"a draw from {low:.3f} to {high:.3f}", "yes" if kept else "no"
-
-    def note(self, kept: pd.DataFrame) -> str:  # the rows of this pair, with promise and kept
-        "How the promise was kept, in a sentence."
-        n, broken = len(kept), int((kept["kept"] == "no").sum())
-        if not self.unlike:
-            return (
-                f"{self.other.name} repeats {self.first.name} on the same machine with the same "
-                f"packages, which promises the same bytes: {broken} of {n} measurements differ."
-            )
-        open_ones = int((kept["kept"] == "").sum())
-        more = f"; of {open_ones} trained ones the scatter is not known" if open_ones else ""
-        return (
-            f"{self.other.name} repeats {self.first.name} elsewhere "
-            f"(not the same: {', '.join(self.unlike[:6])}): untrained rows should agree within "
-            f"{TOLERANCE:g} and trained ones lie within the scatter over seeds; "
-            f"{broken} of {n} measurements do not{more}."
-        )
-
-
-def promise_of(
+def unlike(
     first: Source,
     other: Source,
-) -> Promise | None:  # None where their settings differ
-    "What two runs promise each other."
+) -> list[str] | None:  # None where their settings differ, so that nothing is promised
+    "What two runs with the same settings were made with that differs, without the commit."
     if _settings(first.record) != _settings(other.record):
         return None
     a, b = _circumstances(first.record), _circumstances(other.record)
     names = [name for name in {**a, **b} if name not in ("commit", "memory")]
-    unlike = [name for name in names if a.get(name) != b.get(name)]
-    settings, usual = first.record["settings"], profile_values(first.record["profile"])
-    plain = all(
-        settings[name] == value
-        for name, value in usual.items()
-        if name in settings and name not in _FREE
-    )
-    scatter = read_scatter(first.record["profile"] if plain else "")
-    return Promise(first, other, unlike, scatter)
+    return [name for name in names if a.get(name) != b.get(name)]
 
-# %% ../../nbs/running/92_summaries.ipynb #af44d8fa
+
+def scatter_for(source: Source) -> pd.DataFrame:  # as `seed_scatter`; empty where none is known
+    "How the measurements of runs like this one scatter: of its profile, with nothing changed but the seed."
+    profile, settings = source.record["profile"], source.record["settings"]
+    usual = profile_values(profile).items()
+    plain = all(settings.get(name, value) == value for name, value in usual if name not in _FREE)
+    return read_scatter(profile if plain else "")
+
+
+def promise_of(
+    row: pd.Series,  # of `from_first`, with the other run's mean
+    names: Sequence[str],  # of `unlike`
+    scatter: pd.DataFrame,  # of `scatter_for`
+) -> tuple[str, str]:  # the promise in words; 'yes', 'no', or '' where there is none
+    "What reproduction promises of a difference, and whether it holds."
+    if not names:
+        return "the same bytes", "yes" if row["difference"] == 0 else "no"
+    if row["method"].split("_")[0] in UNTRAINED:
+        return f"within {TOLERANCE:g}", "yes" if abs(row["difference"]) <= TOLERANCE else "no"
+    key = (scatter["method"] == row["method"]) & (scatter["level"] == row["level"])
+    match = scatter[key & (scatter["column"] == row["measure"])]
+    if match.empty:
+        return "a draw from a scatter that is not known", ""
+    low, high = match[["low", "high"]].iloc[0]
+    return f"a draw from {low:.3f} to {high:.3f}", "yes" if low <= row["mean"] <= high else "no"
+
+
 def held_to_promises(
     differences: pd.DataFrame,  # against, run, measure, level, method, difference, low, high, n
     summary: pd.DataFrame,  # of `summarise`, by run
-    promises: Mapping[str, Promise],  # by run, of those that repeat the first
-) -> pd.DataFrame:  # the differences, with the columns promise and kept, the largest first
-    "Whether each difference is what reproduction promises."
-    order = differences["difference"].abs().sort_values(ascending=False, kind="stable").index
-    ordered = differences.loc[order].reset_index(drop=True)
-    if not promises:
-        return ordered
-    means = summary[["run", "measure", "level", "method", "mean"]]
-    told = [
-        promises[row["run"]].holds(row) if row["run"] in promises else ("", "")
-        for _, row in ordered.merge(means, how="left").iterrows()
-    ]
-    return ordered.assign(promise=[words for words, _ in told], kept=[answer for _, answer in told])
+    sources: Sequence[Source],  # the others are held against the first
+) -> tuple[pd.DataFrame, list[str]]:  # with the columns promise and kept; a sentence for each run
+    "Whether runs that repeat the first keep what reproduction promises."
+    notes, scatter = [], scatter_for(sources[0])
+    keys = ["run", "measure", "level", "method"]
+    means = differences.merge(summary[[*keys, "mean"]], on=keys, how="left")
+    for other in sources[1:]:
+        rows, names = means[means["run"] == other.name], unlike(sources[0], other)
+        if names is None or rows.empty:
+            continue
+        told = [promise_of(row, names, scatter) for _, row in rows.iterrows()]
+        differences.loc[rows.index, ["promise", "kept"]] = told
+        answers = [answer for _, answer in told]
+        where = (
+            f"elsewhere (not the same: {', '.join(names[:6])})" if names else "on the same machine"
+        )
+        notes.append(
+            f"{other.name} repeats {sources[0].name} {where}: {answers.count('no')} of "
+            f"{len(told)} measurements are not what that promises, of {answers.count('')} "
+            "it is not known."
+        )
+    return differences.fillna({"promise": "", "kept": ""}), notes
 
 
 def side_by_side(
@@ -852,15 +781,11 @@ def compare_tables(
     if measured.empty:
         return {}, {}, []
     summary = summarise(measured, ["run"])
-    promises = {source.name: promise_of(sources[0], source) for source in sources[1:]}
-    promises = {name: promise for name, promise in promises.items() if promise}
     differences = from_first(measured, {"run": runs}).drop(columns="setting")
-    differences = held_to_promises(differences, summary, promises)
-    notes = [
-        promise.note(differences[differences["run"] == name])
-        for name, promise in promises.items()
-        if (differences["run"] == name).any()
-    ]
+    order = differences["difference"].abs().sort_values(ascending=False, kind="stable").index
+    differences, notes = held_to_promises(
+        differences.loc[order].reset_index(drop=True), summary, sources
+    )
     tables = {
         "side_by_side": (
             side_by_side(summary, runs),
