@@ -10,6 +10,11 @@ config = ConfigParser(delimiters=["="], interpolation=None)
 config.read(here / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
 readme = here / "README.md"
+FACTS = {  # what `chip place` needs wherever it is installed: package → folder
+    "chip.facts": "data/taxonomy",
+    "chip.calibration": "data/place",
+    "chip.templates": "nbs/running/templates",
+}
 
 setup(
     name=cfg["lib_name"],
@@ -29,7 +34,9 @@ setup(
         "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
-    packages=find_packages(include=["chip", "chip.*"]),
+    packages=[*find_packages(include=["chip", "chip.*"]), *FACTS],
+    package_dir=FACTS,
+    package_data={name: ["*.csv", "*.json", "*.j2", "*.css", "*.js"] for name in FACTS},
     include_package_data=True,
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .places import project_root
+from .places import fact_file
 
 # %% ../../nbs/data/02_taxonomy.ipynb #2c48cc00
 class TaxonomyError(ValueError):
@@ -318,9 +318,9 @@ def load_taxonomy(
 # %% ../../nbs/data/02_taxonomy.ipynb #9955ba2a
 @cache
 def _facts(name: str) -> tuple[TaxonomyRow, ...]:
-    path = project_root() / "data" / "taxonomy" / name
+    path = fact_file("taxonomy", name)
     if not path.is_file():
-        advice = "install the package from a clone of the project: pip install -e ."
+        advice = "install the package again"
         raise FileNotFoundError(f"{path} is missing; {advice}")
     return tuple(read_rows(path))
 

@@ -6,7 +6,7 @@
 __all__ = ['FETCHES', 'COMMANDS', 'check_known', 'Once', 'Parser', 'parse_parameters', 'make_absolute', 'values_of',
            'settings_and_run', 'report_summary', 'run_command', 'why_command', 'sweep_of', 'sweep_command',
            'compare_command', 'report_command', 'profile_lines', 'profiles_command', 'fetch_command', 'bench_command',
-           'cache_lines', 'cache_command', 'make_parser', 'main']
+           'cache_lines', 'cache_command', 'place_command', 'make_parser', 'main']
 
 # %% ../../nbs/running/99_cli.ipynb #92809bb0
 import argparse
@@ -442,7 +442,7 @@ def cache_command(arguments: argparse.Namespace) -> None:
 # %% ../../nbs/running/99_cli.ipynb #f2a57e46
 def _command(
     commands: argparse._SubParsersAction,
-    call: Callable[[argparse.Namespace], None],  # what it does
+    call: Callable[[argparse.Namespace], int | None],  # what it does; returns an exit status
     help: str,  # in the list of commands
     description: str = "",  # on its own page; empty: the same
 ) -> Parser:
@@ -556,6 +556,45 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
         meaning = f"{', '.join(option.benchmarks)}: {option.meaning}"
         _add(bench, f"--{name}", meaning, option.value, type=option.kind)
 
+# %% ../../nbs/running/99_cli.ipynb #99b1ace1
+def place_command(arguments: argparse.Namespace) -> int:  # 1 where a photo could not be read
+    "chip place"
+    from dataclasses import fields
+
+    from chip.running.answers import Request, place_files
+
+    asked = {field.name: getattr(arguments, field.name) for field in fields(Request)}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    return place_files(Request(**{**asked, "paths": tuple(arguments.paths)}))
+
+
+def _add_place(commands: argparse._SubParsersAction) -> None:
+    "chip place and its arguments."
+    place = _command(
+        commands,
+        place_command,
+        "say what kind of animal photos show, as far down the tree as a risk allows",
+        "Say what kind of animal each photo shows, as far down WordNet's tree as the risk allows. Needs no run and no training. What cannot be read costs a line; the status is 1 then.",
+    )
+    _add(place, "paths", "photos and folders of photos", "PATH", nargs="+")
+    share = "share of answers that may be wrong, for kinds never seen (0.1)"
+    _add(place, "--risk", share, "R", type=float)
+    one = "photo: an answer for each photo; folder: photos of a folder show one animal (photo)"
+    _add(place, "--each", one, "photo|folder")
+    _add(place, "--out", "write a table: .csv, .json or .parquet", "FILE")
+    _add(place, "--page", "write a page to look at: .html", "FILE")
+    _add(place, "--overwrite", "replace files of these names")
+    encoders = "encoders, with commas between (the three EfficientNet-Lite together)"
+    _add(place, "--encoder", encoders, "NAMES")
+    _add(place, "--within", "it is one of these: an animal or a group, such as bird", "NAME")
+    _add(place, "--among", "it is one of these: animals and groups, one a line", "FILE")
+    level = "force one level, with no promise: class, parent, super-parent"
+    _add(place, "--level", level, "LEVEL")
+    _add(place, "--run", "the clusters of this run for --level (the authors')", "NAME")
+    place.add_argument(
+        "-v", "--verbose", action="store_true", help="show the whole way of each answer"
+    )
+
 # %% ../../nbs/running/99_cli.ipynb #c89bbda6
 def make_parser() -> Parser:
     "The command line, as --help shows it."
@@ -597,10 +636,11 @@ def make_parser() -> Parser:
     )
     _add(fetch, "name", f"{', '.join(FETCHES)}: the authors' published files", "NAME")
     _add_bench(commands)
+    _add_place(commands)
     return parser
 
 # %% ../../nbs/running/99_cli.ipynb #550ad9e8
-COMMANDS = ("run", "sweep", "compare", "report", "cache", "profiles", "fetch", "bench")
+COMMANDS = ("run", "sweep", "compare", "report", "cache", "profiles", "fetch", "bench", "place")
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
@@ -650,8 +690,8 @@ def main(
         arguments = _parse(sys.argv[1:] if words is None else words)
         with _stopped_like_ctrl_c():
             arguments.notebooks, arguments.phases = notebooks or notebooks_folder(), phases
-            arguments.call(arguments)
-        return 0
+            status = arguments.call(arguments)
+        return status or 0
     except (Refused, SettingError) as error:
         return _fail(f"error: {error}", 2)
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough

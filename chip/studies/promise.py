@@ -48,10 +48,9 @@ def pack_outputs(
         found = np.load(kept)
         return found["paths"].tolist(), found["outputs"]
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    bar = tqdm(
-        classifiers().stream(paths), total=len(paths), desc=folder.name, unit="picture", delay=3
-    )
-    found = [(path, said) for path, said in bar if not isinstance(said, str)]
+    outputs = classifiers().stream(paths)
+    bar = tqdm(outputs, total=len(paths), desc=folder.name, unit="picture", delay=3)
+    found = [(path, said) for path, said in zip(paths, bar) if not isinstance(said, str)]
     names = [Path(path).relative_to(folder).as_posix() for path, _ in found]
     outputs = np.stack([said for _, said in found], axis=1)
     kept.parent.mkdir(parents=True, exist_ok=True)
