@@ -532,7 +532,8 @@ def settings_table(
 # %% ../../nbs/running/91_report.ipynb #17805563
 def templates() -> jinja2.Environment:
     "The templates beside the notebooks; everything put into them is escaped."
-    loader = jinja2.FileSystemLoader(notebooks_folder() / "running" / "templates")
+    beside = Path(chip.__file__).parent / "templates"  # where a wheel puts them
+    loader = jinja2.FileSystemLoader([notebooks_folder() / "running" / "templates", beside])
     return jinja2.Environment(
         loader=loader,
         autoescape=True,
