@@ -236,7 +236,7 @@ def _embed_new(
     batch = batch_shape(torch.device(compute.device), compute.batch_size)
     work = Work(table["path"].iloc[new], table["sha256"].iloc[new], encoder.spec, batch, str(root))
     sizes = table["bytes"].to_numpy()[new] if "bytes" in table else np.zeros(len(new), np.int64)
-    name, rate = encoder.spec.name, _last_rate(store)
+    name, rate = f"{encoder.spec.name} ({compute.backend})", _last_rate(store)
     if progress and len(new) / (rate or 20) > 10:
         plan = plan_line(len(table), len(new), int(sizes.sum()), rate, name)
         print(plan, file=sys.stderr, flush=True)

@@ -18,13 +18,13 @@ def silhouettes_from_sums(
 ) -> np.ndarray:  # (m,) float64 silhouettes, 0 for a point that is alone in its cluster
     "Silhouettes s = (b - a) / max(a, b) (Rousseeuw 1987)."
     rows, size = np.arange(len(labels)), counts[labels]
-    own = sums[rows, labels] / np.maximum(size - 1, 1)
+    inside = sums[rows, labels] / np.maximum(size - 1, 1)
     others = sums / counts
     others[rows, labels] = np.inf
     nearest = others.min(axis=1)
-    largest = np.maximum(own, nearest)
+    largest = np.maximum(inside, nearest)
     return np.where(
-        (size > 1) & (largest > 0), (nearest - own) / np.where(largest > 0, largest, 1), 0.0
+        (size > 1) & (largest > 0), (nearest - inside) / np.where(largest > 0, largest, 1), 0.0
     )
 
 # %% ../../nbs/compute/08_silhouette.ipynb #068ef61e
