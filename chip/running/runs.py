@@ -770,14 +770,13 @@ def _failed_cell(
         if cell.cell_type != "code" or not cell.source.strip():
             continue
         number += 1
-        errors = [o for o in cell.outputs if o.output_type == "error"]
-        begun = cell.metadata.get("papermill", {}).get("status", "pending") != "pending"
+        status = cell.metadata.get("papermill", {}).get("status", "pending")
         answered = "shell.execute_reply" in cell.metadata.get("execution", {})
-        if errors or (begun and not answered):
+        if status == "failed" or (status != "pending" and not answered):
             return {
                 "where": f" in cell {number}" + (f", under '{heading}'" if heading else ""),
-                "traceback": "\n".join(line for o in errors for line in o.traceback),
-                "printed": "".join(o.text for o in cell.outputs if o.output_type == "stream"),
+                "traceback": "\n".join(sum((o.get("traceback", []) for o in cell.outputs), [])),
+                "printed": "".join(o.get("text", "") for o in cell.outputs),
             }
     return {}
 
