@@ -42,22 +42,21 @@ from chip.unseen import (
 )
 
 # %% ../nbs/35_kin.ipynb #d3668989
-KIN_ENCODERS = "efficientnet_lite0+efficientnet_lite1+efficientnet_lite2"  # asked together where there are photographs
+# together where there are photographs
+KIN_ENCODERS = "efficientnet_lite0+efficientnet_lite1+efficientnet_lite2"
 
 
 @dataclass(frozen=True)
 class KinSettings:
     "How pictures are compared and placed."
 
-    centring: str = "two"  # pictures and prototypes from their own means ('two'), both from the prototypes' ('one'), or 'none'
-    metric: str = (
-        "kin"  # 'kin' (shrunken, whitened by siblings), 'principal' components, or 'plain' cosine
+    centring: str = (
+        "two"  # middles: of pictures and prototypes ('two'), of prototypes ('one'), 'none'
     )
-    photographs: float = 0.5  # where a prototype is a classifier's row: the share that the mean of its training photographs has beside it
+    metric: str = "kin"  # 'kin' (whitened by siblings), 'principal' components, 'plain' cosine
+    photographs: float = 0.5  # share of the photographs' mean beside a classifier's row
     directions: int = 0  # kept of the metric, at most; 0: all that the classes span
-    shrinkage: float = (
-        1.0  # λ, above 0: how much of the siblings' mean variance is added in every direction
-    )
+    shrinkage: float = 1.0  # λ: of the siblings' mean variance, added in every direction
     temperature: float = 0.05  # T of the likelihood exp(cosine / T) of a new animal
     alpha: float = 1.0  # seen classes that each node of the tree is given for free
     seen_temperature: float = 0.03  # of the softmax where the picture is of a seen class
@@ -126,9 +125,7 @@ def nodes_of_sets(
         tuple(keys),
         tuple(names[i] for i in order),
         leaves,
-        np.where(
-            several.any(axis=0), several.argmax(axis=0), leaves.argmax(axis=0)
-        ),  # a lone class hangs from itself
+        np.where(several.any(axis=0), several.argmax(axis=0), leaves.argmax(axis=0)),
         np.array([max(1, total[members.tobytes()]) for members in leaves]),
     )
 

@@ -72,7 +72,7 @@ def best_member(
     return best
 
 # %% ../nbs/30_unseen.ipynb #526d9263
-TEMPERATURE = 0.03  # of the softmax over cosines; `66_placing` looks for the best one for each way of summing, on classes left out
+TEMPERATURE = 0.03  # of the softmax over cosines; `66_placing` looks for the best ones
 
 
 def class_probabilities(
@@ -149,9 +149,7 @@ class UnseenPictures:
     kin: dict[
         str, list[str]
     ]  # unseen class → its nearest kin among the seen ones; classes outside the tree are missing
-    tree: Sequence[TreeTable] | None = (
-        None  # for each level (n_targets, n_unseen), of one D; None: no tree is asked
-    )
+    tree: Sequence[TreeTable] | None = None  # for each level of one D (n_targets, n_unseen)
 
     def means(self, embeddings: np.ndarray) -> np.ndarray:  # (n_unseen, d)
         "The mean embedding of each class (§4.3, step 1)."
@@ -160,7 +158,7 @@ class UnseenPictures:
 
 def unseen_pictures(
     study: Study,
-    h: Hierarchy | None = None,  # where they are placed; None: how deep in the tree is not asked
+    h: Hierarchy | None = None,  # where they are placed; None: without depths in the tree
 ) -> UnseenPictures:
     "The unseen pictures of a study, with their kin."
     index = {slug: i for i, slug in enumerate(study.unseen)}
@@ -178,9 +176,7 @@ def placement_rows(
     h: Hierarchy,  # where they are placed
 ) -> list[dict]:  # one row for each unseen class and level
     "The rows of tables/placements.csv for one method and seed; without kin, `right` and `chance` stay empty."
-    by_class = method.endswith(
-        ("_base", "_cost")
-    )  # picks a class, blindly a large cluster's more often
+    by_class = method.endswith(("_base", "_cost"))  # a blind choice of a class
     chosen, photos = ([scores.argmax(axis=1) for scores in by] for by in (by_mean, by_photo))
     known = [slug for slug in unseen.slugs if slug in unseen.kin]
     kin = kin_matrix([unseen.kin[slug] for slug in known], h.keys)
@@ -215,7 +211,11 @@ def placement_rows(
     return rows
 
 # %% ../nbs/30_unseen.ipynb #67e129b7
-ALTERNATIVES = "The targets nearest to each unseen class at each level, the first of which it was given, with the method's own score: the cosine between the class's mean embedding and the target, or, for `kin` and where the name ends in a rule of inference, what the answer is the largest of."
+ALTERNATIVES = (
+    "The targets nearest to each unseen class at each level, the first of which it was given, "
+    "with the method's own score: the cosine between the class's mean embedding and the target, "
+    "or, for `kin` and where the name ends in a rule, what the answer is the largest of."
+)
 
 
 def alternatives_rows(
@@ -302,8 +302,8 @@ def unseen_row(
     margin: float,  # m of the loss
 ) -> dict:  # the measures of a row of tables/unseen.csv
     "The paper's measures of pictures against the targets that they were given, and how many class means go to a target that holds kin."
-    targets, given = h.targets[level], labels[unseen.classes]
-    measures = seen_measures(embeddings, targets, given, margin)
+    targets = h.targets[level]
+    measures = seen_measures(embeddings, targets, labels[unseen.classes], margin)
     chosen = cosine_similarity_matrix(unseen.means(embeddings), targets).argmax(axis=1)
     judged = [i for i, slug in enumerate(unseen.slugs) if slug in unseen.kin]
     kin = kin_matrix([unseen.kin[unseen.slugs[i]] for i in judged], h.keys)
