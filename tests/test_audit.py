@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -134,12 +135,11 @@ def tables() -> dict[str, pd.DataFrame]:
     }
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    "The folder of a small run, as Phases 1 to 3 leave it: six classes of ImageNet, two pictures each."
-    monkeypatch.setenv("CHIP_HOME", str(tmp_path))
-    (tmp_path / "data").mkdir()
-    rng, pictures = np.random.default_rng(0), tmp_path / "pictures"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    "The folder of a small run, as Phases 1 to 3 leave it, without its tables: six classes of ImageNet, two pictures each."
+    home = tmp_path_factory.mktemp("home")
+    rng, pictures = np.random.default_rng(0), home / "pictures"
     for split in ("train", "test"):
         for key in animals().keys[:6]:
             (pictures / split / key).mkdir(parents=True)
@@ -147,32 +147,41 @@ def run(tmp_path, monkeypatch):
                 Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(
                     pictures / split / key / f"{i}.png"
                 )
-    run = Run("made")
-    settings = make_settings("smoke", images=str(pictures), n_seeds=2)
-    save_settings(run, settings)
-    scan_images(pictures, progress=False).table.to_parquet(
-        run.path("pictures.parquet"), index=False
-    )
-    run.path("study.json").write_text(
-        json.dumps(
-            {
-                "root": str(pictures),
-                "summary": "24 pictures <script>of</script> 6 classes",
-                "n_rejected": 0,
-            }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHIP_HOME", str(home))
+        (home / "data").mkdir()
+        run = Run("made")
+        settings = make_settings("smoke", images=str(pictures), n_seeds=2)
+        save_settings(run, settings)
+        scan_images(pictures, progress=False).table.to_parquet(
+            run.path("pictures.parquet"), index=False
         )
-    )
-    study = load_study(run)
-    save_hierarchy(
-        build_hierarchy(
+        about = {
+            "root": str(pictures),
+            "summary": "24 pictures <script>of</script> 6 classes",
+            "n_rejected": 0,
+        }
+        run.path("study.json").write_text(json.dumps(about))
+        study = load_study(run)
+        h = build_hierarchy(
             study,
             rng.normal(size=(6, 1280)),
             np.array([0, 0, 1, 1, 2, 2]),
             np.array([0, 1, 1]),
             {"encoder": "efficientnet_lite0"},
-        ),
-        run.path("hierarchy.parquet"),
-    )
+        )
+        save_hierarchy(h, run.path("hierarchy.parquet"))
+        return home, run, settings, evidence.run_spectra(study, h, settings)
+
+
+@pytest.fixture
+def run(made, monkeypatch):
+    "That run with whole tables. What its pictures show is computed once for all tests."
+    home, run, settings, spectra = made
+    monkeypatch.setenv("CHIP_HOME", str(home))
+    monkeypatch.setattr(evidence, "run_spectra", lambda *_: spectra)
+    for name in ("tables", "figures", "audit"):
+        shutil.rmtree(run.folder / name, ignore_errors=True)
     for name, table in tables().items():
         table.to_csv(run.path("tables", f"{name}.csv"), index=False)
     return run, settings
