@@ -48,6 +48,7 @@ from chip.core.settings import (
 from .core.statistics import SeedMean, seed_mean
 from .core.study import Study, kin_of, load_study
 from .data.places import home
+from .data.tables import read_names
 from .data.taxonomy import pretty
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, plot_sweep
 from .losses import LOSSES
@@ -71,8 +72,7 @@ def read_optional(run: Run, table: str) -> pd.DataFrame:
     path = run.folder / "tables" / f"{table}.csv"
     if not path.exists():
         return pd.DataFrame()
-    text = dict.fromkeys(("slug", "chosen", "method"), str)
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+    return read_names(path)
 
 
 def load_tables(

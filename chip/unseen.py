@@ -36,6 +36,7 @@ from chip.core.settings import (
 )
 from .core.statistics import paired_difference, summarise_placements
 from .core.study import Study, frozen_embeddings, kin_of, load_study, study_encoder
+from .data.tables import read_names
 from .hierarchy import LEVELS, Hierarchy, class_means, load_hierarchy
 from .losses import LOSSES
 from chip.measures import (
@@ -337,7 +338,7 @@ def unreadable_classes(run: Run, study: Study) -> list[str]:
     path = run.folder / "tables" / "rejected.csv"
     if not path.exists():
         return []
-    parts = [Path(p).parts for p in pd.read_csv(path, dtype=str, keep_default_na=False)["path"]]
+    parts = [Path(p).parts for p in read_names(path, text=True)["path"]]
     return sorted({p[1] for p in parts if len(p) > 2 and p[0] == "unseen"} - set(study.unseen))
 
 # %% ../nbs/30_unseen.ipynb #30a00008

@@ -23,6 +23,7 @@ from ..core.settings import Run, Settings
 from ..core.statistics import SeedMean, seed_mean
 from ..core.study import Study, frozen_embeddings, load_study, study_encoder
 from ..data.places import project_root
+from ..data.tables import read_names
 from ..data.taxonomy import Taxonomy, animals, unseen_animals
 from ..hierarchy import LEVELS, Hierarchy, load_hierarchy
 from ..measures import seen_measures
@@ -195,7 +196,7 @@ def taxonomy_facts() -> dict[str, float]:
     "What WordNet and ImageNet's class list say about the paper's classes."
     seen, every, unseen = animals(), animals(paper_only=False), unseen_animals()
     nodes = {node for path in every.paths.values() for node in path}
-    table = pd.read_csv(project_root() / "data" / "taxonomy" / "unseen_animals.csv")
+    table = read_names(project_root() / "data" / "taxonomy" / "unseen_animals.csv")
     # WordNet lacks the other breeds, their parent stands in
     species = table.loc[table["synset_is_breed_parent"] == 0, "slug"]
     synsets = [unseen.paths[slug][-1] for slug in species]
@@ -295,7 +296,7 @@ def read_studies(
     "The committed tables of the studies by name; those on made-up points are left out."
     folder = folder or project_root() / "reports" / "studies"
     return {
-        path.stem: pd.read_csv(path)
+        path.stem: read_names(path)
         for path in sorted(folder.rglob("*.csv"))
         if "made_up" not in path.stem and "synthetic" not in path.stem
     }

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from .pickles import Estimator, Unsafe, read_released
 from ..data.places import home, project_root
+from ..data.tables import read_names
 
 # %% ../../nbs/audit/45_released.ipynb #7089e295
 @dataclass(frozen=True, eq=False)
@@ -171,7 +172,7 @@ def read_packs(
     else:
         groups = None
         frames = {
-            name: pd.read_csv(folder / f"few_shot_{name}.csv")
+            name: read_names(folder / f"few_shot_{name}.csv")
             .set_axis(["slug", "vector1", "vector2"], axis=1)
             .sort_values("slug", ignore_index=True)
             for name in ("mapping", "dataframe")
@@ -226,7 +227,7 @@ def published_files() -> pd.DataFrame:  # path, bytes, sha256
         raise FileNotFoundError(
             f"{path} is missing; install the package from a clone of the project: pip install -e ."
         )
-    return pd.read_csv(path)
+    return read_names(path)
 
 
 def published_url(

@@ -29,6 +29,7 @@ import yaml
 from matplotlib.figure import Figure
 
 from ..data.places import home, written_aside
+from ..data.tables import csv_text, read_names
 
 # %% ../../nbs/core/06_settings.ipynb #e63516be
 GROUPS = {  # of settings → the notebook that takes them; a later phase inherits them through the run's folder
@@ -621,16 +622,11 @@ def save_table(
         raise ValueError(f"table '{name}' has no rows")
     csv, md = run.path("tables", f"{name}.csv"), run.path("tables", f"{name}.md")
     with written_aside(csv) as aside:
-        aside.write_text(_csv_text(table), encoding="utf-8")
+        aside.write_text(csv_text(table), encoding="utf-8")
     with written_aside(md) as aside:
         aside.write_text(markdown_table(table), encoding="utf-8")
     _save_caption(csv, caption)
     return csv
-
-
-def _csv_text(table: pd.DataFrame) -> str:
-    "A table as it is written: six significant digits."
-    return table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 def _save_caption(beside: Path, caption: str) -> None:
@@ -645,7 +641,7 @@ def markdown_table(table: pd.DataFrame) -> str:
     def cell(value: Any) -> str:
         if isinstance(value, float):
             return "" if value != value else f"{value:.4g}"
-        return str(value).replace("|", "\\|").replace("\n", " ")
+        return str(value).replace("|", "\\|").replace("\r", " ").replace("\n", " ")
 
     rows = [[cell(v) for v in row] for row in table.astype(object).itertuples(index=False)]
     lines = [list(map(str, table.columns)), ["---"] * len(table.columns), *rows]
@@ -654,7 +650,7 @@ def markdown_table(table: pd.DataFrame) -> str:
 
 def read_table(run: Run, name: str, phase: str) -> pd.DataFrame:
     "A table that a phase of this run has written."
-    return pd.read_csv(run.needs(f"tables/{name}.csv", phase))
+    return read_names(run.needs(f"tables/{name}.csv", phase))
 
 # %% ../../nbs/core/06_settings.ipynb #a5eff50c
 def _parts(run: Run, name: str) -> list[Path]:
@@ -717,10 +713,10 @@ def join_rows(
     "Makes a table what the phases' rows say; what is so already is not written again."
     table, csv = read_rows(run, name), run.folder / "tables" / f"{name}.csv"
     before, told = (
-        path.read_text(encoding="utf-8") if path.is_file() else ""
+        path.read_bytes().decode() if path.is_file() else ""
         for path in (csv, csv.with_suffix(".txt"))
     )
-    if len(table) and (caption or before != _csv_text(table)):
+    if len(table) and (caption or before != csv_text(table)):
         save_table(run, table, name, caption or told)
     return table
 

@@ -37,6 +37,7 @@ import chip
 from ..core.settings import Run, profiles_table
 from ..core.statistics import SeedMean, both_levels, seed_mean, summarise_placements
 from ..data.places import home
+from ..data.tables import csv_text, read_names
 from ..hierarchy import LEVEL_NAMES
 from chip.results import (
     RULE_LABELS,
@@ -419,7 +420,7 @@ def tables_of(
     "The tables in a folder, in order, as text cells."
     entries = []
     for path in _in_order(folder / "tables", "*.csv"):
-        table = pd.read_csv(path)
+        table = read_names(path)
         numbers = table.select_dtypes("number").columns
         rows = table.head(most).astype(object).itertuples(index=False)
         entries.append(
@@ -705,8 +706,8 @@ def lighten(
             few_colours(path).save(path, optimize=True)
     near = folder / "tables" / "alternatives.csv"
     if near.is_file():
-        first = first_seeds(pd.read_csv(near, dtype=str, keep_default_na=False))
-        first.to_csv(near, index=False, lineterminator="\n")
+        first = first_seeds(read_names(near, text=True))
+        near.write_text(csv_text(first), encoding="utf-8", newline="")
     for path in sorted((folder / "tables").glob("*.md")):
         if path.read_text(encoding="utf-8").count("\n") > LIGHT_LONG:
             path.unlink()

@@ -45,6 +45,7 @@ from chip.core.settings import (
     make_settings,
 )
 from ..data.places import home, usable_cores, written_aside
+from ..data.tables import csv_text
 from chip.running.runs import (
     PHASES,
     Contents,
@@ -825,8 +826,7 @@ def build_sweep(
         folder.path("sweep.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         if len(results):
             results.to_parquet(folder.path("results.parquet"), index=False)
-            csv = {"index": False, "float_format": "%.6g", "lineterminator": "\n"}
-            results.to_csv(folder.path("results.csv"), **csv)
+            folder.path("results.csv").write_text(csv_text(results), encoding="utf-8", newline="")
         write_page(
             folder,
             "sweep.html.j2",

@@ -19,6 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..data.places import home, project_root
+from ..data.tables import read_names
 from ..data.taxonomy import animals, imagenet_index
 from chip.place import (
     ENCODERS,
@@ -370,7 +371,7 @@ def studied(data: Path, encoders: str, kept: Path) -> tuple[Calibration, dict[st
     def folders(name: str) -> np.ndarray:
         return np.array([path.split("/")[0] for path in packs[name][0]])
 
-    again = pd.read_csv(data / "seen_again.csv", dtype=str, keep_default_na=False).set_index("slug")
+    again = read_names(data / "seen_again.csv", text=True).set_index("slug")
     covered = again["covered_by"][folders("seen_again")].map(column).to_numpy()
     half = half_of(covered)
     logits = {name: scores.logits.astype(float) for name, (_, scores) in packs.items()}
@@ -388,7 +389,7 @@ def studied(data: Path, encoders: str, kept: Path) -> tuple[Calibration, dict[st
         encoders, calibration_cases(left, ("seen again",), tree), threshold, tree.parents[tree.own]
     )
 
-    wild = pd.read_csv(data / "wild.csv", dtype=str, keep_default_na=False).set_index("slug")
+    wild = read_names(data / "wild.csv", text=True).set_index("slug")
     species = folders("wild")
     right = right_nodes((wild["hypernym_wnids"][name].split(" > ") for name in species), tree)
     tables = {}
