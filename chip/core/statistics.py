@@ -17,7 +17,8 @@ from scipy import stats
 
 # %% ../../nbs/core/08_statistics.ipynb #2453e23e
 class Interval(NamedTuple):
-    "A confidence interval; both ends are NaN where a single observation leaves nothing to judge the spread by."
+    """A confidence interval; both ends are NaN where a single observation leaves nothing to judge
+    the spread by."""
 
     low: float
     high: float
@@ -32,10 +33,12 @@ def wilson_interval(
     n: int,  # how many there were, at least 1
     level: float = LEVEL,  # confidence
 ) -> Interval:  # within [0, 1]
-    "Wilson's score interval for a proportion of independent trials. Raises ValueError for impossible counts."
+    """Wilson's score interval for a proportion of independent trials. Raises ValueError for
+    impossible counts."""
     if n < 1 or not 0 <= successes <= n or successes != int(successes) or n != int(n):
         raise ValueError(
-            f"successes={successes}, n={n}: expected whole numbers with 0 <= successes <= n and n at least 1"
+            f"successes={successes}, n={n}: expected whole numbers with 0 <= successes <= n and n "
+            "at least 1"
         )
     if not 0 < level < 1:
         raise ValueError(f"level={level}: expected a share between 0 and 1, such as 0.95")
@@ -47,7 +50,8 @@ def wilson_count(
     right: float,  # mean count over seeds, 0 … total
     total: int,  # classes
 ) -> tuple[float, float]:  # counts
-    "Wilson's interval for a count of classes, interpolated between whole counts. Raises ValueError as `wilson_interval`."
+    """Wilson's interval for a count of classes, interpolated between whole counts. Raises
+    ValueError as `wilson_interval`."""
     below, above = int(np.floor(right)), int(np.ceil(right))
     ends = np.array([wilson_interval(below, total), wilson_interval(above, total)]) * total
     low, high = ends[0] + (right - below) * (ends[1] - ends[0])
@@ -55,7 +59,8 @@ def wilson_count(
 
 # %% ../../nbs/core/08_statistics.ipynb #371f6cf5
 class PlacementSummary(NamedTuple):
-    "How many unseen classes were placed right, with a 95 % interval for the rate and what a blind choice would give."
+    """How many unseen classes were placed right, with a 95 % interval for the rate and what a blind
+    choice would give."""
 
     right: int  # classes placed right
     total: int  # classes placed
@@ -70,7 +75,8 @@ def placement_summary(
     right: np.ndarray,  # (n_unseen,) bool, from `placement_scores`
     chance: np.ndarray,  # (n_unseen,) in [0, 1], from `placement_chance`
 ) -> PlacementSummary:  # k of n, interval, expectation and tail probability of chance
-    "Summary of all placements at one level. Raises ValueError for no classes, unlike lengths or a chance outside [0, 1]."
+    """Summary of all placements at one level. Raises ValueError for no classes, unlike lengths or a
+    chance outside [0, 1]."""
     right, chance = np.asarray(right, dtype=bool), np.asarray(chance, dtype=np.float64)
     if (
         right.shape != chance.shape
@@ -79,7 +85,8 @@ def placement_summary(
         or not ((chance >= 0) & (chance <= 1)).all()
     ):
         raise ValueError(
-            f"right {right.shape} and chance {chance.shape}: expected the same (n,), n at least 1, chance in [0, 1]"
+            f"right {right.shape} and chance {chance.shape}: expected the same (n,), n at least 1, "
+            "chance in [0, 1]"
         )
     k, n, counts = int(right.sum()), len(right), np.ones(1)
     for p in chance:
@@ -93,7 +100,8 @@ def _check_values(values: np.ndarray, name: str = "values") -> np.ndarray:
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all():
         raise ValueError(
-            f"{name} of shape {values.shape}: expected at least one number, all finite, in one dimension"
+            f"{name} of shape {values.shape}: expected at least one number, all finite, in one "
+            "dimension"
         )
     return values
 
@@ -155,7 +163,8 @@ def bootstrap_interval(
     groups: np.ndarray
     | None = None,  # (n,) what values belong to (a photo's class) where they are not independent
 ) -> Interval:  # NaN for one value or group; a point where all values are equal
-    "Percentile bootstrap interval of a mean over independent values, or over whole groups of them (Efron 1979). Raises ValueError for no or non-finite values and for unlike lengths."
+    """Percentile bootstrap interval of a mean over independent values, or over whole groups of them
+    (Efron 1979). Raises ValueError for no or non-finite values and for unlike lengths."""
     values = _check_values(values)
     if groups is not None and np.shape(groups) != values.shape:
         raise ValueError(f"values {values.shape} and groups {np.shape(groups)}: unlike lengths")
@@ -193,7 +202,8 @@ def _grouped_bootstrap(
 
 # %% ../../nbs/core/08_statistics.ipynb #a1e76749
 class PairedDifference(NamedTuple):
-    "Mean difference a - b over pairs, with a bootstrap interval (NaN ends for a single pair or group)."
+    """Mean difference a - b over pairs, with a bootstrap interval (NaN ends for a single pair or
+    group)."""
 
     difference: float
     low: float
@@ -208,7 +218,8 @@ def paired_difference(
     groups: np.ndarray
     | None = None,  # (n,) what items belong to (a photo's class) where they are not independent
 ) -> PairedDifference:  # mean of a - b
-    "Mean paired difference and its bootstrap interval over items, or over groups of them. Raises ValueError for unlike lengths."
+    """Mean paired difference and its bootstrap interval over items, or over groups of them. Raises
+    ValueError for unlike lengths."""
     a, b = _check_values(a, "a"), _check_values(b, "b")
     if a.shape != b.shape or (groups is not None and np.shape(groups) != a.shape):
         raise ValueError(
@@ -222,7 +233,8 @@ def placements_by_seed(
     placements: pd.DataFrame,  # as in tables/placements.csv, with a column for each of `by`
     by: Sequence[str] = (),  # what tells runs apart
 ) -> pd.DataFrame:  # *by, method, seed, level, right, total, chance, photos_right, photos_total, photo_rate, photo_rate_balanced
-    "Sums over the judged classes, one row for each method, seed and level; `chance` is how many a blind choice places right."
+    """Sums over the judged classes, one row for each method, seed and level; `chance` is how many a
+    blind choice places right."""
     keys = [*by, "method", "seed", "level"]
     counts = ["right", "chance", "photos_right", "photos_total"]
     if placements.empty:
@@ -246,7 +258,8 @@ def summarise_placements(
 ) -> (
     pd.DataFrame
 ):  # *by, method, level, seeds, right, total, low, high, chance, photo_rate, photo_rate_balanced
-    "One row for each method and level: classes placed right (mean over seeds) with Wilson's interval over classes, what a blind choice would give, and both rates over photos."
+    """One row for each method and level: classes placed right (mean over seeds) with Wilson's
+    interval over classes, what a blind choice would give, and both rates over photos."""
     keys = [*by, "method", "level"]
     seeds = placements_by_seed(placements, by).groupby(keys, dropna=False)
     table = seeds.agg(
@@ -269,7 +282,9 @@ def both_levels(
     placements: pd.DataFrame,  # as in tables/placements.csv
     levels: Sequence[int] = (1, 2),  # that have to be right together
 ) -> pd.DataFrame:  # method, seed, slug, level ('both'), right, chance, photos_right, photos_total
-    "Placements right at several levels at once, as rows of placements again; chance is that of independent blind choices. What single photos do at both is not kept, so their columns are empty."
+    """Placements right at several levels at once, as rows of placements again; chance is that of
+    independent blind choices. What single photos do at both is not kept, so their columns are
+    empty."""
     if placements.empty:
         return placements
     rows = placements[placements["level"].isin(levels)].dropna(subset=["right"])

@@ -107,7 +107,8 @@ class Study:
 def kin_of(
     study: Study,  # with its tree
 ) -> dict[str, list[str]]:  # unseen class → its nearest kin among the seen classes
-    "Nearest kin by the tree (the seen classes that share the deepest ancestor); unseen classes outside the tree are left out."
+    """Nearest kin by the tree (the seen classes that share the deepest ancestor); unseen classes
+    outside the tree are left out."""
     if study.taxonomy is None:
         return {}
     among = [key for key in study.seen if key in study.taxonomy.paths]
@@ -121,7 +122,8 @@ def open_study(
     settings: Settings,  # which pictures
     progress: bool = True,  # show bars
 ) -> Study:
-    "Scans the pictures of a run and records them. Raises ValueError or FileNotFoundError that say what to do."
+    """Scans the pictures of a run and records them. Raises ValueError or FileNotFoundError that say
+    what to do."""
     root = Path(settings.images) if settings.images else menagerie_folder(settings, progress)
     place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
     folder = scan_images(
@@ -156,7 +158,8 @@ def load_study(run: Run) -> Study:
     root = Path(about["root"])
     if not root.is_dir():
         raise FileNotFoundError(
-            f"the pictures of run '{run.name}' were in {root}, which is gone: put them back or start the run anew"
+            f"the pictures of run '{run.name}' were in {root}, which is gone: put them back or "
+            "start the run anew"
         )
     taxonomy, _ = place_classes(sorted(set(table["label"])), root)
     return Study(root, table, taxonomy, about["summary"])

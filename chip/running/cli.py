@@ -151,10 +151,12 @@ def make_absolute(
 
 # %% ../../nbs/running/99_cli.ipynb #b72db28a
 def _one_of_two(option: str, given: str | None, file: str, in_file: str | None) -> str | None:
-    "A value from the command line or from a settings file. Raises Refused where both have one and they differ."
+    """A value from the command line or from a settings file. Raises Refused where both have one and
+    they differ."""
     if given is not None and in_file is not None and given != in_file:
         raise Refused(
-            f"the {option} is given twice, {given} on the command line and {in_file} in {file}: leave one out"
+            f"the {option} is given twice, {given} on the command line and {in_file} in {file}: "
+            "leave one out"
         )
     return in_file if given is None else given
 
@@ -162,7 +164,8 @@ def _one_of_two(option: str, given: str | None, file: str, in_file: str | None) 
 def values_of(
     arguments: argparse.Namespace,  # of `chip run`
 ) -> dict[str, Any]:
-    "Everything that a command and its settings file set: settings, profile and name. Raises Refused or SettingError."
+    """Everything that a command and its settings file set: settings, profile and name. Raises
+    Refused or SettingError."""
     given, file = parse_parameters(arguments.p), {}
     if arguments.images is not None:
         if "images" in given:
@@ -244,7 +247,8 @@ def _tell_name(settings: Settings, run: Run) -> None:
     profile = settings.profile
     if run.name == default_name(profile) != profile:
         _say(
-            f"reports/{profile} is a reference run that is kept: this one is called {run.name} (--name {profile} makes the reference run again)"
+            f"reports/{profile} is a reference run that is kept: this one is called {run.name} "
+            f"(--name {profile} makes the reference run again)"
         )
 
 
@@ -482,7 +486,8 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         commands,
         run_command,
         "run all phases of a profile (default: demo) and write its report",
-        "Run all phases of a profile (default: demo); finished phases whose inputs have not changed are not run again.",
+        "Run all phases of a profile (default: demo); finished phases whose inputs have not "
+        "changed are not run again.",
     )
     _add_settings(
         run,
@@ -493,7 +498,8 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     _add(
         run,
         "--name",
-        "name of the run and its report (default: the profile's, or my_PROFILE where reports/PROFILE is a reference run that is kept with the code)",
+        "name of the run and its report (default: the profile's, or my_PROFILE where "
+        "reports/PROFILE is a reference run that is kept with the code)",
         "NAME",
     )
     _add(run, "--fresh", "forget what earlier runs of this name have done")
@@ -501,7 +507,8 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     _add(
         run,
         "--ray",
-        "compute embeddings on the Ray cluster at this address; local: on this machine, through Ray (-p engine)",
+        "compute embeddings on the Ray cluster at this address; local: on this machine, through "
+        "Ray (-p engine)",
         "ADDRESS",
     )
 
@@ -512,7 +519,8 @@ def _add_sweep(commands: argparse._SubParsersAction) -> None:
         commands,
         sweep_command,
         "run every combination of some settings, what they share once, and sum it up",
-        "Run every combination of the values given. A repeated command runs only what is missing. All measurements land in one table, reports/NAME/results.parquet and .csv.",
+        "Run every combination of the values given. A repeated command runs only what is missing. "
+        "All measurements land in one table, reports/NAME/results.parquet and .csv.",
     )
     _add_settings(
         sweep,
@@ -526,7 +534,8 @@ def _add_sweep(commands: argparse._SubParsersAction) -> None:
     _add(
         sweep,
         "--threads",
-        "threads of each point on a processor (default: 1); with another number sums are rounded otherwise, and training may end elsewhere",
+        "threads of each point on a processor (default: 1); with another number sums are rounded "
+        "otherwise, and training may end elsewhere",
         default=1,
         **whole,
     )
@@ -546,8 +555,12 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
         commands,
         bench_command,
         "speed as a ratio against the plain way, both measured in the same run",
-        "hierarchy, train, embed: ours against the plain way, in turn. steps: layouts and precisions of a training step. growth: embedding from a thousand to a million small pictures. "
-        "agreement: embeddings against the plain way's, picture by picture. decoders: of JPEG files. sweep: two points at a time against one. In brackets: what holds without the option.",
+        "hierarchy, train, embed: ours against the plain way, in turn. steps: layouts and "
+        "precisions of a training step. growth: embedding from a thousand to a million small "
+        "pictures. "
+        "agreement: embeddings against the plain way's, picture by picture. decoders: of JPEG "
+        "files. sweep: two points at a time against one. In brackets: what holds without the "
+        "option.",
     )
     _add(bench, "name", ", ".join(BENCHMARKS), "NAME")
     _add(bench, "--json", "write the result there as well", "FILE")
@@ -574,7 +587,8 @@ def _add_place(commands: argparse._SubParsersAction) -> None:
         commands,
         place_command,
         "say what kind of animal photos show, as far down the tree as a risk allows",
-        "Say what kind of animal each photo shows, as far down WordNet's tree as the risk allows. Needs no run and no training. What cannot be read costs a line; the status is 1 then.",
+        "Say what kind of animal each photo shows, as far down WordNet's tree as the risk allows. "
+        "Needs no run and no training. What cannot be read costs a line; the status is 1 then.",
     )
     _add(place, "paths", "photos and folders of photos", "PATH", nargs="+")
     share = "share of answers that may be wrong, for kinds never seen (0.1)"
@@ -617,7 +631,8 @@ def make_parser() -> Parser:
     _add(
         report,
         "--light",
-        "small enough to keep, as a reference run: no photographs, no executed notebooks; without --name, chip run goes beside it from then on",
+        "small enough to keep, as a reference run: no photographs, no executed notebooks; without "
+        "--name, chip run goes beside it from then on",
     )
     cache = _command(
         commands, cache_command, "show the embeddings that are kept, or remove some of them"
@@ -660,7 +675,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 
 @contextmanager
 def _stopped_like_ctrl_c() -> Iterator[None]:
-    "Being told to end, or losing the terminal, ends a run as Ctrl-C does: without leaving a kernel behind."
+    """Being told to end, or losing the terminal, ends a run as Ctrl-C does: without leaving a
+    kernel behind."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt

@@ -171,7 +171,8 @@ def notebook_path(
     path = Path(notebooks) / f"{phase.notebook}.ipynb"
     if not path.is_file():
         raise Refused(
-            f"notebook {phase.notebook}.ipynb is not in {notebooks}: install from a clone of the repository, with pip install -e ."
+            f"notebook {phase.notebook}.ipynb is not in {notebooks}: install from a clone of the "
+            "repository, with pip install -e ."
         )
     return path
 
@@ -191,7 +192,8 @@ def shown_parameters(
 def parameters_of(
     path: Path,  # a notebook
 ) -> list[str]:
-    "The names that a notebook takes: those in its parameters cell, and the other settings of its phase."
+    """The names that a notebook takes: those in its parameters cell, and the other settings of its
+    phase."""
     return list(dict.fromkeys([*shown_parameters(path), *settings_of(path.stem)]))
 
 
@@ -292,7 +294,8 @@ def _read(path: str, known: tuple) -> tuple:  # state and SHA-256; () for what c
 
 
 class Contents:
-    "Fingerprints of files and folders by content; what was read is known again, by this object and, after `keep`, by later ones."
+    """Fingerprints of files and folders by content; what was read is known again, by this object
+    and, after `keep`, by later ones."""
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, tuple]] = {}
@@ -315,7 +318,8 @@ class Contents:
         return {path: state[-1] for path, state in states.items()}
 
     def folder(self, images: str) -> str:
-        "A fingerprint of the files below an image folder; of '', the menagerie, which its settings and code identify."
+        """A fingerprint of the files below an image folder; of '', the menagerie, which its
+        settings and code identify."""
         if not images:
             return "menagerie"
         if images not in self._folders:
@@ -399,7 +403,8 @@ def files_read(
 def engine_kind(
     engine: str,  # local, ray, or a cluster's address
 ) -> str:
-    "What computes, without an address: it changes no result, and is nobody's business who reads a report."
+    """What computes, without an address: it changes no result, and is nobody's business who reads a
+    report."""
     return engine if engine == "local" else "ray"
 
 # %% ../../nbs/running/90_runs.ipynb #90f00003
@@ -579,14 +584,16 @@ def _end_kernels(folder: Path) -> None:
 def locked(
     run: Run,
 ) -> Iterator[None]:
-    "Hold a run for this process alone. Raises Refused, naming the process, where another one has it."
+    """Hold a run for this process alone. Raises Refused, naming the process, where another one has
+    it."""
     holder, lock = run.path(".lock.pid"), FileLock(run.path(".lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
         number = holder.read_text().strip() if holder.is_file() else ""
         raise Refused(
-            f"run '{run.name}' is being worked on by process {number or '?'}: wait for it, or give this one another --name"
+            f"run '{run.name}' is being worked on by process {number or '?'}: wait for it, or give "
+            "this one another --name"
         ) from None
     try:
         if holder.is_file():  # it was killed
@@ -651,7 +658,8 @@ def _kernel_manager(
 
 # %% ../../nbs/running/90_runs.ipynb #15924195
 class PeakMemory:
-    "Watches processes and all below them while a block runs; `bytes` is the most they held together."
+    """Watches processes and all below them while a block runs; `bytes` is the most they held
+    together."""
 
     def __init__(self, processes: list[psutil.Process], every: float = 0.5):
         self.processes, self.every, self.bytes = processes, every, 0
@@ -689,7 +697,8 @@ _REDRAWN = re.compile(r"[^\n]*\r[^\n]*\n?")
 
 
 class Relay:
-    "Passes what a notebook writes to its error stream on to ours; without redrawn lines, unless ours is a terminal."
+    """Passes what a notebook writes to its error stream on to ours; without redrawn lines, unless
+    ours is a terminal."""
 
     def __init__(self, stream: TextIO):
         self.stream = stream
@@ -782,7 +791,8 @@ def _failed_cell(
 
 
 def _last_lines(text: str, most: int, width: int = 110) -> list[str]:
-    "The last lines of a text that hold anything but a rule, without colours, indented and cut to a width."
+    """The last lines of a text that hold anything but a rule, without colours, indented and cut to
+    a width."""
     lines = [line.rstrip() for line in _COLOURS.sub("", text).splitlines() if line.strip(" -\t")]
     cut = [line if len(line) <= width else line[: width - 1] + "…" for line in lines[-most:]]
     return [f"    {line}" for line in cut]
@@ -791,7 +801,8 @@ def _last_lines(text: str, most: int, width: int = 110) -> list[str]:
 def default_name(
     profile: str,
 ) -> str:
-    "What a run is called that was given no name: as its profile, or my_<profile> where reports/<profile> is a reference run, as `chip report --light` marks one."
+    """What a run is called that was given no name: as its profile, or my_<profile> where
+    reports/<profile> is a reference run, as `chip report --light` marks one."""
     try:
         record = json.loads((home() / "reports" / profile / "run.json").read_text(encoding="utf-8"))
         kept = record.get("reference") is True
@@ -925,17 +936,20 @@ def check_made(
 
 
 def _outputs(run: Run, phase: Phase, owned: Mapping[str, list]) -> dict[str, list[int]]:
-    "What a phase has added to a run's folder. Raises PhaseFailed where it has changed what is not its own."
+    """What a phase has added to a run's folder. Raises PhaseFailed where it has changed what is not
+    its own."""
     outputs = {name: state for name, state in files_of(run).items() if owned.get(name) != state}
     if others := sorted(set(outputs) & set(owned) - joined_files(run)):
         raise PhaseFailed(
-            f"{phase.notebook} has changed {', '.join(others)}, which an earlier phase made: it has to write a file of its own"
+            f"{phase.notebook} has changed {', '.join(others)}, which an earlier phase made: it "
+            "has to write a file of its own"
         )
     return outputs
 
 # %% ../../nbs/running/90_runs.ipynb #c166c419
 def _given(path: Path, settings: Settings, run: Run) -> dict[str, Any]:
-    "What papermill gives a notebook: the settings in its parameters cell, and what else differs from the profile."
+    """What papermill gives a notebook: the settings in its parameters cell, and what else differs
+    from the profile."""
     values = {**asdict(settings), "name": run.name}
     told = {*shown_parameters(path), *changed_settings(settings)}
     return {name: values[name] for name in parameters_of(path) if name in values and name in told}
@@ -1059,7 +1073,8 @@ def check_writable(
             pass
     except OSError as error:
         raise Refused(
-            f"cannot write into {shown(folder)} ({error.strerror}): make it a folder that you may write to"
+            f"cannot write into {shown(folder)} ({error.strerror}): make it a folder that you may "
+            "write to"
         ) from error
 
 
@@ -1081,7 +1096,8 @@ def check_images(
     if stray:
         plural = "s" * (len(stray) > 1)
         raise Refused(
-            f"{len(stray)} stray file{plural} in '{images}', such as {stray[0]}: move it into a class folder, or away"
+            f"{len(stray)} stray file{plural} in '{images}', such as {stray[0]}: move it into a "
+            "class folder, or away"
         )
     pictures = Counter(c.label for c in candidates if c.split == "train")
     if not pictures:
@@ -1120,18 +1136,21 @@ def _check_rows(settings: Settings, pictures: Mapping[str, int]) -> int:  # clas
     kept = _classes(settings, pictures)
     if len(kept) < 2:
         raise Refused(
-            f"paper_classes=true keeps {len(kept)} of the {len(pictures)} classes: name their folders by ImageNet's wnids, or leave it out"
+            f"paper_classes=true keeps {len(kept)} of the {len(pictures)} classes: name their "
+            "folders by ImageNet's wnids, or leave it out"
         )
     if settings.prototype != "classifier":
         return len(kept)
     if settings.weights == "random":
         raise Refused(
-            "prototype=classifier with weights=random: an untrained classifier's rows say nothing; use prototype=images"
+            "prototype=classifier with weights=random: an untrained classifier's rows say nothing; "
+            "use prototype=images"
         )
     if others := sorted(set(kept) - set(imagenet_index())):
         more = f" and {len(others) - 1} more are" if others[1:] else " is"
         raise Refused(
-            f"prototype=classifier needs ImageNet classes, but '{others[0]}'{more} none of its animals; use prototype=images (-p prototype=images)"
+            f"prototype=classifier needs ImageNet classes, but '{others[0]}'{more} none of its "
+            "animals; use prototype=images (-p prototype=images)"
         )
     return len(kept)
 
@@ -1148,11 +1167,13 @@ def check_classes(
         fewest = min(pictures, key=pictures.__getitem__)
         if pictures[fewest] < s.n_shot and not s.paper_classes:
             raise Refused(
-                f"n_shot={s.n_shot} but class '{fewest}' has {pictures[fewest]} training pictures: lower n_shot or add pictures"
+                f"n_shot={s.n_shot} but class '{fewest}' has {pictures[fewest]} training pictures: "
+                "lower n_shot or add pictures"
             )
         if len(pictures) == 1:
             raise Refused(
-                f"there is 1 class, '{fewest}': nothing to tell apart; give pictures of at least 2 classes, DIR/train/<class>/*"
+                f"there is 1 class, '{fewest}': nothing to tell apart; give pictures of at least 2 "
+                "classes, DIR/train/<class>/*"
             )
         n = _check_rows(s, pictures)
     if s.hierarchy:
@@ -1166,7 +1187,8 @@ def check_classes(
     fewest, most = getattr(s, parents), getattr(s, supers)
     if most >= fewest and s.clusterer not in ("dbscan", "hdbscan"):
         raise Refused(
-            f"{supers}={most} super-parents need more than {parents}={fewest} parents: lower {supers}, or raise {parents}"
+            f"{supers}={most} super-parents need more than {parents}={fewest} parents: lower "
+            f"{supers}, or raise {parents}"
         )
 
 
@@ -1193,7 +1215,8 @@ def check_asked(
     notebooks: Path,
     phases: Iterable[Phase] = PHASES,
 ) -> None:
-    "All that can be known to be wrong with what is asked for, without writing anything. Raises Refused."
+    """All that can be known to be wrong with what is asked for, without writing anything. Raises
+    Refused."""
     taken = {name for phase in phases for name in parameters_of(notebook_path(phase, notebooks))}
     if "encoder" in taken:
         check_encoder(settings)
