@@ -177,7 +177,8 @@ class Settings:
 
 # %% ../../nbs/core/06_settings.ipynb #aafd7a08
 class SettingError(ValueError):
-    "A setting that does not exist or a value that it cannot take; the message is one line and says what would do."
+    """A setting that does not exist or a value that it cannot take; the message is one line and
+    says what would do."""
 
 
 _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
@@ -263,7 +264,8 @@ def check_value(
     name: str,  # of a setting
     value: Any,  # text, or a value of the setting's type
 ) -> Any:  # the typed value
-    "One setting's value, converted and checked. Raises SettingError that names the setting, the value and what it may be."
+    """One setting's value, converted and checked. Raises SettingError that names the setting, the
+    value and what it may be."""
     return _checked(find_setting(name), value)
 
 # %% ../../nbs/core/06_settings.ipynb #392d28c7
@@ -346,7 +348,8 @@ def profile_values(
     profile: str,  # smoke, demo, photos or paper
     preset: str = "",  # one that was asked for; empty: the profile's own
 ) -> dict[str, Any]:  # every setting
-    "What a profile sets before anything is overridden: defaults, then its preset, then its own values, then the preset asked for."
+    """What a profile sets before anything is overridden: defaults, then its preset, then its own
+    values, then the preset asked for."""
     own = PROFILES[profile]
     return {
         **{f.name: f.default for f in fields(Settings)},
@@ -361,7 +364,8 @@ def make_settings(
     profile: str = "demo",  # smoke, demo, photos or paper
     **overrides: Any,  # any setting; text or typed; None leaves the profile's value
 ) -> Settings:
-    "The settings of a profile with some fields changed. Raises SettingError for names, types, ranges and contradictions."
+    """The settings of a profile with some fields changed. Raises SettingError for names, types,
+    ranges and contradictions."""
     check_value("profile", profile)
     given = {
         name: check_value(name, value) for name, value in overrides.items() if value is not None
@@ -399,20 +403,24 @@ def _consistent_menagerie(s: Settings) -> None:
     "Raises SettingError for what no drawn animal kingdom can be."
     if s.m_families > s.m_species:
         raise SettingError(
-            f"m_families={s.m_families} families need at least as many species, m_species={s.m_species}"
+            f"m_families={s.m_families} families need at least as many species, "
+            f"m_species={s.m_species}"
         )
     if s.m_plans > s.m_families:
         raise SettingError(
-            f"m_plans={s.m_plans} body plans need at least as many families, m_families={s.m_families}"
+            f"m_plans={s.m_plans} body plans need at least as many families, "
+            f"m_families={s.m_families}"
         )
     if s.n_shot > s.m_train:
         raise SettingError(
-            f"n_shot={s.n_shot} training pictures of a class, but m_train={s.m_train} pictures of each species are drawn: raise m_train"
+            f"n_shot={s.n_shot} training pictures of a class, but m_train={s.m_train} pictures of "
+            "each species are drawn: raise m_train"
         )
     if s.paper_classes or s.prototype == "classifier":
         what = "paper_classes=true keeps" if s.paper_classes else "prototype=classifier needs"
         raise SettingError(
-            f"{what} ImageNet's classes, of which the menagerie has none: give pictures of them, --images DIR"
+            f"{what} ImageNet's classes, of which the menagerie has none: give pictures of them, "
+            "--images DIR"
         )
 
 # %% ../../nbs/core/06_settings.ipynb #f4f0e3a5
@@ -458,7 +466,8 @@ def settings_in_force(
     settings: Settings,  # of a run
     phase: str,  # whose settings, such as '10_hierarchy'
 ) -> pd.DataFrame:  # setting, value, from (profile, preset or given), meaning
-    "What a chapter shows beneath its start: the settings of its phase, and where each value comes from."
+    """What a chapter shows beneath its start: the settings of its phase, and where each value comes
+    from."""
     changed, usual = changed_settings(settings), profile_values(settings.profile)
     rows = []
     for name in settings_of(phase):
@@ -495,7 +504,8 @@ def _why_unreadable(error: Exception) -> str:
 
 
 def _file_entries(path: str | Path) -> list[tuple[yaml.Node, yaml.Node]]:
-    "Key and value of each entry of a settings file, nothing of it interpreted. Raises SettingError."
+    """Key and value of each entry of a settings file, nothing of it interpreted. Raises
+    SettingError."""
     fault, root = "", None
     try:
         with open(path, "rb") as file:
@@ -555,11 +565,13 @@ def read_settings_file(
 def settings_yaml(
     profile: str = "demo",  # smoke, demo, photos or paper
 ) -> str:
-    "A settings file with each setting, its value in a profile and its meaning: what `chip profiles --yaml` prints."
+    """A settings file with each setting, its value in a profile and its meaning: what `chip
+    profiles --yaml` prints."""
     check_value("profile", profile)
     lines = [
         f"# Every setting, as in the profile {profile}. Use it with: chip run --settings FILE",
-        "# What is not changed can be left out. -p NAME=VALUE goes before a line here. Paths start where the command is given.",
+        "# What is not changed can be left out. -p NAME=VALUE goes before a line here. Paths start "
+        "where the command is given.",
         f"profile: {profile}",
     ]
     for group, rows in profiles_table().groupby("group", sort=False):
@@ -577,7 +589,8 @@ def check_run_name(
     "A name that is safe as a folder's. Raises SettingError."
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise SettingError(
-            f"name='{_short(name)}': a run's name is made of letters, digits, '.', '_' and '-' (at most 100), and starts with a letter or digit"
+            f"name='{_short(name)}': a run's name is made of letters, digits, '.', '_' and '-' (at "
+            "most 100), and starts with a letter or digit"
         )
     return name
 
@@ -602,11 +615,13 @@ class Run:
         return path
 
     def needs(self, file: str, phase: str) -> Path:
-        "A file that an earlier phase leaves. Raises FileNotFoundError that says which notebook makes it."
+        """A file that an earlier phase leaves. Raises FileNotFoundError that says which notebook
+        makes it."""
         path = self.folder / file
         if not path.exists():
             raise FileNotFoundError(
-                f"run '{self.name}' has no {file}: run notebook {phase} of this run first (or all phases: chip run --name {self.name})"
+                f"run '{self.name}' has no {file}: run notebook {phase} of this run first (or all "
+                f"phases: chip run --name {self.name})"
             )
         return path
 
@@ -617,7 +632,8 @@ def save_table(
     name: str,  # without suffix, such as 'seen'
     caption: str = "",  # the sentence that reads it, shown on the report's page
 ) -> Path:  # the CSV file
-    "Writes tables/<name>.csv and .md, and its caption beside them. Raises ValueError for a table without rows."
+    """Writes tables/<name>.csv and .md, and its caption beside them. Raises ValueError for a table
+    without rows."""
     if table.empty:
         raise ValueError(f"table '{name}' has no rows")
     csv, md = run.path("tables", f"{name}.csv"), run.path("tables", f"{name}.md")
@@ -673,7 +689,8 @@ def keep_rows(
     name: str,  # of the table, such as 'seen'
     phase: str,  # that adds them, such as '30_unseen'
 ) -> pd.DataFrame:  # as `read_rows`
-    "Puts a phase's rows beside those of the phases before it; those of later phases, which were made from what goes, are removed."
+    """Puts a phase's rows beside those of the phases before it; those of later phases, which were
+    made from what goes, are removed."""
     path, rows = run.path("rows", f"{name}.{phase}.parquet"), rows.copy()
     for part in _parts(run, name):
         if part.name >= path.name:
@@ -727,7 +744,8 @@ def save_figure(
     name: str,  # without suffix, such as 'figure5'
     caption: str = "",  # the sentence that reads it, shown on the report's page
 ) -> Path:  # the PNG file
-    "Writes figures/<name>.png and .svg, the same bytes for the same figure, and its caption beside them."
+    """Writes figures/<name>.png and .svg, the same bytes for the same figure, and its caption
+    beside them."""
     png, svg = run.path("figures", f"{name}.png"), run.path("figures", f"{name}.svg")
     with matplotlib.rc_context({"svg.hashsalt": "chip", "svg.fonttype": "none"}):
         with written_aside(png) as aside:
@@ -777,7 +795,8 @@ def injected_parameters(
 ) -> tuple[
     dict[str, Any], dict[str, str]
 ]:  # what papermill was given; names in the parameters cell with their types
-    "What papermill has put into this notebook, and what its parameters cell shows; both empty where there is none."
+    """What papermill has put into this notebook, and what its parameters cell shows; both empty
+    where there is none."""
     at = [i for i, source in enumerate(cells) if source.startswith("# Parameters\n")]
     given: dict[str, Any] = {}
     if at:
@@ -820,7 +839,8 @@ def _own_field(
 
 
 def _check_typed(f: Field, value: Any) -> None:
-    "Raises SettingError for a value of another type (a text is no number here), or that is none of what it may be."
+    """Raises SettingError for a value of another type (a text is no number here), or that is none
+    of what it may be."""
     if isinstance(value, str) != (f.type is str):
         raise _unexpected(f, repr(value))
     _checked(f, value)
@@ -829,7 +849,8 @@ def _check_typed(f: Field, value: Any) -> None:
 def profile_of(
     parameters: Mapping[str, Any],  # the notebook's globals()
 ) -> str:
-    "The profile to work at: papermill's, or the variable CHIP_PROFILE, or the one in the parameters cell. Raises SettingError for one that there is not."
+    """The profile to work at: papermill's, or the variable CHIP_PROFILE, or the one in the
+    parameters cell. Raises SettingError for one that there is not."""
     given, _ = injected_parameters(parameters.get("In", ()))
     variable = os.environ.get("CHIP_PROFILE") or parameters["profile"]
     return check_value("profile", given.get("profile", variable))
@@ -841,7 +862,8 @@ def check_parameters(
     /,
     **allowed: Sequence,  # of the notebook's own parameters: texts to choose from, or lowest and highest number (None: no limit)
 ) -> None:
-    "Checks what papermill was given, by name, type and range, and what the notebook's own parameters are. Raises SettingError."
+    """Checks what papermill was given, by name, type and range, and what the notebook's own
+    parameters are. Raises SettingError."""
     given, shown = injected_parameters(parameters.get("In", ()))
     settings = {f.name: f for f in fields(Settings)}
     taken = list(dict.fromkeys([*shown, *settings_of(phase)]))
@@ -857,7 +879,8 @@ def check_parameters(
             _check_typed(own, value)
         if name in ("images", "hierarchy") and value and not Path(value).exists():
             raise SettingError(
-                f"{name}={_short(value)}: there is no such {'folder' if name == 'images' else 'file'}"
+                f"{name}={_short(value)}: there is no such "
+                f"{'folder' if name == 'images' else 'file'}"
             )
     for name, limits in allowed.items():
         kind = shown.get(name) or type(parameters[name]).__name__
@@ -867,7 +890,8 @@ def check_parameters(
 
 
 def _taken_values(parameters: Mapping[str, Any], phase: str) -> dict[str, Any]:
-    "The values of a phase's settings in a notebook, without the profile: those given, then those that its parameters cell shows. Other names of a notebook are its own."
+    """The values of a phase's settings in a notebook, without the profile: those given, then those
+    that its parameters cell shows. Other names of a notebook are its own."""
     given, shown = injected_parameters(parameters.get("In", ()))
     if "In" not in parameters:
         shown = parameters
@@ -885,7 +909,8 @@ def start_run(
     phase: str,  # the notebook's own name, such as '20_oneshot'
     inherits: str = "",  # the phase that must have been run before, such as '10_hierarchy'
 ) -> tuple[Run, Settings]:
-    "What every phase notebook begins with. Raises SettingError or FileNotFoundError that say what to do."
+    """What every phase notebook begins with. Raises SettingError or FileNotFoundError that say what
+    to do."""
     check_parameters(parameters, phase)
     profile, values = profile_of(parameters), _taken_values(parameters, phase)
     run = Run(parameters.get("name") or profile)
