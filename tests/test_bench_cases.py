@@ -1,4 +1,4 @@
-"Benchmarks from inside: what is refused, pictures that cannot be read, processes that fail, and how results are kept."
+"Benchmarks from inside: what is refused, unreadable pictures, processes that fail, results kept."
 
 import json
 import sys

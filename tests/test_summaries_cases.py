@@ -1,4 +1,4 @@
-"Summaries and comparisons from inside: tables with gaps, figures for what was varied, runs that are refused, promises that are kept or not."
+"Summaries and comparisons from inside: gaps, figures, runs that are refused, promises kept or not."
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ RIGHT = {"top1": "pictures put right"}
 
 
 def seen_rows() -> pd.DataFrame:
-    "Two learning rates, two methods, three seeds, two levels: training helps by ten times the rate."
+    "Two learning rates, two methods, three seeds, two levels: training helps by ten rates."
     rows = []
     for lr in (0.01, 0.02):
         for method in ("frozen", "paper"):
@@ -118,7 +118,8 @@ def test_two_settings_and_a_seed_that_is_missing(long: pd.DataFrame):
     both = from_first(some, {"lr": [0.01, 0.02], "margin": [0.0, 1.0]})
     assert len(both) == 2 * (both["setting"] == "lr").sum()
     row = both.query(
-        "setting == 'margin' and measure == 'top1' and lr == 0.02 and method == 'paper' and level == 0"
+        "setting == 'margin' and measure == 'top1' and lr == 0.02"
+        " and method == 'paper' and level == 0"
     ).iloc[0]
     assert row["difference"] == pytest.approx(0.705) and row["n"] == 2
 

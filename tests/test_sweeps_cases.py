@@ -1,4 +1,4 @@
-"Sweeps from inside: grids that are refused, phases that are lent or not, processes that are stopped, and how many run at once."
+"Sweeps from inside: grids that are refused, phases lent or not, processes stopped, many at once."
 
 import shutil
 import socket

@@ -132,7 +132,7 @@ def peak_flops(
     device: torch.device,
     half: bool = False,  # bf16, on a GPU
 ) -> float:
-    "Floating-point operations a second in a large product of matrices, by torch or numpy, best of six."
+    "Floating-point operations a second in a large matrix product, by torch or numpy, best of six."
     on_gpu = device.type == "cuda"
     n, kind = (8192, torch.bfloat16 if half else torch.float32) if on_gpu else (1536, torch.float32)
     a, best = torch.ones(n, n, device=device, dtype=kind), float("inf")

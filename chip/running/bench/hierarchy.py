@@ -22,7 +22,7 @@ from .turns import device_name, in_turn, medians
 
 # %% ../../../nbs/running/bench/81_hierarchy.ipynb #89d5422e
 def class_points() -> tuple[np.ndarray, str]:  # (366, 2048) float32; where they are from
-    "The authors' class means from the data pack beside the project, or synthetic ones of that shape."
+    "The authors' class means from the data pack, or synthetic ones of that shape."
     path = project_root().parent / "shared" / "data" / "authors" / "level0_means.npz"
     if path.is_file():
         with np.load(path) as arrays:

@@ -32,7 +32,8 @@ from .turns import device_name, in_turn, medians, photographs
 def pictures_below(
     folder: str = "",  # '': photographs and small pictures of the data pack
 ) -> dict[str, list[Path]]:  # the name of a group → its files
-    "JPEG and PNG files below a folder, by the folder directly in it; each content once. Raises FileNotFoundError for none, chip.data.images.UnreadableImage."
+    """JPEG and PNG files below a folder, by the folder directly in it; each content once.
+    Raises FileNotFoundError for none, chip.data.images.UnreadableImage."""
     root = Path(folder) if folder else project_root().parent / "shared" / "data"
     groups, contents = {}, set()
     for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")):
@@ -56,7 +57,8 @@ def bench_agreement(
     size: int = 0,  # side of the input, pixels; 0: the encoder's own
     device: str = "auto",  # see `chip.compute.encoders.pick_device`
 ) -> dict:  # device, rows: one a group of pictures, and one for all
-    "Ours against the plain way, picture by picture. Raises FileNotFoundError, or ConnectionError for weights that are not there."
+    """Ours against the plain way, picture by picture.
+    Raises FileNotFoundError, or ConnectionError for weights that are not there."""
     on, groups = pick_device(device), pictures_below(folder)
     network = load_encoder(encoder, size=size).to(on)
     paths = [path for group in groups.values() for path in group]
@@ -98,7 +100,7 @@ def _by_torchvision(data: bytes, least: int) -> Image.Image:
 
 
 def _by_simplejpeg(data: bytes, least: int, rough: bool = False) -> Image.Image:
-    "rough: colour, which most files hold at half the size, is repeated and not interpolated, as torchvision has it done on a GPU."
+    "rough: colour, which files hold at half the size, is repeated, as on a GPU, not interpolated."
     import simplejpeg
 
     sides = {"min_height": least, "min_width": least}

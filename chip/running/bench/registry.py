@@ -156,7 +156,7 @@ def run_bench(
     csv_path: str | Path | None = None,  # gets the rows, and as Markdown beside it
     **options: Any,  # of the benchmark, by its own names
 ) -> dict:  # device, rows, …; ratio where two ways are compared
-    "Run a benchmark, print its table, write its files. Raises ValueError for a name that does not exist."
+    "Run a benchmark, print its table, write its files. Raises ValueError for an unknown name."
     result = benchmark(name)(**options)
     rows = pd.DataFrame(result["rows"])
     print(_table_text(name, result, rows))

@@ -106,7 +106,7 @@ def kill_after(
     seconds: float,
     everything: bool,  # its processes too, not its own group alone
 ) -> dict[str, Any]:  # after, everything, phases: how many were finished by then
-    "Begin a command, and kill it by SIGKILL while it works. Raises RuntimeError where it had ended by then."
+    "Begin a command, and kill it by SIGKILL. Raises RuntimeError where it had ended by then."
     process = start(words, home)
     time.sleep(seconds)
     if process.poll() is not None:
@@ -133,7 +133,8 @@ def bench_sweep(
     chip: Sequence[str] = CHIP,  # the command line
     ray: bool | None = None,  # whether to go through Ray too; None: where it is installed
 ) -> dict[str, Any]:  # ratio, device, rows, …
-    "One point at a time against two; then killed twice and finished, repeated, and through Ray. Raises RuntimeError where a way fails or leaves other tables."
+    """One point at a time against two; then repeated, killed twice and finished, and through Ray.
+    Raises RuntimeError where a way fails or leaves other tables."""
     rows, kills, rng = [], [], np.random.default_rng(seed)
     grid(points)
     with tempfile.TemporaryDirectory(prefix="chip-bench-") as folder:
