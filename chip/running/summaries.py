@@ -61,7 +61,7 @@ def placed_long(
     placements: pd.DataFrame,  # as in placements.csv, with a column for each of `by`
     by: Sequence[str] = (),  # what tells the runs apart
 ) -> pd.DataFrame:  # *by, method, seed, level, measure, value
-    "Shares of unseen classes ('placed') and of their photos ('photos') put among their kin, in the long form; chance is a method."
+    "Shares of unseen classes ('placed') and of photos ('photos') put among their kin, likewise."
     keys = [*by, *KEYS]
     sums = placements_by_seed(placements, by)
     shares = sums.assign(placed=sums["right"] / sums["total"], photos=sums["photo_rate"])
@@ -318,7 +318,7 @@ def averaged(
     long: pd.DataFrame,  # one row for each measurement
     name: str,  # the setting that stays
 ) -> pd.DataFrame:  # name, method, seed, level, measure, value
-    "Measurements averaged over all other settings, seed by seed, so that seeds stay what is repeated."
+    "Measurements averaged over all other settings, seed by seed: seeds stay what is repeated."
     keys = [name, *KEYS, "measure"]
     return long.groupby(keys, sort=False, dropna=False)["value"].mean().reset_index()
 
@@ -522,7 +522,8 @@ def seed_scatter(
 def scatter_of_sweep(
     name: str,  # of a finished sweep over seeds, such as chip sweep demo -p seed=0,1,2,3,4
 ) -> pd.DataFrame:  # as `seed_scatter`
-    "How a sweep's measurements scatter. Raises Refused for a sweep that is not there, failed in part or varied more than the seed."
+    """How a sweep's measurements scatter.
+    Raises Refused for one that is not there, failed in part or varied more than the seed."""
     folder = home() / "reports" / check_run_name(name)
     if not (folder / "sweep.json").is_file():
         raise Refused(f"there is no sweep '{name}'")
@@ -628,7 +629,7 @@ def differing(
 
 # %% ../../nbs/running/92_summaries.ipynb #80287003
 def _grouped_alike(a: pd.DataFrame, b: pd.DataFrame, column: str) -> float:
-    "Adjusted mutual information of two hierarchies' clusters over the classes that both have; 1 without any."
+    "Adjusted mutual information of two groupings of the classes that both have; 1 without any."
     from sklearn.metrics import adjusted_mutual_info_score
 
     both = a[["wnid", column]].merge(b[["wnid", column]], on="wnid", suffixes=("_a", "_b"))
@@ -685,7 +686,8 @@ def measured_notes(
         )
     if not set(first.record.get("seeds", [])) & set(other.record.get("seeds", [])):
         notes.append(
-            f"{names} have no seed in common, so their differences cannot be paired and are left out."
+            f"{names} have no seed in common, "
+            "so their differences cannot be paired and are left out."
         )
     return notes
 
@@ -708,7 +710,7 @@ def unlike(
 
 
 def scatter_for(source: Source) -> pd.DataFrame:  # as `seed_scatter`; empty where none is known
-    "How the measurements of runs like this one scatter: of its profile, with nothing changed but the seed."
+    "How runs like this one scatter: of its profile, with nothing changed but the seed."
     profile, settings = source.record["profile"], source.record["settings"]
     usual = profile_values(profile).items()
     plain = all(settings.get(name, value) == value for name, value in usual if name not in _FREE)
@@ -815,7 +817,7 @@ def compare_runs(
     name: str = "",  # of the report; '': made from the runs'
     phases: Sequence[Phase] = PHASES,  # what makes a run finished
 ) -> Path:  # the page
-    "Write reports/<name>/ with what differs between finished runs. Raises Refused for runs that are not there."
+    "Write reports/<name>/ with what differs between runs. Raises Refused for those not there."
     if twice := [run for i, run in enumerate(runs) if run in runs[:i]]:
         raise Refused(f"run '{twice[0]}' is given twice: leave one out")
     if len(runs) < 2:

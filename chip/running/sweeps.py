@@ -98,7 +98,7 @@ def split_values(
     name: str,  # of a setting
     text: str,  # as on the command line: 'V', 'V1,V2,…', 'A..B', or both, as in '0..2,7'
 ) -> tuple:  # typed values, in the order given
-    "The values that a setting is to take. Raises SettingError for any that it cannot, and for the same one twice."
+    "The values of a setting. Raises SettingError for one that it cannot take or that stands twice."
     parts = [part.strip() for part in text.split(",")]
     if len(parts) > 1 and not all(parts):
         raise SettingError(f"{name}={text}: there is a comma without a value")
@@ -184,7 +184,8 @@ def make_sweep(
     name: str = "",  # '': the profile's with '-sweep'
     most: int = MOST,  # more points than this are refused
 ) -> Sweep:  # the last setting changes fastest
-    "Every combination of the values. Raises SettingError or Refused, naming the point, where a run could not start."
+    """Every combination of the values.
+    Raises SettingError or Refused, naming the point, where a run could not start."""
     check_value("profile", profile)
     name = check_run_name(name or f"{profile}-sweep")
     if len(name) > 60:
@@ -212,7 +213,7 @@ def make_sweep(
 
 
 def _check_seeds(points: Sequence[Point]) -> None:
-    "Raises Refused where two points would repeat each other's seeds: tables could not tell them apart."
+    "Raises Refused where points would repeat each other's seeds: tables could not tell them apart."
     seeds = sorted({point.settings.seed for point in points})
     n = max(point.settings.n_seeds for point in points)
     if len(seeds) > 1 and min(b - a for a, b in itertools.pairwise(seeds)) < n:
@@ -228,7 +229,7 @@ def inputs_by_point(
     notebooks: Path,  # their folder
     contents: Contents,  # of files, as far as they are known
 ) -> dict[str, list[dict[str, Any]]]:  # by the point's name, for each phase
-    "What each phase of each point depends on; what does not differ between points is looked at once."
+    "What each phase of each point depends on; what points have in common is looked at once."
     reads = [parameters_of(notebook_path(phase, notebooks)) for phase in phases]
     known: dict[tuple, dict] = {}
     inputs: dict[str, list[dict[str, Any]]] = {}
@@ -443,12 +444,12 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 def thread_environment(
     threads: int,  # for one process
 ) -> dict[str, str]:
-    "Environment variables that hold a process to some threads, and keep those from spinning while they wait."
+    "Environment variables that hold a process to some threads, which sleep while they wait."
     return {name: str(threads) for name in _THREADS} | {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def visible_gpus() -> list[str]:
-    "The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; without importing torch."
+    "The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; without torch."
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         names = [name.strip() for name in chosen.split(",")]
@@ -503,7 +504,7 @@ def time_left(
     took: Mapping[int, Sequence[float]],  # seconds that each phase has taken, by its place
     at_once: int,
 ) -> float | None:  # seconds; None while nothing has been computed
-    "How long the rest will take, if each phase takes what it has on average; one that was not run yet, what the others have."
+    "How long the rest takes, by the mean of each phase; by that of all for one not run yet."
     means = {i: sum(seconds) / len(seconds) for i, seconds in took.items()}
     if not means:
         return None
@@ -667,7 +668,8 @@ def _received(future: Future, job: Job) -> str:  # what went wrong, '' for nothi
 
 # %% ../../nbs/running/93_sweeps.ipynb #37fc6f28
 def _share_of(nodes: Sequence[Mapping[str, float]], jobs: int) -> tuple[int, float]:
-    "Cores and GPUs of one job, so that the smallest machine of a cluster does so many together; with GPUs, only machines that have some count."
+    """Cores and GPUs of one job, so that the smallest machine of a cluster does so many together.
+    Where some machines have GPUs, only those count."""
     able = [n for n in nodes if n.get("GPU")] or [n for n in nodes if n.get("CPU")]
     gpus = min((int(node.get("GPU", 0)) for node in able), default=0)
     cores = min((int(node.get("CPU", 1)) for node in able), default=1)
@@ -678,7 +680,8 @@ def check_ray(
     address: str,  # 'local', 'auto', 'HOST:PORT' or 'ray://HOST:PORT'
     points: Sequence[Point] = (),
 ) -> None:
-    "Raises Refused for an address that is none or where no one listens (Ray would wait for minutes), without Ray, and where a point wants a GPU of its own choice."
+    """Raises Refused for an address that is none or where no one listens (Ray waits for minutes),
+    without Ray, and where a point wants a GPU of its own choice."""
     named = address in ("local", "auto")
     match = re.fullmatch(r"(?:ray://)?([^\s:/]+|\[[0-9a-f:]+\]):(\d{1,5})", address)
     if not named and (not match or int(match[2]) > 65_535):
@@ -787,7 +790,7 @@ def build_sweep(
     errors: Mapping[str, str],  # by the name of the point; the others are finished
     stamp: str,  # changes when the page has to be built again
 ) -> Path:  # the page
-    "Write data/sweeps/<name>/tables and reports/<name>/: the page, its tables and figures, and all results as one table."
+    "Write data/sweeps/<name>/tables and reports/<name>/: the page and one table of all results."
     from chip.running.summaries import (  # with SciPy, which takes a second
         gather,
         measurements,
@@ -874,7 +877,8 @@ def run_sweep(
     execution: Execution | None = None,  # None: as its defaults say
     say: Callable[[str], None] = print,
 ) -> Path:  # the page
-    "Do what is missing of a sweep, and build its report. Raises Refused, or PhaseFailed that names the points that failed."
+    """Do what is missing of a sweep, and build its report.
+    Raises Refused, or PhaseFailed that names the points that failed."""
     execution = execution or Execution()
     if execution.ray:
         check_ray(execution.ray, sweep.points)
