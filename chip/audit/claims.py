@@ -12,47 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from . import judges_hierarchy as hierarchy
+from . import judges_placement as placement
+from . import judges_training as training
 from .evidence import CANNOT, REPRODUCED, Evidence, Finding, Lacking
-from chip.audit.judges_hierarchy import (
-    judge_all_animals,
-    judge_cheapest,
-    judge_k,
-    judge_kinds,
-    judge_per_class,
-    judge_poolings,
-    judge_released_k,
-    judge_released_shapes,
-    judge_unseen_classes,
-)
-from chip.audit.judges_placement import (
-    judge_better,
-    judge_chance,
-    judge_drop_unseen,
-    judge_fourteen,
-    judge_released_alike,
-    judge_released_fourteen,
-    judge_released_labels,
-    judge_released_levels,
-    judge_released_nearest,
-    judge_released_space,
-    judge_released_table2,
-)
-from chip.audit.judges_training import (
-    judge_apart,
-    judge_classifier,
-    judge_columns,
-    judge_constant,
-    judge_drop,
-    judge_measure,
-    judge_number,
-    judge_other_measures,
-    judge_pull,
-    judge_shots,
-    judge_text_accuracy,
-    judge_text_cosine,
-    judge_text_levels,
-    judge_text_unseen,
-)
 from ..hierarchy import LEVELS
 from ..results import PAPER
 
@@ -155,7 +118,7 @@ DATA_CLAIMS = (
         "The images of all animal classes of ImageNet were used.",
         "ImageNet's classes below WordNet's animal, against the published label array",
         "paper",
-        judge_all_animals,
+        hierarchy.judge_all_animals,
     ),
     Claim(
         "D2",
@@ -163,7 +126,7 @@ DATA_CLAIMS = (
         "Each class has 1,300 images.",
         "training pictures of each class of this run",
         "run",
-        judge_per_class,
+        hierarchy.judge_per_class,
         "classes",
     ),
     Claim(
@@ -172,7 +135,7 @@ DATA_CLAIMS = (
         "The 20 unseen classes are not present in ImageNet.",
         "their WordNet nodes against those of ImageNet's classes",
         "paper",
-        judge_unseen_classes,
+        hierarchy.judge_unseen_classes,
         "classes",
     ),
 )
@@ -183,7 +146,7 @@ PHASE1_CLAIMS = (
         "Silhouette analysis over 50 to 200 gives 88 parents.",
         "the sweep of this run",
         "run",
-        partial(judge_k, level=1),
+        partial(hierarchy.judge_k, level=1),
         "values of k",
         headline=14,
     ),
@@ -193,7 +156,7 @@ PHASE1_CLAIMS = (
         "Silhouette and elbow over 7 to 20 give 8 super-parents.",
         "the sweep of this run",
         "run",
-        partial(judge_k, level=2),
+        partial(hierarchy.judge_k, level=2),
         "values of k",
     ),
     Claim(
@@ -202,7 +165,7 @@ PHASE1_CLAIMS = (
         "Silhouette analysis gives 88 parents on the authors' own class means.",
         "sweeps with other seeds on the published means",
         "files",
-        partial(judge_released_k, level=1),
+        partial(hierarchy.judge_released_k, level=1),
         "sweeps",
         command=_STUDY_OF_K,
         headline=15,
@@ -213,7 +176,7 @@ PHASE1_CLAIMS = (
         "Silhouette analysis gives 8 super-parents on the authors' own 88 centres.",
         "sweeps with other seeds on the published centres",
         "files",
-        partial(judge_released_k, level=2),
+        partial(hierarchy.judge_released_k, level=2),
         "sweeps",
         command=_STUDY_OF_K,
     ),
@@ -223,7 +186,7 @@ PHASE1_CLAIMS = (
         "Clustering learns the class hierarchy: clusters hold kin.",
         "LCA heights within this run's clusters, against clusters filled by lot",
         "run",
-        partial(judge_kinds, source="run"),
+        partial(hierarchy.judge_kinds, source="run"),
         "classes",
         headline=16,
     ),
@@ -233,7 +196,7 @@ PHASE1_CLAIMS = (
         "The authors' own clusters hold kin.",
         "LCA heights within the published clusters, against clusters filled by lot",
         "files",
-        partial(judge_kinds, source="files"),
+        partial(hierarchy.judge_kinds, source="files"),
         "classes",
     ),
     Claim(
@@ -242,7 +205,7 @@ PHASE1_CLAIMS = (
         "The three poolings have comparable silhouettes.",
         "a study of the three",
         "study",
-        judge_poolings,
+        hierarchy.judge_poolings,
         "poolings",
         _POOLINGS,
     ),
@@ -252,7 +215,7 @@ PHASE1_CLAIMS = (
         "Class means are computationally the most feasible.",
         "time of each in a study",
         "study",
-        judge_cheapest,
+        hierarchy.judge_cheapest,
         "poolings",
         _POOLINGS,
     ),
@@ -262,7 +225,7 @@ PHASE1_CLAIMS = (
         "There are 366 class means, 88 parents and 8 super-parents.",
         "shapes of the published arrays",
         "files",
-        judge_released_shapes,
+        hierarchy.judge_released_shapes,
         "levels",
     ),
 )
@@ -287,7 +250,7 @@ def number_claims(
             says.format(PRINTED[quantity, level]),
             test if seen else "unseen pictures of this run, after fine-tuning on them",
             "run",
-            partial(judge_number, quantity=quantity, level=level),
+            partial(training.judge_number, quantity=quantity, level=level),
             "seeds",
         )
         for level in LEVELS
@@ -311,7 +274,7 @@ def column_claims(
             "the same images.",
             "the bound of accuracy by mean cosine",
             "paper",
-            partial(judge_columns, table=table, level=level),
+            partial(training.judge_columns, table=table, level=level),
             headline=place if level == headline else 0,
         )
         for level in LEVELS
@@ -334,7 +297,7 @@ PHASE2_CLAIMS = (
             f"Cosine similarity is {PRINTED['seen_cosine_text', level]}, says the text on Table 1.",
             "the text beside the table",
             "paper",
-            partial(judge_text_cosine, level=level),
+            partial(training.judge_text_cosine, level=level),
         )
         for level in LEVELS
     ),
@@ -344,7 +307,7 @@ PHASE2_CLAIMS = (
         "Accuracy, one minus the loss, is around 94 % at each level.",
         "the text beside the table",
         "paper",
-        judge_text_accuracy,
+        training.judge_text_accuracy,
     ),
     Claim(
         "S7",
@@ -352,7 +315,7 @@ PHASE2_CLAIMS = (
         "One-shot training performs much better than few-shot and whole-data training.",
         "a study of the number of shots",
         "study",
-        judge_shots,
+        training.judge_shots,
         "seeds",
         "several pictures a class and 5 seeds",
         "papermill nbs/studies/68_shots.ipynb out.ipynb -p scope all -p n_seeds 5 -p keep True",
@@ -363,7 +326,7 @@ PHASE2_CLAIMS = (
         "Cosine drops at level 2, because it classifies more general features.",
         "the drop after training and without any",
         "run",
-        judge_drop,
+        training.judge_drop,
         "seeds",
     ),
     Claim(
@@ -372,7 +335,7 @@ PHASE2_CLAIMS = (
         "Training brings images nearer to their targets.",
         "curves of this run, best epoch against none",
         "run",
-        partial(judge_pull, table="curves"),
+        partial(training.judge_pull, table="curves"),
         "seeds",
     ),
 )
@@ -383,7 +346,7 @@ MEASURE_CLAIMS = (
         "Contrastive learning learns features that differentiate one class from another.",
         "mean cosine between pictures, after training and without any",
         "run",
-        judge_apart,
+        training.judge_apart,
         "seeds",
         headline=8,
     ),
@@ -393,7 +356,7 @@ MEASURE_CLAIMS = (
         "The trained encoders are a classifier for seen classes.",
         "top-1 after training, without any, by chance",
         "run",
-        judge_classifier,
+        training.judge_classifier,
         "seeds",
         headline=7,
     ),
@@ -403,7 +366,7 @@ MEASURE_CLAIMS = (
         "Contrastive accuracy evaluates the encoders: better ones score higher.",
         "made models from collapsed to perfect on this run's pictures",
         "run",
-        judge_measure,
+        training.judge_measure,
         "pairs of models",
         "any run with test pictures",
         headline=4,
@@ -414,7 +377,7 @@ MEASURE_CLAIMS = (
         "Around 94 % is impressive: out of reach for one answer to all pictures.",
         "the best constant answer on this run's pictures and targets",
         "run",
-        partial(judge_constant, source="run"),
+        partial(training.judge_constant, source="run"),
         "levels",
     ),
     Claim(
@@ -423,7 +386,7 @@ MEASURE_CLAIMS = (
         "Around 94 % is out of reach for one answer to all, on the authors' own targets.",
         "the best constant answer on the published targets, margin 0.1",
         "files",
-        partial(judge_constant, source="files"),
+        partial(training.judge_constant, source="files"),
         "levels",
         headline=3,
     ),
@@ -433,7 +396,7 @@ MEASURE_CLAIMS = (
         "Common metrics of image classification do not work in this domain.",
         "top-1 of the frozen encoder against chance",
         "run",
-        judge_other_measures,
+        training.judge_other_measures,
         "levels",
     ),
     Claim(
@@ -464,7 +427,7 @@ PHASE3_CLAIMS = (
             "published embeddings and their nearest targets, by the loss as written and number by "
             "number",
             "files",
-            partial(judge_released_table2, level=level),
+            partial(placement.judge_released_table2, level=level),
             "classes",
             headline=5 if level == 0 else 0,
         )
@@ -476,7 +439,7 @@ PHASE3_CLAIMS = (
         "Cosine drops significantly for levels 1 and 2 compared to level 0.",
         "the text beside the table",
         "paper",
-        judge_text_levels,
+        training.judge_text_levels,
     ),
     Claim(
         "U6",
@@ -484,7 +447,7 @@ PHASE3_CLAIMS = (
         "Cosine drops for unseen as compared to seen classes.",
         "the two tables side by side",
         "paper",
-        judge_text_unseen,
+        training.judge_text_unseen,
     ),
     Claim(
         "U7",
@@ -492,7 +455,7 @@ PHASE3_CLAIMS = (
         "Cosine drops for unseen as compared to seen classes, in a run.",
         "seen test pictures against unseen ones after fine-tuning",
         "run",
-        judge_drop_unseen,
+        placement.judge_drop_unseen,
         "seeds",
     ),
     Claim(
@@ -512,7 +475,7 @@ PHASE3_CLAIMS = (
         "Fine-tuning brings unseen images nearer to the targets they were given.",
         "curves of this run, best epoch against none",
         "run",
-        partial(judge_pull, table="unseen_curves"),
+        partial(training.judge_pull, table="unseen_curves"),
         "seeds",
     ),
 )
@@ -527,7 +490,7 @@ PLACEMENT_CLAIMS = (
         "14 of 20 unseen classes have the correct parent and super-parent.",
         "nearest kin, by class means, before fine-tuning",
         "run",
-        judge_fourteen,
+        placement.judge_fourteen,
         "classes",
         headline=9,
     ),
@@ -537,7 +500,7 @@ PLACEMENT_CLAIMS = (
         "14 of 20 are correct at both levels in the published mapping frame.",
         "nearest kin, by the stored target vectors",
         "files",
-        partial(judge_released_fourteen, frame="mapping"),
+        partial(placement.judge_released_fourteen, frame="mapping"),
         "classes",
         headline=12,
     ),
@@ -547,7 +510,7 @@ PLACEMENT_CLAIMS = (
         "14 of 20 are correct at both levels in the other published frame.",
         "nearest kin, by the stored target vectors",
         "files",
-        partial(judge_released_fourteen, frame="dataframe"),
+        partial(placement.judge_released_fourteen, frame="dataframe"),
         "classes",
     ),
     Claim(
@@ -556,7 +519,7 @@ PLACEMENT_CLAIMS = (
         "Unseen objects are put into a generic category satisfactorily.",
         "placements against a blind choice",
         "run",
-        judge_chance,
+        placement.judge_chance,
         "classes",
     ),
     Claim(
@@ -565,7 +528,7 @@ PLACEMENT_CLAIMS = (
         "Training places unseen classes better than none does (implied).",
         "placements after training against none, parents and super-parents",
         "run",
-        partial(judge_better, methods=("paper", "none"), levels=(1, 2)),
+        partial(placement.judge_better, methods=("paper", "none"), levels=(1, 2)),
         "classes",
         _FIVE_SEEDS,
         headline=10,
@@ -576,7 +539,7 @@ PLACEMENT_CLAIMS = (
         "Separate functions are better than the base level for inferring parents.",
         "separate encoders against the best class's parent; the frozen encoder likewise",
         "run",
-        partial(judge_better, levels=(1,), **_BASE),
+        partial(placement.judge_better, levels=(1,), **_BASE),
         "classes",
         _FIVE_SEEDS,
         headline=11,
@@ -587,7 +550,7 @@ PLACEMENT_CLAIMS = (
         "Separate functions are better than the base level for inferring super-parents.",
         "separate encoders against the best class's super-parent; the frozen encoder likewise",
         "run",
-        partial(judge_better, levels=(2,), **_BASE),
+        partial(placement.judge_better, levels=(2,), **_BASE),
         "classes",
         _FIVE_SEEDS,
     ),
@@ -599,7 +562,7 @@ FILE_CLAIMS = (
         "The fine-tuned encoders give unseen classes embeddings of their own.",
         "mean cosine between the published ones",
         "files",
-        judge_released_alike,
+        placement.judge_released_alike,
         "classes",
         headline=6,
     ),
@@ -609,7 +572,7 @@ FILE_CLAIMS = (
         "There are three separate encoders.",
         "differences between the published embeddings of the levels",
         "files",
-        judge_released_levels,
+        placement.judge_released_levels,
         "classes",
     ),
     Claim(
@@ -618,7 +581,7 @@ FILE_CLAIMS = (
         "Each unseen class gets the target at the smallest cosine distance.",
         "the mapping frame against the published embeddings",
         "files",
-        judge_released_nearest,
+        placement.judge_released_nearest,
         "classes",
     ),
     Claim(
@@ -627,7 +590,7 @@ FILE_CLAIMS = (
         "A mapping frame holds each class's cluster and that cluster's centroid.",
         "labels against vectors in the published frames; the published groups",
         "files",
-        judge_released_labels,
+        placement.judge_released_labels,
         "labels",
         headline=13,
     ),
@@ -637,7 +600,7 @@ FILE_CLAIMS = (
         "Targets and images are embedded alike.",
         "lengths of the published embeddings",
         "files",
-        judge_released_space,
+        placement.judge_released_space,
         "levels",
     ),
 )

@@ -75,7 +75,6 @@ stand_in(
     "numpy ndarray",
     "pandas.core.indexes.base Index",
     "pandas.core.indexes.numeric Int64Index",
-    "pandas.core.indexes.range RangeIndex",
 )
 
 # %% ../../nbs/audit/44_pickles.ipynb #66a45782
@@ -290,14 +289,14 @@ def _no_hooks(shop: Workshop, args: tuple, state: Any) -> dict:
     return {}
 
 
-@stand_in("__builtin__ set", "builtins set")
+@stand_in("__builtin__ set")
 def _set(shop: Workshop, args: tuple, state: Any) -> set:
     _check(len(args) == 1 and type(args[0]) is list, "a set without members")
     shop.spend(64 * len(args[0]))
     return set(_hashable(args[0]))
 
 
-@stand_in("__builtin__ slice", "builtins slice")
+@stand_in("__builtin__ slice")
 def _slice(shop: Workshop, args: tuple, state: Any) -> range:
     "A slice with a beginning, an end and a step, as the places it names."
     _check(
@@ -362,13 +361,7 @@ def _estimator(shop: Workshop, args: tuple, state: Any) -> Estimator:
 @stand_in("pandas.core.indexes.base _new_Index")
 def _index(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
     "An index from its kind and its data."
-    parts = args[1] if len(args) == 2 and type(args[1]) is dict else {}
-    data = parts.get("data")
-    if data is None and "stop" in parts:
-        limits = (parts.get("start", 0), parts["stop"], parts.get("step", 1))
-        places = _slice(shop, limits, None)
-        shop.spend(8 * len(places))
-        data = np.array(places, dtype=np.int64)
+    data = args[1].get("data") if len(args) == 2 and type(args[1]) is dict else None
     _check(isinstance(data, np.ndarray) and data.ndim == 1, "an index without entries")
     return data
 
