@@ -97,7 +97,6 @@ class Evidence:
     setting: str  # the run's circumstances in words
     command: str  # that makes the run
     n_seen: int = 0
-    n_unseen: int = 0
     imagenet: bool = False  # the seen classes are ImageNet's animals
     per_class: tuple[int, int] = (0, 0)  # fewest and most training pictures of a class
     # level and the columns of `spectrum`
@@ -339,7 +338,6 @@ def gather(
         setting_of(settings, study, per_class, imagenet),
         command_of(settings, run.name),
         len(study.seen),
-        len(study.unseen),
         imagenet,
         per_class,
         run_spectra(study, h, settings),
