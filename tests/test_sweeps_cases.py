@@ -229,6 +229,19 @@ def test_a_job_that_is_stopped_leaves_nothing(place: Place, margins):
     assert do_job(job, {}, place.folder, stop) == "stopped"
 
 
+def test_a_child_that_is_killed_is_named_and_leaves_nothing(place: Place, margins):
+    outcome = []
+    job = place.job(margins.points[0], (Phase("30_slow", "slow"),))
+    thread = threading.Thread(target=lambda: outcome.append(do_job(job, {}, place.folder)))
+    thread.start()
+    wait_for((place.folder / "slow").exists)
+    family = psutil.Process().children(recursive=True)
+    psutil.Process().children()[0].kill()
+    thread.join(60)
+    assert outcome == ["its process was killed by signal 9, often because memory ran out"]
+    assert not psutil.wait_procs(family, 20)[1]
+
+
 # ---- several at once ----
 
 

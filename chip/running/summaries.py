@@ -32,7 +32,6 @@ import chip
 from ..core.settings import Run, check_run_name, profile_values, save_figure, save_table
 from ..core.statistics import PairedDifference, mean_of, paired_difference, placements_by_seed
 from ..data.places import home, project_root
-from ..data.tables import read_names
 from .runs import PHASES, Phase, Refused, check_free, check_writable, digest
 
 # %% ../../nbs/running/92_summaries.ipynb #739fdaac
@@ -81,7 +80,7 @@ def gather(
         for path in sorted((folder / "tables").glob("[!.]*.csv")):
             if path.stat().st_size <= 1:
                 continue
-            table = read_names(path)
+            table = pd.read_csv(path)
             columns = {
                 name if name not in table else f"set_{name}": value
                 for name, value in traits.items()
@@ -537,7 +536,7 @@ def read_scatter(profile: str) -> pd.DataFrame:  # as `seed_scatter`; empty wher
     "How a profile's measurements scatter over seeds, as committed in reports/studies."
     path = project_root() / "reports" / "studies" / f"{profile}_scatter.csv"
     nothing = pd.DataFrame(columns=["method", "level", "measure", "value"])
-    return read_names(path) if path.is_file() else seed_scatter(nothing)
+    return pd.read_csv(path) if path.is_file() else seed_scatter(nothing)
 
 # %% ../../nbs/running/92_summaries.ipynb #142e58b0
 @dataclass(frozen=True)
@@ -551,7 +550,7 @@ class Source:
     def table(self, name: str) -> pd.DataFrame:
         "One of its tables; empty where it has none."
         path = self.folder / "tables" / f"{name}.csv"
-        return read_names(path) if path.is_file() and path.stat().st_size > 1 else pd.DataFrame()
+        return pd.read_csv(path) if path.is_file() and path.stat().st_size > 1 else pd.DataFrame()
 
 
 def known_runs() -> list[str]:
@@ -777,7 +776,7 @@ def side_by_side(
 
 def compare_tables(
     sources: Sequence[Source],
-) -> tuple[Captioned, Captioned, list[str]]:  # tables, figures, and how promises were kept
+) -> tuple[Captioned, Captioned, list[str]]:  # tables, figures, and sentences on promises
     "What came out of some runs, beside one another; nothing where nothing was measured."
     runs = [source.name for source in sources]
     measured = measurements(gather((s.folder, {"run": s.name}) for s in sources), ["run"])
@@ -869,9 +868,9 @@ def differences_text(
     path = folder / "tables" / "differences.csv"
     if not path.is_file():
         return "\n".join([*notes, "no measurement can be compared"])
-    table = read_names(path)
+    table = pd.read_csv(path, keep_default_na=False)
     table = table[table["difference"] != 0].drop(columns=["against", "low", "high", "n"])
     if table.empty:
         return "\n".join([*notes, "no measurement differs"])
     more = [f"and {len(table) - most} smaller ones"] if len(table) > most else []
-    return "\n".join([*notes, table.head(most).to_string(index=False, na_rep=""), *more])
+    return "\n".join([*notes, table.head(most).to_string(index=False), *more])

@@ -45,7 +45,6 @@ from chip.core.settings import (
     make_settings,
 )
 from ..data.places import home, usable_cores, written_aside
-from ..data.tables import csv_text
 from chip.running.runs import (
     PHASES,
     Contents,
@@ -815,7 +814,7 @@ def build_sweep(
             table.to_parquet(aside, index=False)
     varied = {name: tuple(names.values()) for name, names in labels.items() if name != "seed"}
     results = measurements(tables, ["point", *varied])
-    found, figures = sweep_tables(results.drop(columns="point", errors="ignore"), varied)
+    summarised, figures = sweep_tables(results.drop(columns="point", errors="ignore"), varied)
     whole = {
         name: (tables[name], f"What every point has in its table {name}.")
         for name in RESULTS
@@ -825,11 +824,12 @@ def build_sweep(
     became = "What became of each point, and the seconds that its own phases took."
     record, target = sweep_record(sweep, errors, stamp), home() / "reports" / sweep.name
     with replacing(target) as folder:
-        save_all(folder, {**found, **whole, "points": (points, became)}, figures)
+        save_all(folder, {**summarised, **whole, "points": (points, became)}, figures)
         folder.path("sweep.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         if len(results):
             results.to_parquet(folder.path("results.parquet"), index=False)
-            folder.path("results.csv").write_text(csv_text(results), encoding="utf-8", newline="")
+            csv = {"index": False, "float_format": "%.6g", "lineterminator": "\n"}
+            results.to_csv(folder.path("results.csv"), **csv)
         write_page(
             folder,
             "sweep.html.j2",

@@ -75,7 +75,7 @@ def plain_loop(
 def timm_loop(
     encoder: Encoder, paths: Sequence[Path], device: torch.device, batch: int = 64
 ) -> np.ndarray:  # (n, width)
-    "The same network, fed by a DataLoader whose processes decode, one a core."
+    "The same network, fed by a DataLoader whose processes decode, one for each core."
     loader = image_loader(paths, crop_for(encoder.spec), batch, usable_cores())
     return _encoded(_plain(encoder, device), (pictures for pictures, _ in loader), device)
 

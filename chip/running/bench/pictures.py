@@ -56,7 +56,7 @@ def bench_agreement(
     encoder: str = "efficientnet_lite0",
     size: int = 0,  # side of the input, pixels; 0: the encoder's own
     device: str = "auto",  # see `chip.compute.encoders.pick_device`
-) -> dict:  # device, rows: one a group of pictures, and one for all
+) -> dict:  # device, rows: one for each group of pictures, one for all
     """Ours against the plain way, picture by picture.
     Raises FileNotFoundError, or ConnectionError for weights that are not there."""
     on, groups = pick_device(device), pictures_below(folder)
@@ -156,7 +156,7 @@ def bench_decoders(
     rounds: int = 3,  # times that all decoders take their turn
     encoder: str = "efficientnet_lite0",
     sizes: Sequence[int] = (224, 64),  # of the input, pixels
-) -> dict:  # device, rows: one a size, decoder and scaling
+) -> dict:  # device, rows: one for each size, decoder and scaling
     "Decoders of JPEG files: time, and what they do to embeddings."
     rows = []
     with tempfile.TemporaryDirectory() as folder, one_thread_each():

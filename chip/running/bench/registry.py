@@ -180,7 +180,7 @@ def _ratio_text(name: str, ratio: float) -> str:
 
 
 def _table_text(name: str, result: Mapping, rows: pd.DataFrame) -> str:
-    "What a benchmark found, to be read."
+    "The result of a benchmark, to be read."
     if name == "embed":
         from chip.running.bench.embed import embed_summary
 
