@@ -413,7 +413,7 @@ def test_right_answers_are_accepted(name: str, answer):
         ("both-true", lambda a, c: True, "verdict on Table 1, level 0"),
         ("both-true", lambda a, c: False, "no pair is possible"),
         ("both-true", lambda a, c: a <= c, "(1 + c)/2"),
-        ("both-true", lambda a, c: a <= min(0.95, (1 + c) / 2), "any"),
+        ("both-true", lambda a, c: a <= min(0.95, (1 + c) / 2), "*any* margin"),
         ("both-true", lambda a, c: a <= 0.95, "floor alone"),
         ("both-true", lambda a, c: a > (1 + c) / 2, "other way round"),
         ("both-true", lambda a, c: (1 + c) / 2, "True (both can be true)"),

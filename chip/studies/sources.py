@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['data_packs', 'authors_means', 'authors_hierarchy', 'classifier_points', 'purity', 'hierarchy_distances',
-           'tree_correlation', 'judge_by_tree', 'agreement', 'plain_hierarchy', 'unseen_photos', 'judge_by_placement',
-           'restricted', 'publish']
+           'tree_correlation', 'judge_by_tree', 'hierarchy_agreement', 'plain_hierarchy', 'restricted', 'unseen_photos',
+           'judge_by_placement', 'paired_columns', 'published', 'publish', 'read_kept']
 
 # %% ../../nbs/studies/60_sources.ipynb #b75a6da7
 import shutil
@@ -23,11 +23,11 @@ from ..compute.clusterers import centroids
 from ..compute.embeddings import embed
 from ..compute.encoders import load_encoder
 from ..core.settings import Run
-from ..core.statistics import summarise_placements
+from ..core.statistics import paired_difference, summarise_placements
 from ..data.images import scan_images
 from ..data.places import home, project_root
 from ..data.taxonomy import Taxonomy, all_animals, animals
-from ..hierarchy import Hierarchy, classifier_prototypes, read_hierarchy
+from ..hierarchy import Hierarchy, classifier_prototypes, read_hierarchy, super_parents
 from ..unseen import TEMPERATURE, UnseenPictures, rows_under_rules
 
 # %% ../../nbs/studies/60_sources.ipynb #40306daa
@@ -50,7 +50,7 @@ def authors_means() -> tuple[tuple[str, ...], np.ndarray]:  # (366,) wnids; (366
 def authors_hierarchy(
     keys: Sequence[str],
 ) -> tuple[np.ndarray, np.ndarray]:  # parent of each class; super-parent of each parent
-    "The authors' two k-means fits, 88 and 8, for these classes. Raises as `chip.hierarchy.read_hierarchy`."
+    "The authors' two k-means fits, 88 and 8, for these classes. Raises as `read_hierarchy`."
     return read_hierarchy(data_packs() / "authors" / "hierarchy_88_8.csv", keys)
 
 
@@ -69,10 +69,8 @@ def purity(labels: np.ndarray, truth: np.ndarray) -> float:
 
 def hierarchy_distances(parent: np.ndarray, super_of: np.ndarray) -> np.ndarray:  # (n, n) 0 … 3
     "How many levels up two classes meet."
-    top = super_of[parent]
-    apart = 3 - (top[:, None] == top).astype(int) - (parent[:, None] == parent).astype(int)
-    np.fill_diagonal(apart, 0)
-    return apart
+    memberships = (np.arange(len(parent)), parent, super_of[parent])
+    return sum((m[:, None] != m).astype(int) for m in memberships)
 
 
 def tree_correlation(taxonomy: Taxonomy, keys: Sequence[str], distances: np.ndarray) -> float:
@@ -88,25 +86,22 @@ def judge_by_tree(
     out = {}
     for level, labels in (("parent", parent), ("super", super_of[parent])):
         cut = taxonomy.cut(int(labels.max()) + 1, keys)
-        out |= {
-            f"{level}_ami": float(adjusted_mutual_info_score(cut, labels)),
-            f"{level}_purity": purity(labels, cut),
-        }
-    return out | {
-        "tree_correlation": tree_correlation(taxonomy, keys, hierarchy_distances(parent, super_of))
-    }
+        out[f"{level}_ami"] = float(adjusted_mutual_info_score(cut, labels))
+        out[f"{level}_purity"] = purity(labels, cut)
+    distances = hierarchy_distances(parent, super_of)
+    return out | {"tree_correlation": tree_correlation(taxonomy, keys, distances)}
 
 # %% ../../nbs/studies/60_sources.ipynb #f43e843f
-def agreement(
-    a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]
+def hierarchy_agreement(
+    a: tuple[np.ndarray, np.ndarray],  # parent of each class, super-parent of each parent
+    b: tuple[np.ndarray, np.ndarray],  # of the same classes
 ) -> dict[str, float]:
-    "ARI and AMI of two hierarchies (parent, super_of) of the same classes, at both levels."
-    pairs = (("parent", a[0], b[0]), ("super", a[1][a[0]], b[1][b[0]]))
-    return {
-        f"{level}_{name}": float(score(x, y))
-        for level, x, y in pairs
-        for name, score in (("ari", adjusted_rand_score), ("ami", adjusted_mutual_info_score))
-    }
+    "ARI and AMI of two hierarchies of the same classes, at both levels."
+    out = {}
+    for level, x, y in (("parent", a[0], b[0]), ("super", a[1][a[0]], b[1][b[0]])):
+        out[f"{level}_ari"] = float(adjusted_rand_score(x, y))
+        out[f"{level}_ami"] = float(adjusted_mutual_info_score(x, y))
+    return out
 
 # %% ../../nbs/studies/60_sources.ipynb #aa2eb861
 def plain_hierarchy(
@@ -114,51 +109,9 @@ def plain_hierarchy(
 ) -> Hierarchy:
     "A hierarchy with numbers for names, for measuring."
     level1 = centroids(level0, parent)
+    targets = (level0, level1, centroids(level1, super_of))
     names = tuple(tuple(map(str, range(labels.max() + 1))) for labels in (parent, super_of))
-    return Hierarchy(
-        tuple(keys),
-        tuple(keys),
-        parent,
-        super_of,
-        (level0, level1, centroids(level1, super_of)),
-        names,
-        {},
-    )
-
-
-def unseen_photos(
-    encoder: str = "efficientnet_lite0",
-    images: Path | None = None,  # folder with unseen/<slug>/*; None: the photos pack
-) -> tuple[np.ndarray, UnseenPictures]:  # (n, width) frozen embeddings; whose they are
-    "The photographs of the unseen classes, embedded (from the cache where they are known), with their kin among the paper's 366 classes."
-    folder = scan_images(images or data_packs() / "photos", progress=False)
-    rows, tree = folder.table[folder.table["split"] == "unseen"], all_animals()
-    slugs = tuple(sorted(set(rows["label"])))
-    kin = {s: tree.kin(s, animals().keys) for s in slugs if s in tree.paths}
-    return embed(rows, folder.root, load_encoder(encoder), Compute(device="cpu")), UnseenPictures(
-        slugs, rows["label"].map({s: i for i, s in enumerate(slugs)}).to_numpy(), kin
-    )
-
-
-def judge_by_placement(
-    h: Hierarchy, embeddings: np.ndarray, unseen: UnseenPictures
-) -> dict[str, float]:
-    "Unseen classes placed right by their means, expected by chance, and the rate of single photos; parents and super-parents, directly and through the base level."
-    out = {}
-    for way, rule in (("", "targets"), ("_base", "base")):
-        table = summarise_placements(
-            pd.DataFrame(
-                rows_under_rules("frozen", 0, [embeddings] * 3, unseen, h, TEMPERATURE, [rule])[0]
-            )
-        )
-        for row in table[table["level"] > 0].itertuples():
-            level = ("parent", "super")[row.level - 1]
-            out |= {
-                f"{level}_right{way}": int(row.right),
-                f"{level}_chance{way}": row.chance,
-                f"{level}_photos{way}": row.photo_rate,
-            }
-    return out
+    return Hierarchy(tuple(keys), tuple(keys), parent, super_of, targets, names, {})
 
 
 def restricted(
@@ -170,25 +123,75 @@ def restricted(
     rows = table.set_index("wnid").reindex(list(keys))
     if rows["parent"].isna().any():
         raise ValueError(f"the hierarchy lacks class '{rows.index[rows['parent'].isna()][0]}'")
-    parent = np.unique(rows["parent"], return_inverse=True)[1]
-    first = [int(np.flatnonzero(parent == p)[0]) for p in range(parent.max() + 1)]
-    super_of = np.unique(rows["super_parent"].to_numpy()[first], return_inverse=True)[1]
+    parent, super_of = (
+        np.unique(x, return_inverse=True)[1]
+        for x in (rows["parent"], super_parents(rows, "the hierarchy"))
+    )
     return plain_hierarchy(keys, level0, parent, super_of)
 
+
+def unseen_photos(
+    encoder: str = "efficientnet_lite0",
+    images: Path | None = None,  # folder with unseen/<slug>/*; None: the photos pack
+) -> tuple[np.ndarray, UnseenPictures]:  # (n, width) frozen embeddings; whose they are
+    "The photographs of the unseen classes, embedded (from the cache where they are known), with their kin among the paper's 366 classes."
+    folder = scan_images(images or data_packs() / "photos", progress=False)
+    rows, tree = folder.table[folder.table["split"] == "unseen"], all_animals()
+    slugs = tuple(sorted(set(rows["label"])))
+    kin = {s: tree.kin(s, animals().keys) for s in slugs if s in tree.paths}
+    classes = rows["label"].map(slugs.index).to_numpy()
+    embeddings = embed(rows, folder.root, load_encoder(encoder), Compute(device="cpu"))
+    return embeddings, UnseenPictures(slugs, classes, kin)
+
+
+def judge_by_placement(
+    h: Hierarchy, embeddings: np.ndarray, unseen: UnseenPictures
+) -> dict[str, float]:
+    "Unseen classes placed right by their means, expected by chance, and the rate of single photos; parents and super-parents, directly and through the base level."
+    rules = ["targets", "base"]
+    rows, _ = rows_under_rules("frozen", 0, [embeddings] * 3, unseen, h, TEMPERATURE, rules)
+    table = summarise_placements(pd.DataFrame(rows)).set_index(["method", "level"])
+    out = {}
+    for method, way in (("frozen", ""), ("frozen_base", "_base")):
+        for level, word in ((1, "parent"), (2, "super")):
+            row = table.loc[(method, level)]
+            out[f"{word}_right{way}"] = int(row["right"])
+            out[f"{word}_chance{way}"] = row["chance"]
+            out[f"{word}_photos{way}"] = row["photo_rate"]
+    return out
+
+# %% ../../nbs/studies/60_sources.ipynb #60a00002
+def paired_columns(
+    a: np.ndarray,  # (n,) values of one way
+    b: np.ndarray,  # (n,) values of the other, on the same items
+    groups: np.ndarray | None = None,  # (n,) the class of each item; None: items are independent
+    names: tuple[str, str, str] = ("difference", "low", "high"),  # what the columns are called
+) -> dict[str, float]:
+    "The mean paired difference a - b and its 95 % interval, as columns of a row."
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    return dict(zip(names, paired_difference(a, b, np.random.default_rng(0), groups)))
+
 # %% ../../nbs/studies/60_sources.ipynb #1b4dcb24
+def published() -> Path:
+    "The folder of the tables that are kept."
+    return home() / "reports" / "studies"
+
+
 def publish(
     run: Run,  # whose tables and figures
     names: Sequence[str],  # which, without suffix
 ) -> None:
     "Copies tables (CSV, Markdown, caption) and figures (PNG, caption) to reports/studies/."
-    to = home() / "reports" / "studies"
-    to.mkdir(parents=True, exist_ok=True)
+    published().mkdir(parents=True, exist_ok=True)
     for name in names:
-        found = [
-            *(run.folder / "tables").glob(f"{name}.*"),
-            *(p for p in (run.folder / "figures").glob(f"{name}.*") if p.suffix != ".svg"),
-        ]
-        if not found:
+        files = [p for kind in ("tables", "figures") for p in (run.folder / kind).glob(f"{name}.*")]
+        if not files:
             raise FileNotFoundError(f"run '{run.name}' has no table or figure '{name}'")
-        for path in found:
-            shutil.copyfile(path, to / path.name)
+        for path in files:
+            if path.suffix != ".svg":
+                shutil.copyfile(path, published() / path.name)
+
+
+def read_kept(name: str) -> pd.DataFrame:
+    "A table that a study has kept, as it is committed."
+    return pd.read_csv(project_root() / "reports" / "studies" / f"{name}.csv")

@@ -27,7 +27,7 @@ from scipy import stats
 
 from ..audit.evidence import CANNOT, NOT, PARTLY, REPRODUCED, VERDICTS, near
 from ..compute.k_sweep import SweepSettings, sweep_k
-from ..compute.silhouette import distances_to, mean_silhouette, silhouettes
+from ..compute.silhouette import distances_to, silhouettes
 from ..core.settings import Run, read_table
 from ..core.statistics import SeedMean, wilson_interval
 from ..core.study import kin_of, load_study
@@ -73,8 +73,9 @@ class Exercise:
     phase: str  # the notebook that holds it
     title: str
     right: str  # what a right answer shows
-    material: Callable[[Run | None], dict]  # the inputs, by name; of a run, or built in
+    material: Callable[..., dict]  # the inputs, by name; of a run, or built in
     judge: Callable[[Any, dict], None]  # raises Slip
+    reads_run: bool = False  # whether its inputs can be a run's
 
 # %% ../../nbs/teaching/70_exercises.ipynb #c2cdb61c
 def _what(answer: Any) -> str:
@@ -157,7 +158,7 @@ def check_number(
 
 
 def judge_number(answers: Callable[..., dict], hint: str, answer: Any, inputs: dict) -> None:
-    "Judges an answer that is one number, by the right one and the slips that `answers` makes of the inputs."
+    "Judges an answer that is one number; `answers` makes the right one and the slips of the inputs."
     check_number(_number(answer), answers(**inputs), hint)
 
 # %% ../../nbs/teaching/70_exercises.ipynb #94b1952e
@@ -176,7 +177,7 @@ def _called(function: Any, case: Mapping[str, Any]) -> Any:
     "What a student's function returns for the inputs of a case. Raises Slip where it is no function, or fails."
     if not callable(function):
         raise Slip(
-            f"the answer is {_what(function)}, but a function of ({', '.join(case)}) is asked for: give its name, without calling it"
+            f"the answer is {_what(function)}, but a function of ({', '.join(case)}) is asked for"
         )
     try:
         answer = function(*copy.deepcopy(list(case.values())))
@@ -228,7 +229,7 @@ def judge_function(
             )
 
 # %% ../../nbs/teaching/70_exercises.ipynb #d885de5a
-def few_points(run: Run | None = None) -> dict:  # points (12, 2), labels (12,)
+def few_points() -> dict:  # points (12, 2), labels (12,)
     "Three clusters of unlike size in the plane."
     rng, labels = np.random.default_rng(22), np.repeat([0, 1, 2], [5, 4, 3])
     centres = np.array([[0, 0], [3, 0], [0, 4]])
@@ -244,38 +245,33 @@ def silhouette_answers(
 ) -> dict[str, float]:  # diagnosis → what it leads to, for point 0
     "The silhouette of the first point, and what goes wrong on the way to it."
     d, own = distances_to(points[:1], points)[0], labels == labels[0]
-    others = [labels == c for c in np.unique(labels[~own])]
-    n_neighbours = own.sum() - 1
-    a, b = d[own].sum() / n_neighbours, min(d[c].mean() for c in others)
+    others, n_neighbours = [labels == c for c in np.unique(labels[~own])], own.sum() - 1
+    to_others = [d[c].mean() for c in others]
+    a, b, far = d[own].sum() / n_neighbours, min(to_others), max(to_others)
     squares = (d[own] ** 2).sum() / n_neighbours, min((d[c] ** 2).mean() for c in others)
     centres = [np.linalg.norm(points[0] - points[c].mean(axis=0)) for c in (own, *others)]
+    every = silhouettes(points, labels, dtype="float64")
 
     def s(a: float, b: float) -> float:
         return (b - a) / max(a, b)
 
     return {
-        RIGHT: silhouettes(points, labels, dtype="float64")[0],
+        RIGHT: every[0],
         "b - a has to be divided by the larger of the two": b - a,
         "the sign is the other way round: it is b (next cluster) - a (own)": -s(a, b),
         "the point counts as its own neighbour: divide by n - 1": s(d[own].mean(), b),
-        "b is the mean distance to the *nearest* other cluster alone, not to all": s(
-            a, d[~own].mean()
-        ),
-        "that is the farthest other cluster; b is of the nearest one": s(
-            a, max(d[c].mean() for c in others)
-        ),
+        "b is to the *nearest* other cluster alone, not to all": s(a, d[~own].mean()),
+        "that is the farthest other cluster; b is of the nearest one": s(a, far),
         "distances were left squared: take the root, then average": s(*squares),
-        "the nearest members were taken; a and b are *means*": s(d[own][1:].min(), d[~own].min()),
+        "the nearest were taken; a and b are *means*": s(d[own][1:].min(), d[~own].min()),
         "these are distances to centroids; measure to all members": s(centres[0], min(centres[1:])),
-        "that is the mean of all points; the first one's is asked for": mean_silhouette(
-            points, labels, dtype="float64"
-        ),
+        "that is the mean of all points; the first one's is asked for": every.mean(),
         "that is a, the mean distance within the own cluster: compare it with b": a,
         "that is b, the mean distance to the next cluster: compare it with a": b,
     }
 
 # %% ../../nbs/teaching/70_exercises.ipynb #d3aa8670
-def no_inputs(run: Run | None = None) -> dict:
+def no_inputs() -> dict:
     "The answer brings its own."
     return {}
 
@@ -301,27 +297,26 @@ def judge_empty_parent(answer: Any, inputs: dict) -> None:
     "Whether labels and clusters of some images leave a cluster that holds images without a class. Raises Slip."
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise Slip(
-            f"the answer is {_what(answer)}, but two lists are asked for: (labels, clusters), the class and the cluster of each image"
+            f"the answer is {_what(answer)}, but two lists are asked for: (labels, clusters)"
         )
     labels, clusters = _whole(answer[0], "labels"), _whole(answer[1], "clusters")
     if len(labels) != len(clusters):
-        raise Slip(
-            f"there are {len(labels)} labels and {len(clusters)} clusters: each image has one of both"
-        )
+        both = f"{len(labels)} labels and {len(clusters)} clusters"
+        raise Slip(f"there are {both}: each image has one of both")
     for name, values in (("class", labels), ("cluster", clusters)):
         if len(gap := np.setdiff1d(np.arange(values.max() + 1), values)):
             raise Slip(
-                f"{name} {gap[0]} has no image at all. What is asked for is a cluster that *does* hold images and still becomes nobody's parent; number without gaps"
+                f"{name} {gap[0]} has no image at all; it has to hold images and still be nobody's parent"
             )
     if np.bincount(labels).max() == 1:
         raise Slip(
-            "with one image a class, each cluster that holds an image wins that image's class, so none can be left empty: give some class more images"
+            "with one image a class, each cluster that holds an image wins: give some class more"
         )
     winners = majority(labels, clusters)
     if winners.max() == clusters.max():
         choices = [f"class {c} goes to cluster {winner}" for c, winner in enumerate(winners[:6])]
         raise Slip(
-            f"every cluster is still some class's choice ({', '.join(choices)}): find a cluster that is second best for each class it holds images of"
+            f"every cluster is some class's choice ({', '.join(choices)}): let one be second best"
         )
 
 # %% ../../nbs/teaching/70_exercises.ipynb #c90b3490
@@ -349,32 +344,34 @@ def judge_best_k(answer: Any, inputs: dict) -> None:
     if k != best and _near(lead, best):
         raise Slip("the two are in the other order: give (k, lead)")
     if k != best:
+        cheapest, lowest, position = one["inertia"].idxmin(), s.idxmin(), s.argmax()
         ks = {
             RIGHT: best,
-            "that k has the lowest inertia, which always falls with k": one["inertia"].idxmin(),
-            "that is the row's position in the table; look into its column k": int(s.argmax()),
-            "that is the lowest silhouette": s.idxmin(),
-            "that is the choice at level 2; the parents are level 1": two["silhouette"].idxmax()
-            if len(two)
-            else math.nan,
+            "that k has the lowest inertia, which always falls with k": cheapest,
+            "that is the row's position in the table; look into its column k": position,
+            "that is the lowest silhouette": lowest,
         }
-        hint = f"Among the rows of level 1, {len(s)} numbers were tried, and another one has a higher silhouette."
+        if len(two):
+            ks["that is the choice at level 2; the parents are level 1"] = two[
+                "silhouette"
+            ].idxmax()
+        hint = f"Of the {len(s)} numbers of level 1 another one has a higher silhouette."
         check_number(k, ks, hint, "k")
     if len(ranked) < 2:
         raise Slip("only one k was tried: there is no runner-up; use a run with a sweep, or none")
-    first, second, last = ranked[0], ranked[1], ranked[-1]
+    first, second, last, mean = ranked[0], ranked[1], ranked[-1], ranked.mean()
     leads = {
         RIGHT: first - second,
         "that is the silhouette itself; subtract the second best": first,
         "that is relative; give the plain difference": (first - second) / second,
-        "that is how far it is above the mean of all k, not the runner-up": first - s.mean(),
+        "that is how far it is above the mean of all k, not the runner-up": first - mean,
         "that is how far it is above the worst k, not the runner-up": first - last,
     }
-    hint = "Sort the silhouettes of level 1 and subtract the second from the first; two of its digits are enough."
+    hint = "Sort the silhouettes of level 1 and subtract the second from the first, to two digits."
     check_number(lead, leads, hint, "the lead", 0.02)
 
 # %% ../../nbs/teaching/70_exercises.ipynb #821c0d4b
-def distance_cases(run: Run | None = None) -> dict:  # cases of distance (n,) and margin
+def distance_cases() -> dict:  # cases of distance (n,) and margin
     "Distances on both sides of some margins, none at the kink."
     return {
         "cases": [
@@ -390,30 +387,24 @@ def slope_answers(
     margin: float,  # m
 ) -> dict[str, np.ndarray]:  # diagnosis → (n,)
     "The derivative of each image's loss by its distance, a central difference, and what others come to."
-    step, beyond = 1e-4, (distance > margin).astype(float)
+    step, half, beyond = 1e-4, np.full_like(distance, 0.5), (distance > margin).astype(float)
     above, below = (contrastive_losses(distance + by, margin) for by in (step, -step))
     return {
         RIGHT: (above - below) / (2 * step),
         "twice too steep: the mean runs over d *and* relu(m - d), each counts one half": beyond,
-        "within the margin relu(m - d) falls as fast as d rises: they cancel": np.full_like(
-            distance, 0.5
-        ),
-        "within the margin relu(m - d) cancels d; and the mean runs over both, one half each": np.ones_like(
-            distance
-        ),
+        "within the margin relu(m - d) falls as fast as d rises: they cancel": half,
+        "within the margin relu(m - d) cancels d; and each of the two counts one half": 2 * half,
         "you differentiated relu(m - d) alone; the loss also holds d itself": (beyond - 1) / 2,
-        "within the margin nothing pushes away: d is part of the loss too and cancels relu(m - d)": beyond
-        - 0.5,
+        "within the margin nothing pushes away: d cancels relu(m - d)": beyond - half,
         "the sign is the other way round: a larger distance, a larger loss": -beyond / 2,
         "the two sides are exchanged: the slope is zero *within* the margin": (1 - beyond) / 2,
         "that is the loss, not its slope": contrastive_losses(distance, margin),
-        "you divided by the number of images too; take each image's own loss": beyond
-        / (2 * len(distance)),
+        "you divided by the number of images, too": beyond / (2 * len(distance)),
         "the margin is fixed at 0.1 in your function: use its argument": (distance > 0.1) / 2,
     }
 
 # %% ../../nbs/teaching/70_exercises.ipynb #ce89dfa6
-def ceiling_cases(run: Run | None = None) -> dict:  # cases of margin and mean_cosine
+def ceiling_cases() -> dict:  # cases of margin and mean_cosine
     "On either side of the point where the margin's floor takes over."
     pairs = ((0.1, 1.0), (0.1, 0.95), (0.1, 0.5), (0.07, 0.8), (0.0, 0.9), (0.5, 0.2))
     return {"cases": [{"margin": m, "mean_cosine": c} for m, c in pairs]}
@@ -422,25 +413,27 @@ def ceiling_cases(run: Run | None = None) -> dict:  # cases of margin and mean_c
 def ceiling_answers(margin: float, mean_cosine: float) -> dict[str, float]:
     "The highest accuracy that margin and mean cosine allow, and what others take for it."
     distance, ceiling = 1 - mean_cosine, accuracy_ceiling(margin, mean_cosine)
+    losses = {
+        "you forgot the margin's floor: within the distance m the loss stays at m/2": distance / 2,
+        "you forgot the cosine: 1 - m/2 is reached only where 1 - c is no larger than m": margin
+        / 2,
+        "a factor of 2 is missing: the loss is the mean over d and relu(m - d)": max(
+            margin, distance
+        ),
+        "the smaller of margin and distance was taken; the larger decides": min(margin, distance)
+        / 2,
+        "margin and distance were added; the larger decides": (margin + distance) / 2,
+    }
     return {
         RIGHT: ceiling,
-        "you forgot the margin's floor: within the distance m the loss stays at m/2": 1
-        - distance / 2,
-        "you forgot the cosine: 1 - m/2 is reached only where 1 - c is no larger than m": 1
-        - margin / 2,
-        "a factor of 2 is missing: the loss is the mean over d and relu(m - d)": 1
-        - max(margin, distance),
+        **{text: 1 - loss for text, loss in losses.items()},
         "that is the least loss; the accuracy is 1 minus it": 1 - ceiling,
-        "the smaller of margin and distance was taken; the larger decides": 1
-        - min(margin, distance) / 2,
-        "margin and distance were added; the loss is the larger one's half": 1
-        - (margin + distance) / 2,
         "that is the cosine itself, which is another measure": mean_cosine,
         "it is a percentage: give a share, from 0 to 1": 100 * ceiling,
     }
 
 # %% ../../nbs/teaching/70_exercises.ipynb #5e088ae8
-def embedding_cases(run: Run | None = None) -> dict:  # cases of embeddings (n, d)
+def embedding_cases() -> dict:  # cases of embeddings (n, d)
     "Identical rows, orthogonal ones, opposite ones, and rows of unlike length."
     rng = np.random.default_rng(7)
     rows = (
@@ -456,13 +449,13 @@ def collapse_answers(embeddings: np.ndarray) -> dict[str, float]:  # from (n, d)
     "The mean pairwise cosine, and what others come to."
     unit, different = unit_rows(embeddings), ~np.eye(len(embeddings), dtype=bool)
     every, products = unit @ unit.T, embeddings @ embeddings.T
-    pairs = every[different]
+    pairs, bare = every[different], products[different]
     return {
         RIGHT: mean_pairwise_cosine(embeddings),
         "you counted each picture with itself: leave the diagonal out": every.mean(),
-        "you forgot to normalise: divide each row by its length": products[different].mean(),
+        "you forgot to normalise: divide each row by its length": bare.mean(),
         "you forgot to normalise, and counted each picture with itself": products.mean(),
-        "that is the largest of all pairs (as the authors' code prints); the mean is asked for": pairs.max(),
+        "that is the largest (the authors' code prints it); the mean is asked for": pairs.max(),
         "that is the smallest of all pairs; the mean is asked for": pairs.min(),
         "that is the sum over pairs; divide by how many there are": pairs.sum(),
         "that is the sum over pairs; divide by how many there are, n(n - 1)/2": pairs.sum() / 2,
@@ -491,7 +484,7 @@ def _kin_in(run: Run) -> dict[str, list[str]]:  # unseen class → its kin
     if kin := kin_of(load_study(run)):
         return kin
     raise ValueError(
-        f"run '{run.name}' has no unseen class in a tree, so nothing is kin to anything and no placement is right or wrong: leave the run out"
+        f"run '{run.name}' has no unseen class in a tree, so nothing is kin: leave the run out"
     )
 
 
@@ -499,7 +492,7 @@ def _keys(answer: Any, tree: Taxonomy, animal: str, among: Sequence[str]) -> set
     "Keys of seen classes. Raises Slip for anything else."
     if isinstance(answer, str):
         raise Slip(
-            f"the answer is {_what(answer)}: give a list of keys, as several classes may share the same ancestor"
+            f"the answer is {_what(answer)}: give a list of keys, as several may share an ancestor"
         )
     if callable(answer) or not hasattr(answer, "__iter__"):
         raise Slip(
@@ -519,9 +512,7 @@ def _keys(answer: Any, tree: Taxonomy, animal: str, among: Sequence[str]) -> set
         if key in key_of:
             raise Slip(f"'{key}' is a name; give the key, '{key_of[key]}'")
         if key in tree.paths:
-            raise Slip(
-                f"'{key}' is an unseen class itself; kin are looked for among the seen ones, in `among`"
-            )
+            raise Slip(f"'{key}' is an unseen class itself; look for kin in `among`")
         close = difflib.get_close_matches(key, [*among, *key_of], 1)
         advice = f"; did you mean '{close[0]}'?" if close else ""
         raise Slip(f"{key!r} is none of the seen classes{advice}")
@@ -539,12 +530,13 @@ def judge_kin(answer: Any, inputs: dict) -> None:
         meets = tree.node_names[tree.lca(animal, extra[0])]
         rest = "" if chosen & kin else ", and none of those is in your list"
         raise Slip(
-            f"'{extra[0]}' ({tree.names[extra[0]]}) meets {animal} only at '{meets}'; other seen classes meet it deeper down, at '{deepest}'{rest}"
+            f"'{extra[0]}' ({tree.names[extra[0]]}) meets {animal} only at '{meets}'; "
+            f"other seen classes meet it deeper down, at '{deepest}'{rest}"
         )
     steps = tree.tree_distances([animal], among)[0]
     if chosen == {k for k, n in zip(among, steps, strict=True) if n == steps.min()}:
         raise Slip(
-            f"you counted the steps between the two; what counts is how deep the shared ancestor lies: everything below '{deepest}' is kin alike, however far it is from there"
+            f"you counted the steps between the two; everything below '{deepest}' is kin alike"
         )
     raise Slip(
         f"{len(chosen)} of {len(kin)} kin: more seen classes lie below '{deepest}', and ties all count"
@@ -576,8 +568,7 @@ def chance_answers(
         RIGHT: placement_chance(among, parent)[0],
         "you counted classes, not parents: that is the chance at level 0": n_kin / len(keys),
         "that is the chance of drawing a *class* blindly and handing up its parent": by_class,
-        "that counts each of the kin; several may share a parent, and a parent counts once": n_kin
-        / n,
+        "that counts each of the kin; a parent counts once": n_kin / n,
         "every parent that holds at least one of the kin is right": 1 / n,
         "you divided by the number of classes; the choice is among parents": len(holding)
         / len(keys),
@@ -586,9 +577,7 @@ def chance_answers(
     }
 
 # %% ../../nbs/teaching/70_exercises.ipynb #a7e85566
-def ud_cases(
-    run: Run | None = None,
-) -> dict:  # cases of pictures (n, d), classes (n,), targets (m, d)
+def ud_cases() -> dict:  # cases of pictures (n, d), classes (n,), targets (m, d)
     "Pictures of unlike length; one picture a class; pictures that lie on a target."
     rng, classes = np.random.default_rng(111), np.repeat(np.arange(4), [7, 5, 3, 2])
     targets = rng.normal(size=(6, 5)) * np.array([1, 3, 1, 2, 1, 4])[:, None]
@@ -607,7 +596,7 @@ def ud_answers(
     classes: np.ndarray,  # (n,) 0 … n_classes-1
     targets: np.ndarray,  # (m, d)
 ) -> dict[str, float]:
-    "Share of pictures whose nearest target is the label that UD gives their class, the target nearest to the class's mean (§4.3), and what others come to."
+    "Share of pictures whose nearest target is their class's label in UD (§4.3), and what others come to."
     means = class_means(pictures, classes, classes.max() + 1)
     raw = pd.DataFrame(pictures).groupby(classes).mean().to_numpy()
     cosines = cosine_similarity_matrix
@@ -616,27 +605,18 @@ def ud_answers(
         labels = pick(distances(means, targets), axis=1)
         return pick(distances(pictures, targets), axis=1) == labels[classes]
 
-    hits = agree(means, cosines, np.argmax)
+    hits, of_raw = agree(means, cosines, np.argmax), agree(raw, cosines, np.argmax)
+    euclid, raw_euclid = agree(means, distances_to), agree(raw, distances_to)
+    by_class = pd.Series(hits).groupby(classes).mean()
     return {
         RIGHT: hits.mean(),
-        "a picture's own nearest target always agrees; the label is that of the class's *mean*": 1.0,
-        "you forgot to normalise: bring each picture to unit length, then average": agree(
-            raw, cosines, np.argmax
-        ).mean(),
-        "you used the Euclidean distance; the paper assigns by cosine": agree(
-            means, distances_to
-        ).mean(),
-        "you used the Euclidean distance, on means that were not normalised; the paper assigns by cosine": agree(
-            raw, distances_to
-        ).mean(),
-        "that is the farthest target: argmax of a similarity, argmin of a distance": agree(
-            means, cosines
-        ).mean(),
+        "a picture's own nearest target always agrees; the label is that of the class's *mean*": 1,
+        "you forgot to normalise: bring each picture to unit length, then average": of_raw.mean(),
+        "you used the Euclidean distance; the paper assigns by cosine": euclid.mean(),
+        "you used the Euclidean distance, and did not normalise": raw_euclid.mean(),
+        "that is the farthest target: take argmin of a distance": agree(means, cosines).mean(),
         "that is how many pictures agree; divide by how many there are": hits.sum(),
-        "you averaged within classes first; each picture counts the same here": pd.Series(hits)
-        .groupby(classes)
-        .mean()
-        .mean(),
+        "you averaged within classes first; each picture counts the same here": by_class.mean(),
         "that is the share that does *not* agree": 1 - hits.mean(),
         "it is a percentage: give a share, from 0 to 1": 100 * hits.mean(),
     }
@@ -679,6 +659,7 @@ def paired_answers(seen: pd.DataFrame) -> dict[str, float]:
     if math.isnan(top1):
         raise ValueError("paper and frozen have no seed in common at level 0: leave the run out")
     family = zero.assign(method=zero["method"].str.replace("^paper.*", "paper", regex=True))
+    accuracy = "contrastive_accuracy"
     return {
         RIGHT: top1,
         "it is frozen minus paper; asked is paper minus frozen": -top1,
@@ -686,19 +667,15 @@ def paired_answers(seen: pd.DataFrame) -> dict[str, float]:
         "all levels were averaged; level 0 alone is asked for": plain(seen),
         "that is level 1": paired("top1", 1),
         "that is level 2": paired("top1", 2),
-        "that is contrastive accuracy, which counts nothing; take top1": paired(
-            "contrastive_accuracy"
-        ),
-        "that is contrastive accuracy, and over different seeds": plain(
-            zero, "contrastive_accuracy"
-        ),
+        "that is contrastive accuracy, which counts nothing; take top1": paired(accuracy),
+        "that is contrastive accuracy, and over different seeds": plain(zero, accuracy),
         "that is the cosine; take the column top1": paired("cosine"),
         "that is top5; take the column top1": paired("top5"),
         "rows such as paper_base slipped in: take 'paper' exactly": plain(family),
     }
 
 # %% ../../nbs/teaching/70_exercises.ipynb #e8dc3cf7
-def paper_count(run: Run | None = None) -> dict:  # right, of
+def paper_count() -> dict:  # right, of
     "The paper's count of unseen classes with the right parent and super-parent."
     return {"right": int(reported("placed_both")), "of": int(reported("n_unseen"))}
 
@@ -710,25 +687,19 @@ def interval_answers(
     "Wilson's interval, and other intervals that one may end up with."
     p, z, test = right / of, stats.norm.ppf(0.975), stats.binomtest(right, of)
     variance, wilson = p * (1 - p) / of, wilson_interval(right, of)
+    error = math.sqrt(variance)
+    exact, corrected = (test.proportion_ci(0.95, method) for method in ("exact", "wilsoncc"))
 
     def around(half: float) -> tuple[float, float]:
         return (p - half, p + half)
 
     return {
         RIGHT: wilson,
-        "that is p ± 1.96 · sqrt(p(1 - p)/n), Wald's, too narrow for few trials; take Wilson's": around(
-            z * math.sqrt(variance)
-        ),
-        "the root is missing in p ± 1.96 · sqrt(p(1 - p)/n); and take Wilson's": around(
-            z * variance
-        ),
-        "that is p plus or minus one standard error": around(math.sqrt(variance)),
-        "that is the exact one of Clopper and Pearson, which is wider; take Wilson's": test.proportion_ci(
-            0.95, "exact"
-        ),
-        "that is Wilson's with a continuity correction; leave it out": test.proportion_ci(
-            0.95, "wilsoncc"
-        ),
+        "that is Wald's p ± 1.96 · sqrt(p(1 - p)/n), too narrow for few trials": around(z * error),
+        "the root is missing in p ± 1.96 · sqrt(p(1 - p)/n)": around(z * variance),
+        "that is p plus or minus one standard error": around(error),
+        "that is the exact one of Clopper and Pearson, which is wider; take Wilson's": exact,
+        "that is Wilson's with a continuity correction; leave it out": corrected,
         "that is the 90 % interval: for 95 % take z = 1.96": wilson_interval(right, of, 0.90),
         "that is the 99 % interval: for 95 % take z = 1.96": wilson_interval(right, of, 0.99),
         "those are counts: divide by how many there were": tuple(of * x for x in wilson),
@@ -746,14 +717,12 @@ def judge_interval(answer: Any, inputs: dict) -> None:
             if text == RIGHT:
                 return
             raise Slip(text)
-    hint = "Wilson's interval is not symmetric about p: its centre is drawn from p towards 1/2, by z²/2n, before all is divided by 1 + z²/n."
+    hint = "Wilson's interval is not symmetric about p: its centre is drawn towards 1/2, by z²/2n."
     for name, end, right in zip(("low", "high"), ends, answers[RIGHT], strict=True):
         check_number(end, {RIGHT: right}, hint, name)
 
 # %% ../../nbs/teaching/70_exercises.ipynb #e01e0bd2
-def table_pairs(
-    run: Run | None = None,
-) -> dict:  # cases of accuracy and mean_cosine; the rows of Tables 1 and 2
+def table_pairs() -> dict:  # cases of accuracy and mean_cosine; the rows of Tables 1 and 2
     "Pairs of contrastive accuracy and mean cosine, made up or printed in the paper."
     printed = paper_against_itself()
     made = ((0.97, 0.99), (0.7, 0.5), (0.93, 0.9), (0.5, 0.2), (0.9, 0.7), (1.0, 1.0), (0.2, 0.9))
@@ -763,19 +732,16 @@ def table_pairs(
 
 def pair_answers(accuracy: float, mean_cosine: float) -> dict[str, bool]:
     "Whether both can be true, and what others take for it."
-    limit = accuracy_ceiling(0, mean_cosine)
+    limit, at_a_tenth = (accuracy_ceiling(margin, mean_cosine) for margin in (0, 0.1))
+    floor = 1 - loss_floor(0.1)
     return {
         RIGHT: accuracy <= limit,
-        "you say that every pair is possible: how high can accuracy be with a low cosine?": True,
+        "you say that every pair is possible; but a low cosine limits accuracy": True,
         "you say that no pair is possible; but accuracy 1 with cosine 1 is, at margin 0": False,
-        "the loss at distance 1 - c is at least half of it, so the limit is not c but (1 + c)/2": accuracy
-        <= mean_cosine,
-        "you fixed the margin at 0.1; the question is whether *any* allows both, and 0 allows most": accuracy
-        <= accuracy_ceiling(0.1, mean_cosine),
-        "you looked at the margin's floor alone; the mean cosine limits accuracy as well": accuracy
-        <= 1 - loss_floor(0.1),
-        "the comparison is the other way round: possible is what stays below the limit": accuracy
-        > limit,
+        "the limit is not c but (1 + c)/2: the loss is half of 1 - c": accuracy <= mean_cosine,
+        "*any* margin is asked for, and 0 allows more than 0.1": accuracy <= at_a_tenth,
+        "you took the floor alone; the mean cosine limits accuracy as well": accuracy <= floor,
+        "the other way round: possible is what stays below the limit": accuracy > limit,
     }
 
 
@@ -784,9 +750,8 @@ def judge_pairs(answer: Any, inputs: dict) -> None:
     for case in inputs["cases"]:
         value = _called(answer, case)
         if not isinstance(value, bool | np.bool_):
-            raise Slip(
-                f"your function gives {_what(value)} for {_shown(case)}: say True (both can be true) or False"
-            )
+            what = f"your function gives {_what(value)} for {_shown(case)}"
+            raise Slip(f"{what}: say True (both can be true) or False")
     try:
         judge_function(pair_answers, answer, inputs)
     except Slip as slip:
@@ -799,7 +764,7 @@ def judge_pairs(answer: Any, inputs: dict) -> None:
         raise Slip(f"{slip}{changes}") from None
 
 # %% ../../nbs/teaching/70_exercises.ipynb #a0d17002
-def numbers_beside(run: Run | None = None) -> dict:  # cases of paper, ours, low, high, tolerance
+def numbers_beside() -> dict:  # cases of paper, ours, low, high, tolerance
     "The paper's numbers beside ours, near and far, with narrow intervals and wide ones, and without any."
     rows = (
         (0.5, 0.505, 0.5, 0.51),
@@ -834,15 +799,9 @@ def grade_answers(
 
     return {
         RIGHT: right,
-        "you looked at the tolerance alone; a narrow interval that holds the paper's number saves ours": grade(
-            False
-        ),
-        "an interval of any width saves the number; a wide one holds everything: six tolerances at most": grade(
-            inside
-        ),
-        "you looked at the interval alone; within the tolerance none is needed": grade(
-            narrow, close=-1
-        ),
+        "you looked at the tolerance alone; a narrow interval saves a number, too": grade(False),
+        "an interval of any width saves the number; six tolerances at most": grade(inside),
+        "you looked at the interval alone; the tolerance suffices": grade(narrow, close=-1),
         "'partly' is missing: up to three tolerances away": grade(narrow, far=-1),
         "'partly' begins within *three* tolerances, not two": grade(narrow, far=2),
         "'partly' ends at three tolerances": grade(narrow, far=math.inf),
@@ -851,7 +810,7 @@ def grade_answers(
     }
 
 # %% ../../nbs/teaching/70_exercises.ipynb #a0d17005
-def target_cases(run: Run | None = None) -> dict:  # cases of targets (n, d) and margin
+def target_cases() -> dict:  # cases of targets (n, d) and margin
     "Targets that lie close together, as animals' do, and far apart; of unlike length."
     noise = np.random.default_rng(14).normal(size=(6, 8))
     close = 1 + np.linspace(0.1, 0.9, 6)[:, None] * noise
@@ -870,7 +829,7 @@ def one_answer_answers(
     targets: np.ndarray,  # (n, d) of any length
     margin: float,
 ) -> dict[str, float]:
-    "Contrastive accuracy of giving the mean direction of all targets for every picture, one picture a class, and what others come to."
+    "Contrastive accuracy of giving the mean unit target for every picture, one picture a class, and what others come to."
 
     def cosines(rows: np.ndarray) -> np.ndarray:  # (n,)
         return cosine_similarity_matrix(rows.mean(axis=0, keepdims=True), targets)[0]
@@ -879,20 +838,15 @@ def one_answer_answers(
         return float(1 - contrastive_losses(1 - cosine, margin).mean())
 
     cosine = cosines(unit_rows(targets))
-    right = accuracy(cosine)
+    right, mean = accuracy(cosine), cosine.mean(keepdims=True)
     return {
         RIGHT: right,
-        "you averaged the targets as they are: bring each to unit length first": accuracy(
-            cosines(targets)
-        ),
-        "the margin's floor is missing: within the margin the loss is m/2": 1
-        - (1 - cosine).mean() / 2,
+        "bring each target to unit length first, then average": accuracy(cosines(targets)),
+        "the margin's floor is missing: within it the loss is m/2": (1 + mean[0]) / 2,
         "a factor of 2 is missing: the loss is the mean over d *and* relu(m - d)": 2 * right - 1,
         "that is the loss; the accuracy is 1 minus it": 1 - right,
-        "that is the mean cosine, which is another measure": cosine.mean(),
-        "the loss bends at the margin: take it for each picture and average then": accuracy(
-            cosine.mean(keepdims=True)
-        ),
+        "that is the mean cosine, which is another measure": mean[0],
+        "the loss bends at the margin: take it for each picture and average then": accuracy(mean),
         "the answer was the first target, not the mean of all": accuracy(cosines(targets[:1])),
         "each picture got its own target as answer; give the same to all": 1 - margin / 2,
         "it is a percentage: give a share, from 0 to 1": 100 * right,
@@ -916,16 +870,14 @@ def share_answers(claims: pd.DataFrame) -> dict[str, float]:
     tested = every - n[CANNOT]
     if not tested:
         raise ValueError("no claim of this ledger could be tested: leave the run out")
+    some, graded = full + partly, max(full + partly + n[NOT], 1)
     return {
         RIGHT: full / tested,
         "what could not be tested here speaks neither for the paper nor against it": full / every,
-        "'partly' was counted as reproduced": (full + partly) / tested,
-        "'partly' was counted as reproduced, what could not be tested among all": (full + partly)
-        / every,
-        "'partly' was counted as a half; asked is what was reproduced in full": (full + partly / 2)
-        / tested,
-        "claims that contradict each other were left out; they were tested, and failed": full
-        / max(full + partly + n[NOT], 1),
+        "'partly' was counted as reproduced": some / tested,
+        "'partly' was counted as reproduced, what could not be tested among all": some / every,
+        "'partly' was counted as a half; leave it out": (full + partly / 2) / tested,
+        "claims that contradict each other were left out; they were tested": full / graded,
         "you left out what was partly reproduced; it was tested": full / max(tested - partly, 1),
         "that is how many were reproduced; divide by how many could be tested": full,
         "that is how many could be tested": tested,
@@ -961,6 +913,7 @@ _ALL = (
         right="Compare the lead with how far the silhouette moves from one seed to the next (`62_choice_of_k`).",
         material=sweep_of_k,
         judge=judge_best_k,
+        reads_run=True,
     ),
     Exercise(
         "loss-gradient",
@@ -993,6 +946,7 @@ _ALL = (
         right="All that share the deepest ancestor count alike, so that no breed is preferred by an accident of WordNet.",
         material=unseen_animal,
         judge=judge_kin,
+        reads_run=True,
     ),
     Exercise(
         "blind-chance",
@@ -1005,6 +959,7 @@ _ALL = (
             chance_answers,
             "Which parents hold at least one of the kin, and how many parents are there?",
         ),
+        reads_run=True,
     ),
     Exercise(
         "self-confirming",
@@ -1025,6 +980,7 @@ _ALL = (
             paired_answers,
             "Take the rows of level 0, put both methods side by side by seed, subtract, and take the mean.",
         ),
+        reads_run=True,
     ),
     Exercise(
         "wilson",
@@ -1069,6 +1025,7 @@ _ALL = (
             share_answers,
             "Count the rows with the verdict 'reproduced', and divide by the rows whose verdict is not 'cannot be tested here'.",
         ),
+        reads_run=True,
     ),
 )
 EXERCISES = {e.id: e for e in _ALL}
@@ -1090,7 +1047,8 @@ def material(
     | None = None,  # ask it of this run; None, or an exercise that reads no run: of built-in inputs
 ) -> dict[str, Any]:  # the inputs, by name
     "What an exercise is asked of. Raises ValueError for an unknown id, FileNotFoundError for a run that has not come so far."
-    return find_exercise(exercise_id).material(Run(run) if isinstance(run, str) else run)
+    exercise, run = find_exercise(exercise_id), Run(run) if isinstance(run, str) else run
+    return exercise.material(run) if run and exercise.reads_run else exercise.material()
 
 
 def check(
