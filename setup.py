@@ -36,7 +36,7 @@ setup(
     ],
     packages=[*find_packages(include=["chip", "chip.*"]), *FACTS],
     package_dir=FACTS,
-    package_data={name: ["*.csv", "*.json", "*.j2", "*.css", "*.js"] for name in FACTS},
+    package_data={name: ["*.csv", "*.json", "*.j2", "*.css", "*.js", "*.txt"] for name in FACTS},
     include_package_data=True,
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),

@@ -6,7 +6,7 @@
 __all__ = ['PHOTOS', 'RULES', 'THROUGH', 'pack_outputs', 'photo_groups', 'grouped', 'half_of', 'calibration_cases', 'right_nodes',
            'by_species', 'kin_set_draws', 'interval', 'promise_rows', 'threshold_rule', 'ancestor_rule', 'flat_rule',
            'cost_rule', 'curves', 'bits_at', 'rule_rows', 'animal_threshold', 'no_animal_row', 'studied', 'group_table',
-           'known_table']
+           'paper_facts', 'species_table', 'known_table']
 
 # %% ../../nbs/studies/69_promise.ipynb #cd2420d1
 import json
@@ -20,13 +20,15 @@ from tqdm import tqdm
 
 from ..data.places import home, project_root
 from ..data.tables import read_names
-from ..data.taxonomy import animals, imagenet_index
+from ..data.taxonomy import animals, imagenet_index, pretty, unseen_animals
 from chip.place import (
     ENCODERS,
     Branches,
     Calibration,
     Cases,
     Classifiers,
+    Placer,
+    Question,
     Scores,
     Ways,
     animal_scores,
@@ -413,6 +415,15 @@ def studied(data: Path, encoders: str, kept: Path) -> tuple[Calibration, dict[st
         ]
     )
     tables["promise_groups"] = group_table(ways, chances, right, species, wild, calibration, tree)
+    tables["promise_species"] = species_table(
+        logits["wild"], right, species, wild, calibration, tree
+    )
+    paper = paper_facts()
+    shown = folders("photos/unseen")
+    right_paper = right_nodes((paper["path"][name] for name in shown), tree)
+    tables["promise_paper"] = species_table(
+        logits["photos/unseen"], right_paper, shown, paper, calibration, tree
+    )
     known = np.concatenate([covered[~half], own["photos/test"]])
     known_logits = np.concatenate([logits["seen_again"][:, ~half], logits["photos/test"]], axis=1)
     tables["promise_known"] = known_table(known_logits, known, calibration, tree)
@@ -436,6 +447,50 @@ def group_table(
         table["species"] = each.groupby(by).size()
         parts.append(table.reset_index(names="value").assign(by=by))
     return pd.concat(parts, ignore_index=True)[["by", "value", "right", "bits", "species"]]
+
+
+def paper_facts() -> pd.DataFrame:  # by slug: name, group, synset_name, path
+    "The paper's twenty classes, in the columns of the table of species."
+    unseen = unseen_animals()
+    rows = [
+        {
+            "slug": slug,
+            "name": unseen.names[slug],
+            "group": "the paper's",
+            "synset_name": unseen.node_names[path[-1]],
+            "path": path,
+        }
+        for slug, path in unseen.paths.items()
+    ]
+    return pd.DataFrame(rows).set_index("slug")
+
+
+def species_table(
+    logits: np.ndarray,  # (encoders, n, n_classes)
+    right: np.ndarray,  # (n, n_nodes) bool
+    species: np.ndarray,  # (n,)
+    wild: pd.DataFrame,  # by species: name, group, synset_name, kin
+    calibration: Calibration, tree: Branches,
+    risk: float = 0.1,
+) -> pd.DataFrame:  # one row for each species  # fmt: skip
+    "The answer to each species from all its photos, and whether it is right."
+    groups = photo_groups(species, 0, 1, np.random.default_rng(0))
+    scores, photos = grouped(logits, groups)
+    rows = Placer(calibration, tree).place_scores(
+        Scores(scores, np.ones(len(groups))), Question(risk), photos
+    )
+    found = []
+    for group, row in zip(groups, rows, strict=True):
+        name = species[group[0]]
+        node = tree.nodes.index(row["answer"])
+        facts = {"name": wild["name"][name], "group": wild["group"][name], "photos": len(group)}
+        facts |= {"own_node": pretty(wild["synset_name"][name])}
+        facts |= {
+            column: row[column]
+            for column in ("answer_name", "way", "probability", "verdict", "kin_1")
+        }
+        found.append(facts | {"right": int(right[group[0], node]), "bits": tree.bits()[node]})
+    return pd.DataFrame(found)
 
 
 def known_table(

@@ -1,0 +1,380 @@
+"`chip place` from outside: what it answers, what it writes, how it breaks off and what it refuses."
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import chip
+from chip.data.drawing import draw_picture
+from chip.data.images import UnreadableImage, open_image
+from chip.data.menagerie_tree import MenagerieSettings, grow_kingdom
+from chip.data.taxonomy import animals, imagenet_index
+from chip.place import (
+    ENCODERS,
+    Placer,
+    Question,
+    Scores,
+    allowed_classes,
+    branches,
+    column_names,
+    known_names,
+    list_animals,
+    read_calibration,
+    read_clusters,
+    spelled,
+)
+from chip.running import answers
+from chip.running.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+TREE = branches(animals(paper_only=False))
+ROBIN, TENCH, CHAIR = 15, 0, 765  # of ImageNet's classes; a rocking chair is no animal
+
+
+class Stub:
+    "Classifiers that are sure of the class whose number a photo's name begins with."
+
+    def __init__(self):
+        self.seen = []
+        self.stop_after = None  # photos
+        self.how = lambda: signal.raise_signal(signal.SIGINT)
+
+    def stream(self, pictures):
+        for picture in pictures:
+            if self.stop_after is not None and len(self.seen) >= self.stop_after:
+                self.how()
+            self.seen.append(str(picture))
+            try:
+                open_image(picture)
+            except UnreadableImage as error:
+                yield error.reason
+                continue
+            scores = np.zeros((3, 1000), np.float32)
+            scores[:, int(Path(picture).name[:3])] = 14
+            yield scores
+
+
+def photo(path: Path, size: int = 32) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (size, size), "grey").save(path)
+    return path
+
+
+@pytest.fixture
+def stub(monkeypatch, tmp_path):
+    "The command without networks, in a folder of its own with forty photos of robins."
+    found = Stub()
+    monkeypatch.chdir(tmp_path)
+    for i in range(40):
+        photo(tmp_path / "robins" / f"015_{i:02d}.png")
+    calibration = read_calibration(ENCODERS)
+    load = classmethod(lambda cls, encoders=ENCODERS, n=1: Placer(calibration, TREE, found))
+    monkeypatch.setattr(Placer, "load", load)
+    return found
+
+
+def scores(**logits: float) -> Scores:
+    "Scores of one picture: c15=10 gives class 15 ten more than the others."
+    values = np.zeros((3, 1, 398))
+    for name, value in logits.items():
+        values[:, 0, int(name[1:])] = value
+    return Scores(values, np.array([1.0]))
+
+
+def test_a_sure_class_is_known_and_an_undecided_picture_stops_at_the_root():
+    placer = Placer(read_calibration(ENCODERS), TREE)
+    (sure,) = placer.place_scores(scores(c15=14))
+    assert (sure["answer_name"], sure["verdict"], sure["kin_1"]) == ("robin", "known", "robin")
+    (unsure,) = placer.place_scores(scores())
+    assert unsure["depth"] <= 1 and unsure["verdict"] == "new kind"
+
+
+def test_a_smaller_risk_never_stops_deeper():
+    placer = Placer(read_calibration(ENCODERS), TREE)
+    rng = np.random.default_rng(0)
+    made = Scores(rng.normal(0, 4, (3, 50, 398)), np.ones(50))
+    depths = [
+        [row["depth"] for row in placer.place_scores(made, Question(risk))]
+        for risk in (0.02, 0.05, 0.1, 0.2, 0.4)
+    ]
+    assert (np.diff(depths, axis=0) >= 0).all()
+
+
+def test_a_risk_that_cannot_be_promised_says_so():
+    (row,) = Placer(read_calibration(ENCODERS), TREE).place_scores(scores(c15=14), Question(1e-4))
+    assert row["answer_name"] == "animal" and "cannot be promised" in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "n"),
+    [
+        ("bird", "robin", 59),
+        ("Birds", "robin", 59),
+        ("Aves", "robin", 59),
+        ("n01503061", "robin", 59),
+        ("great_grey-owl", "great grey owl", 1),
+        ("giraffe", "gazelle", 9),
+        ("n01558993", "robin", 1),
+    ],
+)
+def test_names_of_many_kinds_are_understood(name, inside, n):
+    allowed = allowed_classes([name], TREE)
+    assert allowed.sum() == n
+    assert inside in [TREE.names[node] for node in TREE.own[allowed]]
+
+
+def test_every_class_is_known_by_its_name_and_its_id():
+    known = known_names(TREE)
+    for key, node in zip(TREE.keys, TREE.own, strict=True):
+        assert known[spelled(key)] == known[spelled(TREE.names[node])] == node
+
+
+def test_what_is_not_allowed_is_never_answered():
+    allowed = allowed_classes(["bird"], TREE)
+    placer = Placer(read_calibration(ENCODERS), TREE)
+    (row,) = placer.place_scores(scores(c0=14, c15=3), Question(0.1, allowed))
+    assert row["way"].startswith("animal › chordate › vertebrate › bird")
+    assert row["level_3_probability"] == 1
+
+
+def test_a_forced_level_is_the_likeliest_cluster():
+    placer = Placer(read_calibration(ENCODERS), TREE)
+    for level, depth in (("class", 3), ("parent", 2), ("super-parent", 1)):
+        clusters = read_clusters(level, TREE)
+        (row,) = placer.place_scores(scores(c15=14), Question(clusters=clusters))
+        group = clusters.holds[clusters.ids.index(row["answer"])]
+        assert group[15] and row["depth"] == depth and "nothing is promised" in row["reason"]
+
+
+def test_photos_of_a_folder_are_pooled_as_in_the_calibration(stub, tmp_path):
+    "Mean probabilities over the photos: half robins, half tenches are vertebrates."
+    for i in range(3):
+        photo(tmp_path / "both" / f"015_{i}.png")
+        photo(tmp_path / "both" / f"000_{i}.png")
+    (row,) = Placer.load().place("both", each="folder").to_dict("records")
+    assert (row["animal"], row["photos"]) == ("both", 6)
+    assert row["kin_1_probability"] == pytest.approx(0.5, abs=0.01)
+    assert {row["kin_1"], row["kin_2"]} == {"robin", "tench"}
+    assert row["answer_name"] in ("chordate", "vertebrate", "animal")
+
+
+def test_the_table_of_python_has_the_columns_of_the_command(stub):
+    table = Placer.load().place(["robins", "nope.jpg"])
+    assert list(table) == list(column_names(TREE)) and len(table) == 41
+    assert table["verdict"].value_counts().to_dict() == {"known": 40, "unreadable": 1}
+    assert table["answer"].iloc[-1] == "" and pd.isna(table["depth"].iloc[-1])
+
+
+def test_animals_are_listed_once_in_the_order_given(stub, tmp_path):
+    (tmp_path / "robins" / "notes.txt").write_text("seen at noon")
+    (tmp_path / "robins" / ".hidden.png").write_text("")
+    (tmp_path / "empty").mkdir()
+    listed = list_animals(["nope", "robins/015_03.png", "robins", "empty"])
+    assert [animal.path for animal in listed[:3]] == [
+        "nope",
+        "robins/015_03.png",
+        "robins/015_00.png",
+    ]
+    assert len(listed) == 42
+    assert [animal.problem for animal in listed if not animal.photos] == [
+        "no such file or folder",
+        "no pictures in this folder",
+    ]
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+def test_a_table_in_each_format(stub, ending, capsys):
+    assert main(["place", "robins", "--out", f"a.{ending}"]) == 0
+    read = {"csv": pd.read_csv, "json": pd.read_json, "parquet": pd.read_parquet}[ending]
+    table = read(f"a.{ending}")
+    assert list(table) == list(column_names(TREE)) and (table["answer"] == "n01558993").all()
+    assert os.listdir() == ["robins", f"a.{ending}"] or sorted(os.listdir()) == [
+        f"a.{ending}",
+        "robins",
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_same_call_goes_on_where_it_broke_off(stub, number, capsys):
+    stub.stop_after, stub.how = 20, lambda: signal.raise_signal(number)
+    call = ["place", "robins", "--out", "a.csv"]
+    assert main(call) == 130
+    assert len(pd.read_csv("a.csv")) == 16  # answers are computed sixteen at a time
+    stub.stop_after, stub.seen = None, []
+    photo(Path("robins/015_05.png"), size=40)  # changed since
+    assert main(call) == 0
+    assert len(stub.seen) == 40 - 16 + 1
+    table = pd.read_csv("a.csv")
+    assert list(table["path"]) == [f"robins/015_{i:02d}.png" for i in range(40)]
+    assert sorted(os.listdir()) == ["a.csv", "robins"]
+
+
+def test_a_killed_call_leaves_a_torn_line_that_is_passed_over(stub, capsys):
+    stub.stop_after = 20
+    assert main(["place", "robins", "--out", "a.csv"]) == 130
+    os.unlink("a.csv")  # a killed process has not come to write it
+    with open(".a.csv.journal", "a") as file:
+        file.write('{"state": "12')
+    stub.stop_after = None
+    assert main(["place", "robins", "--out", "a.csv"]) == 0
+    assert len(pd.read_csv("a.csv")) == 40
+
+
+def test_other_calls_and_other_files_are_refused(stub, capsys):
+    stub.stop_after = 20
+    assert main(["place", "robins", "--out", "a.csv"]) == 130
+    stub.stop_after = None
+    assert main(["place", "robins", "--out", "a.csv", "--risk", "0.2"]) == 2
+    assert "begun by another call" in capsys.readouterr().err
+    Path("a.csv").write_text("mine")  # not what the call has left
+    assert main(["place", "robins", "--out", "a.csv"]) == 2
+    assert Path("a.csv").read_text() == "mine"
+    assert main(["place", "robins", "--out", "a.csv", "--overwrite"]) == 0
+    assert main(["place", "robins", "--out", "a.csv"]) == 2
+    assert "exists" in capsys.readouterr().err
+
+
+def test_what_cannot_be_read_costs_a_line_and_the_status(stub, capsys, tmp_path):
+    (tmp_path / "robins" / "015_50.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
+    (tmp_path / "robins" / "film.mp4").write_bytes(b"film")
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "robins" / "015_huge.png")
+    assert main(["place", "robins", "nope.jpg"]) == 1
+    told = capsys.readouterr()
+    assert len(told.err.splitlines()) == 4 and len(told.out.splitlines()) == 40
+    assert "too large" in told.err and "no such file" in told.err
+    assert main(["place", "robins", "--each", "folder"]) == 1
+    assert "3 of 43 photos could not be read" in answers_of("robins")["reason"]
+
+
+def answers_of(folder: str) -> dict:
+    (row,) = Placer.load().place(folder, each="folder").to_dict("records")
+    return row
+
+
+def test_only_bad_paths_need_no_networks(monkeypatch, capsys):
+    monkeypatch.setattr(Placer, "load", None)
+    assert main(["place", "nope.jpg", "also/nope"]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_a_thing_is_no_animal(stub, capsys, tmp_path):
+    photo(tmp_path / "765_chair.png")
+    assert main(["place", "765_chair.png", "--out", "a.json"]) == 0
+    (row,) = json.loads(Path("a.json").read_text())
+    assert (row["verdict"], row["answer"], row["depth"]) == ("no animal", "", None)
+
+
+def test_restrictions_void_the_promise_aloud(stub, capsys, tmp_path):
+    Path("fauna.txt").write_text("# what lives here\nRobin\nGiraffe  # rarely\n\n")
+    assert main(["place", "robins", "--among", "fauna.txt"]) == 0
+    assert "10 of 398 classes; the risk was measured without that" in capsys.readouterr().out
+    assert main(["place", "robins", "--level", "parent"]) == 0
+    assert "nothing is promised" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("robins --risk 0", "risk=0.0: expected a share between 0 and 1"),
+        ("robins --risk 1", "risk=1.0"),
+        ("robins --risk nan", "risk=nan"),
+        ("robins --each fold", "expected photo or folder"),
+        ("robins --out a.xls", ".csv, .json, .parquet"),
+        ("robins --out no/a.csv", "there is no folder no"),
+        ("robins --page a.htmlx", ".html"),
+        ("robins --page robins", ".html"),
+        ("robins --within girafe", "did you mean 'giraffe'?"),
+        ("robins --among nope.txt", "cannot be read"),
+        ("robins --within bird --among fish.txt", "no animal in common"),
+        ("robins --level parnt", "class, parent, super-parent"),
+        ("robins --level parent --run nope", "there is no"),
+        ("robins --run nope", "say --level"),
+        ("robins --encoder resnet50", "were not calibrated"),
+        ("", "PATH"),
+        ("robins --rsik 0.1", "did you mean '--risk'?"),
+    ],
+)
+def test_wrong_calls_are_refused_in_one_line(stub, call, told, capsys):
+    Path("fish.txt").write_text("fish\n")
+    assert main(["place", *call.split()]) == 2
+    error = capsys.readouterr().err
+    assert told in error and len(error.splitlines()) == 1
+    assert not stub.seen
+
+
+def test_names_on_disk_may_hold_anything(stub, capsys, tmp_path):
+    for name in ("015\n=1+1.png", '015"><script>alert(1)<.png', "015é\u202e.png", "015,;.png"):
+        photo(tmp_path / "odd" / name)
+    if sys.platform == "linux":
+        photo(tmp_path / "odd" / os.fsdecode(b"015\xff.png"))
+    for ending in ("csv", "json", "parquet"):
+        assert main(["place", "odd", "--out", f"a.{ending}"]) == 0
+    assert main(["place", "odd", "--page", "p.html"]) == 0
+    page = Path("p.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in page and page.count('<li class="card"') == len(os.listdir("odd"))
+    assert main(["place", "odd"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) >= len(os.listdir("odd"))
+
+
+def test_the_page_stands_alone(stub, capsys):
+    assert main(["place", "robins", "nope.jpg", "--page", "p.html", "--out", "a.csv"]) == 1
+    page = Path("p.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg;base64,") == 40 and "animal › chordate" in page
+    assert "http://" not in page and "https://" not in page
+    assert main(["place", "robins", "--page", "p.html"]) == 2
+    assert "exists" in capsys.readouterr().err
+
+
+def test_memory_holds_no_answers(stub, monkeypatch, capsys):
+    "Of what a call has answered, only where it stands in the journal is kept."
+    kept = []
+    close = answers.Journal.close
+    monkeypatch.setattr(
+        answers.Journal, "close", lambda self, done: kept.append(self) or close(self, done)
+    )
+    assert main(["place", "robins", "--out", "a.csv"]) == 0
+    assert all(isinstance(place, int) for _, place in kept[0].places.values())
+
+
+def test_two_drawn_animals_with_a_real_network():
+    settings = MenagerieSettings()
+    species = grow_kingdom(settings)[:2]
+    drawn = [draw_picture(settings, one, 0) for one in species]
+    table = Placer.load("efficientnet_lite0", n=2).place(drawn, risk=0.2)
+    assert list(table["path"]) == ["picture 1", "picture 2"]
+    assert set(table["verdict"]) <= {"known", "new kind", "no animal"}
+    again = Placer.load("efficientnet_lite0", n=1).place(drawn[0], risk=0.2)
+    assert again["animal_probability"][0] == pytest.approx(table["animal_probability"][0], abs=1e-4)
+
+
+def test_what_it_needs_travels_in_the_wheel(tmp_path):
+    "Built without a clone around it, the command refuses an unknown name, for which it must know all names."
+    build = [sys.executable, "setup.py", "-q", "build", "--build-base", str(tmp_path / "b")]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "b" / "lib")}
+    environment.pop("CHIP_HOME", None)
+    code = "import chip; from chip.running.cli import main; print(chip.__file__); main(['place', 'x', '--within', 'girafe'])"
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert str(tmp_path) in told.stdout and "did you mean 'giraffe'?" in told.stderr
+    assert (tmp_path / "b" / "lib" / "chip" / "templates" / "answers.html.j2").is_file()
+    assert chip.__file__  # this one is the clone's
+
+
+def test_the_calibration_is_whole():
+    for encoders in (ENCODERS, *ENCODERS.split("+")):
+        calibration = read_calibration(encoders)
+        assert set(calibration.prices) == {1, 2, 5, 10}
+        for n in calibration.prices:
+            risks = [risk for risk, _ in calibration.prices[n]]
+            assert risks == sorted(risks) and {0.05, 0.1, 0.2} <= set(risks)
+    assert len(imagenet_index()) == 398
