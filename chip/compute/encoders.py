@@ -322,9 +322,10 @@ class Encoder(nn.Module):
         spec: EncoderSpec,  # its name, width, size and normalisation
         rows: np.ndarray
         | None,  # (n_outputs, width) the removed layer's rows, if there are weights
+        bias: np.ndarray | None = None,  # (n_outputs,) what that layer adds to each score
     ):
         super().__init__()
-        self.backbone, self.spec, self.rows = backbone, spec, rows
+        self.backbone, self.spec, self.rows, self.bias = backbone, spec, rows, bias
         for name in ("mean", "std"):
             values = 255 * torch.tensor(getattr(spec, name)).view(1, 3, 1, 1)
             self.register_buffer(name, values, persistent=False)
@@ -356,8 +357,14 @@ def load_encoder(
     if weights != "random":
         has_head = _fit(model, _state(spec, weights), spec, f"weights '{weights}'")
     layer = _behead(model)
-    rows = layer.weight.detach().numpy().copy() if has_head else None
-    return Encoder(model, spec.at(size), rows).to(memory_format=torch.channels_last).eval()
+    rows = bias = None
+    if has_head:
+        rows = layer.weight.detach().numpy().copy()
+        bias = np.zeros(len(rows), np.float32)
+        if layer.bias is not None:
+            bias = layer.bias.detach().numpy().copy()
+    encoder = Encoder(model, spec.at(size), rows, bias)
+    return encoder.to(memory_format=torch.channels_last).eval()
 
 
 def _classifier(spec: EncoderSpec) -> nn.Module:
