@@ -347,7 +347,7 @@ def test_right_answers_are_accepted(name: str, answer):
         ("silhouette", {"a": 1}, "dict"),
         ("empty-parent", 5, "two lists"),
         ("empty-parent", ([0, 0], [0]), "2 labels and 1 clusters"),
-        ("empty-parent", ([0, 1, 2], [0, 1, 1]), "one image a class"),
+        ("empty-parent", ([0, 1, 2], [0, 1, 1]), "one image for each class"),
         ("empty-parent", ([0, 0, 1], [0, 0, 1]), "class 1 goes to cluster 1"),
         ("empty-parent", ([0, 0], [0, 2]), "cluster 1 has no image at all"),
         ("empty-parent", ([0.5, 1], [0, 1]), "whole numbers"),
@@ -555,7 +555,7 @@ def test_a_verdict_is_a_sentence():
 
 MISTAKES = {  # what the second answer of each solution is told
     "silhouette": "its own neighbour",
-    "empty-parent": "one image a class",
+    "empty-parent": "one image for each class",
     "best-k": "always falls with k",
     "loss-gradient": "twice too steep",
     "ceiling": "margin's floor",

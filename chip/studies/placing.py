@@ -13,6 +13,7 @@ __all__ = ['TEMPERATURES', 'Scores', 'Pictures', 'Material', 'class_folders', 'l
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -62,7 +63,7 @@ class Pictures:
     rows: pd.DataFrame  # of its table
     keys: tuple[str, ...]  # seen classes, or unseen ones
 
-    @property
+    @cached_property
     def classes(self) -> np.ndarray:  # (n,)
         "Index of each picture's class among the keys."
         return self.rows["label"].map(self.keys.index).to_numpy(dtype=int)

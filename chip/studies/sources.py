@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['data_packs', 'authors_means', 'authors_hierarchy', 'classifier_points', 'purity', 'hierarchy_distances',
            'tree_correlation', 'judge_by_tree', 'hierarchy_agreement', 'plain_hierarchy', 'restricted', 'unseen_photos',
-           'judge_by_placement', 'paired_columns', 'published', 'publish', 'read_kept']
+           'judge_by_placement', 'paired_columns', 'publish', 'read_kept']
 
 # %% ../../nbs/studies/60_sources.ipynb #b75a6da7
 import shutil
@@ -172,24 +172,20 @@ def paired_columns(
     return dict(zip(names, paired_difference(a, b, np.random.default_rng(0), groups)))
 
 # %% ../../nbs/studies/60_sources.ipynb #1b4dcb24
-def published() -> Path:
-    "The folder of the tables that are kept."
-    return home() / "reports" / "studies"
-
-
 def publish(
     run: Run,  # whose tables and figures
     names: Sequence[str],  # which, without suffix
 ) -> None:
     "Copies tables (CSV, Markdown, caption) and figures (PNG, caption) to reports/studies/."
-    published().mkdir(parents=True, exist_ok=True)
+    folder = home() / "reports" / "studies"
+    folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        files = [p for kind in ("tables", "figures") for p in (run.folder / kind).glob(f"{name}.*")]
+        files = [p for kind in ("tables", "figures") for p in run.folder.glob(f"{kind}/{name}.*")]
         if not files:
             raise FileNotFoundError(f"run '{run.name}' has no table or figure '{name}'")
         for path in files:
             if path.suffix != ".svg":
-                shutil.copyfile(path, published() / path.name)
+                shutil.copyfile(path, folder / path.name)
 
 
 def read_kept(name: str) -> pd.DataFrame:

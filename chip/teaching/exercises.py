@@ -310,7 +310,7 @@ def judge_empty_parent(answer: Any, inputs: dict) -> None:
             )
     if np.bincount(labels).max() == 1:
         raise Slip(
-            "with one image a class, each cluster that holds an image wins: give some class more"
+            "with one image for each class, every cluster that holds one wins: give some class more"
         )
     winners = majority(labels, clusters)
     if winners.max() == clusters.max():
@@ -578,7 +578,7 @@ def chance_answers(
 
 # %% ../../nbs/teaching/70_exercises.ipynb #a7e85566
 def ud_cases() -> dict:  # cases of pictures (n, d), classes (n,), targets (m, d)
-    "Pictures of unlike length; one picture a class; pictures that lie on a target."
+    "Pictures of unlike length; one picture for each class; pictures that lie on a target."
     rng, classes = np.random.default_rng(111), np.repeat(np.arange(4), [7, 5, 3, 2])
     targets = rng.normal(size=(6, 5)) * np.array([1, 3, 1, 2, 1, 4])[:, None]
     pictures = rng.normal(size=(17, 5)) * rng.uniform(0.2, 5, (17, 1))
@@ -829,7 +829,7 @@ def one_answer_answers(
     targets: np.ndarray,  # (n, d) of any length
     margin: float,
 ) -> dict[str, float]:
-    "Contrastive accuracy of giving the mean unit target for every picture, one picture a class, and what others come to."
+    "Contrastive accuracy of giving the mean unit target for every picture, one for each class, and what others come to."
 
     def cosines(rows: np.ndarray) -> np.ndarray:  # (n,)
         return cosine_similarity_matrix(rows.mean(axis=0, keepdims=True), targets)[0]
@@ -965,7 +965,7 @@ _ALL = (
         "self-confirming",
         "30_unseen",
         "Confirming itself",
-        right="With one picture a class it is 1 before any training, and training can only confirm it: no animal's true kind enters.",
+        right="With one picture of each class it is 1 before any training, and training can only confirm it: no animal's true kind enters.",
         material=ud_cases,
         judge=partial(judge_function, ud_answers),
     ),
