@@ -707,8 +707,11 @@ def reason_to_stop(
         return "so small a risk cannot be promised: too few classes were left out to measure it"
     if step + 1 == len(way):
         return f"{here} is the end of the way"
-    after = chances[i, step + 1]
-    return f"below {here}, {tree.names[way[step + 1]]} would be right with a chance of {after:.2f} only"
+    bits = ways.bits[i, : len(way)]
+    more = np.flatnonzero(bits >= bits[step] + 1)  # the first node that would say a bit more
+    then = int(more[0]) if len(more) else len(way) - 1
+    chance = f"{chances[i, then]:.2f}"
+    return f"below {here}, {tree.names[way[then]]} would be right with a chance of {chance} only"
 
 
 def cluster_answer(
