@@ -20,9 +20,9 @@ import pandas as pd
 # %% ../../nbs/data/07_tables.ipynb #7ab1e007
 def composed(
     name: str,  # of a class, as a folder or a cell spells it
-) -> str:  # composed (Unicode's NFC), without blanks around it
+) -> str:  # composed: Unicode's NFC
     "The form in which names are compared."
-    return unicodedata.normalize("NFC", name).strip()
+    return unicodedata.normalize("NFC", name)
 
 
 def escaped(
