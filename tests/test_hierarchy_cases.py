@@ -218,7 +218,7 @@ def test_a_hierarchy_from_a_file(tmp_path: Path):
         ("wnid,parent,super_parent\na,7,1\nb,7,2\n", "ab", "parent 7 lies in two"),
         ("wnid,parent\na,7\n", "a", "lacks the column super_parent"),
         ("wnid,parent,super_parent\na,7,1\na,7,1\n", "a", "lists 'a' twice"),
-        ("wnid,parent,super_parent\na,7,1\nb,,1\n", "ab", r"row 2 \('b'\) has no parent"),
+        ("wnid,parent,super_parent\na,7,1\nb,,1\n", "ab", "line 3: 'b' has no parent"),
     ):
         with pytest.raises(ValueError, match=message):
             read(text, *keys)

@@ -119,12 +119,13 @@ def test_every_file_is_used_or_listed(good):
     )
     folder = scan_images(good)
     assert folder.summary() == (
-        "27 images of 2 classes and 1 unseen class used, 6 files left out: "
-        "1 empty, 1 hidden, 1 not a picture's suffix, 1 not an image, 1 stray, 1 truncated"
+        "27 images of 2 classes and 1 unseen class used, 5 files left out: "
+        "1 empty, 1 not a picture's suffix, 1 not an image, 1 stray, 1 truncated"
     )
     on_disk = {p.relative_to(good).as_posix() for p in good.rglob("*") if p.is_file()} - {
         "README.md",
         "taxonomy.csv",
+        "train/bee/.DS_Store",
     }
     assert on_disk == set(folder.table["path"]) | set(folder.rejected["path"])
     assert not set(folder.table["path"]) & set(folder.rejected["path"])

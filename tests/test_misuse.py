@@ -140,7 +140,7 @@ MISUSES = {
     "compare": "RUN",
     "run smoke --images photos -p hierarchy=columns.csv": "lacks the column super_parent",
     "run smoke --images photos -p hierarchy=few.csv": "lacks 11 of the 12 classes",
-    "run smoke --images photos -p hierarchy=blank.csv": "row 2 ('kind01') has no parent",
+    "run smoke --images photos -p hierarchy=blank.csv": "line 3: 'kind01' has no parent",
     "run smoke --images photos -p hierarchy=photos/train/kind00/0.png": "cannot be read as CSV",
     "sweep smoke -p seed=0,1 --ray ''": "--ray '': expected the address",
     "run --ray ''": "engine",

@@ -280,7 +280,7 @@ def _set_aside(shard: Path) -> None:
 
 # %% ../../nbs/compute/05_cache.ipynb #a6b4b502
 # Raise the number when decoding or cropping changes, in 01_images or 03_encoders.
-_PIXELS = f"1, Pillow {PIL.__version__}"
+_PIXELS = f"2, Pillow {PIL.__version__}"
 
 
 def cache_folder() -> Path:

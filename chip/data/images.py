@@ -8,8 +8,8 @@ __all__ = ['SUFFIXES', 'FORMATS', 'SPLITS', 'LAYOUT', 'Known', 'UnreadableImage'
            'read_listed', 'file_state', 'begins_like_picture', 'decode_image', 'open_image', 'contact_sheet',
            'is_hidden', 'walk_files', 'nearest_name', 'Candidate', 'list_files', 'paths_read', 'check_layout',
            'inspect_file', 'inspect_files', 'load_cache', 'save_cache', 'inspect_cached', 'natural_key', 'sort_table',
-           'find_duplicates', 'ImageFolder', 'check_splits', 'list_folder', 'scan_images', 'draw_order', 'share_out',
-           'draw_splits', 'draw_shots', 'ImageDataset', 'image_loader']
+           'find_duplicates', 'ImageFolder', 'check_splits', 'as_folder', 'unused', 'scan_images', 'draw_order',
+           'share_out', 'draw_splits', 'draw_shots', 'ImageDataset', 'image_loader']
 
 # %% ../../nbs/data/01_images.ipynb #73ad0aad
 import ast
@@ -23,7 +23,7 @@ import stat
 import tarfile
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -847,11 +847,13 @@ def _empty_folders(root: Path, mentioned: Iterable[str]) -> list[tuple[str, str]
     return [(path, "no file in this class folder") for path in empty]
 
 
-def _as_folder(
-    root: Path,
-    used: Sequence[tuple[Candidate, str, str]],  # with SHA-256 and faintness
+def as_folder(
+    root: Path,  # DIR of the layout
+    used: Sequence[
+        tuple[Candidate, str, str]
+    ],  # with SHA-256 and faintness; '' where it was not opened
     rejected: Sequence[tuple[str, str]],  # path, reason
-    classes: Collection[str] | None,  # as in `scan_images`
+    classes: Iterable[str] | None = None,  # as in `scan_images`
 ) -> ImageFolder:
     "The tables of a scan. Raises as `check_splits`."
     wanted = None if classes is None else set(map(composed, classes))
@@ -863,30 +865,33 @@ def _as_folder(
         root,
         sort_table(pd.DataFrame(rows, columns=["path", "label", "split", "bytes", "sha256"])),
         pd.DataFrame(left_out, columns=["path", "reason"], dtype=str),
-        {c.path: faint for c, _, faint in sorted(used, key=lambda row: row[0].path) if faint},
+        {
+            c.path: faint
+            for c, _, faint in sorted(used, key=lambda row: natural_key(row[0].path))
+            if faint
+        },
     )
     check_splits(folder, names)
     return folder
 
 
-def _listed(
-    root: str | Path, classes: Collection[str] | None
-) -> tuple[list[Candidate], list[tuple[str, str]]]:
-    "As `list_files`, of a folder that has the layout. Raises FileNotFoundError or ValueError."
-    check_layout(root)
-    try:
-        return list_files(root, classes)
-    except OSError as error:
-        raise ValueError(f"'{error.filename}' cannot be listed ({os_reason(error)})") from error
-
-
-def list_folder(
-    root: str | Path,  # DIR of the layout
-    classes: Collection[str] | None = None,  # of the seen classes only these; None: all
-) -> ImageFolder:  # every candidate counts as a picture, without SHA-256
-    "What a scan would find wrong before it opens any file. Raises as `scan_images`."
-    candidates, rejected = _listed(root, classes)
-    return _as_folder(Path(root), [(c, "", "") for c in candidates], rejected, classes)
+def unused(
+    rejected: Iterable[tuple[str, str]],  # path, reason: as `list_files` gives them
+    most: int = 5,  # names
+) -> list[str]:  # lines
+    "What lies in an image folder and is not used, to be said before it is."
+    listed = [row for row in rejected if row[1] != "a class that was not asked for"]
+    beside = [(path, reason) for path, reason in listed if "/" not in path]
+    lines = [f"'{path}' is not used: {reason.removeprefix('stray: ')}" for path, reason in beside]
+    if len(lines) > most:
+        lines[most:] = [f"{len(lines) - most} more beside the splits are not used"]
+    within = [(path, reason) for path, reason in listed if "/" in path]
+    if within:
+        reasons = Counter(reason.split(":")[0] for _, reason in within).most_common()
+        why = ", ".join(f"{n:,} {reason}" for reason, n in reasons)
+        files = _counted(len(within), "file is", "files are")
+        lines.append(f"{files} not used: {why} (such as {within[0][0]})")
+    return lines
 
 
 def scan_images(
@@ -894,13 +899,17 @@ def scan_images(
     workers: int | None = None,  # threads; None: one for each usable core
     cache: str | Path | None = None,  # parquet file of good files; None: open every file
     progress: bool = True,  # a bar, if it takes over three seconds
-    classes: Collection[str] | None = None,  # of the seen classes only these; None: all
+    classes: Iterable[str] | None = None,  # of the seen classes only these; None: all
 ) -> ImageFolder:
     """Turn an image folder into tables: every file is decoded once, and used or listed.
 
     Raises FileNotFoundError or ValueError (layout, contradicting classes), in one line."""
-    candidates, rejected = _listed(root, classes)
-    root = Path(root)
+    check_layout(root)
+    root, classes = Path(root), None if classes is None else set(classes)
+    try:
+        candidates, rejected = list_files(root, classes)
+    except OSError as error:
+        raise ValueError(f"'{error.filename}' cannot be listed ({os_reason(error)})") from error
     if cache is None:
         inspected = inspect_files(candidates, workers, progress)
     else:
@@ -911,7 +920,7 @@ def scan_images(
             rejected.append((escaped(candidate.path), reason))
         else:
             used.append((candidate, sha256, faint))
-    return _as_folder(root, used, rejected, classes)
+    return as_folder(root, used, rejected, classes)
 
 # %% ../../nbs/data/01_images.ipynb #7f37e32b
 def draw_order(

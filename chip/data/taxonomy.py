@@ -8,7 +8,7 @@ __all__ = ['COLUMNS', 'TaxonomyError', 'tree_parents', 'shared_steps', 'Taxonomy
            'unseen_animals', 'all_animals', 'pretty', 'cut_tree', 'place_classes']
 
 # %% ../../nbs/data/02_taxonomy.ipynb #cb1932aa
-import csv
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from .places import fact_file
+from .tables import TableError, UserTable, composed, read_user_table
 
 # %% ../../nbs/data/02_taxonomy.ipynb #2c48cc00
 class TaxonomyError(ValueError):
@@ -179,25 +180,24 @@ COLUMNS = {  # meaning -> headings that are understood, in order of preference
     "chain": ("hypernyms", "lineage", "taxonomy", "chain", "path"),
     "ids": ("hypernym_wnids", "hypernym_ids", "wnids", "ids"),
 }
-_NEEDED = {"key": "the class folders' names", "chain": "the chains (animal > mammal > cat)"}
+_NEEDED = {
+    "key": "the class folders' names",
+    "chain": "the chains: each class's kinds from the widest to its own, as in animal > mammal > cat",
+}
 
 
 def find_columns(
-    header: Sequence[str],  # the file's headings
-    path: Path,  # for the message
+    table: UserTable,
 ) -> dict[str, int]:  # meaning -> position, for those that are there
     "Which column holds what. Raises TaxonomyError when the key or the chain is missing."
-    headings = [heading.strip().lower().replace(" ", "_") for heading in header]
-    columns = {}
-    for meaning, understood in COLUMNS.items():
-        if present := [heading for heading in understood if heading in headings]:
-            columns[meaning] = headings.index(present[0])
-        elif meaning in _NEEDED:
+    columns = {meaning: table.column(*understood) for meaning, understood in COLUMNS.items()}
+    for meaning, what in _NEEDED.items():
+        if columns[meaning] is None:
             raise TaxonomyError(
-                f"{path}, line 1: no column for {_NEEDED[meaning]} among {list(header)}; "
-                f"head one with any of {', '.join(understood)}"
+                f"{table.path}, line 1: no column for {what}; found {list(table.header)}, "
+                f"head one with any of {', '.join(COLUMNS[meaning])}"
             )
-    return columns
+    return {meaning: i for meaning, i in columns.items() if i is not None}
 
 # %% ../../nbs/data/02_taxonomy.ipynb #8f2f75ef
 @dataclass(frozen=True)
@@ -214,18 +214,13 @@ class TaxonomyRow:
 
 def split_chain(text: str) -> tuple[str, ...]:
     "'animal > mammal > cat' as its words, blanks around them removed."
-    return tuple(word.strip() for word in text.split(">")) if text.strip() else ()
+    return tuple(composed(word.strip()) for word in text.split(">")) if text.strip() else ()
 
 
 def parse_row(
     cells: Sequence[str], header: Sequence[str], columns: Mapping[str, int], where: str, line: int
 ) -> TaxonomyRow:
     "One line's cells, checked. Raises TaxonomyError that begins with `where`."
-    if len(cells) < len(header) or any(cells[len(header) :]):  # empty cells may end a line
-        raise TaxonomyError(
-            f"{where}: {len(cells)} cells where the heading has {len(header)}; "
-            "put a cell that holds a separator in double quotes"
-        )
     texts = {meaning: cells[i].strip() for meaning, i in columns.items()}
     key, chain, ids = texts["key"], split_chain(texts["chain"]), split_chain(texts.get("ids", ""))
     if not key:
@@ -247,27 +242,18 @@ def parse_row(
 def read_rows(path: Path) -> list[TaxonomyRow]:
     "The classes of a taxonomy file. Raises TaxonomyError naming file, line and what to change."
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-    except UnicodeDecodeError as error:
-        problem = f"{path} is not UTF-8 text ({error.reason} at byte {error.start})"
-        raise TaxonomyError(f"{problem}; save it again as CSV, UTF-8") from error
-    heading = next((line for line in lines if line.strip()), "")
-    reader = csv.reader(lines, delimiter=max(",;\t", key=heading.count))
-    header, columns, rows = None, {}, []
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if header is None:
-                header, columns = cells, find_columns(cells, path)
-            else:
-                where = f"{path}, line {reader.line_num}"
-                rows.append(parse_row(cells, header, columns, where, reader.line_num))
-    except csv.Error as error:
-        problem = f"{path}, line {reader.line_num}: not CSV ({error})"
-        raise TaxonomyError(f"{problem}; is a closing quote missing?") from error
+        table = read_user_table(path)
+    except TableError as error:
+        raise TaxonomyError(str(error)) from error
+    columns = find_columns(table) if table.header else {}
+    rows = [
+        parse_row(cells, table.header, columns, f"{path}, line {line}", line)
+        for line, cells in table.rows
+    ]
     if not rows:
-        raise TaxonomyError(f"{path} lists no class; expected a heading and one line a class")
+        raise TaxonomyError(
+            f"{path} lists no class; expected a heading and one line for each class"
+        )
     return rows
 
 # %% ../../nbs/data/02_taxonomy.ipynb #d3ee0ed0
@@ -287,19 +273,19 @@ def rows_to_taxonomy(
         borrowed |= zip(starts([known.node_names[node] for node in path]), path)
     for row in rows:
         where = f"{source}, line {row.line}: "
-        if row.key in lines:
-            problem = f"class {row.key!r} is listed already on line {lines[row.key]}"
+        if composed(row.key) in lines:
+            problem = f"class {row.key!r} is listed already on line {lines[composed(row.key)]}"
             raise TaxonomyError(f"{where}{problem}; keep one of the two")
         ids = row.ids or [borrowed.get(start, " > ".join(start)) for start in starts(row.chain)]
         for node, word in zip(ids, row.chain):
             if node_names.setdefault(node, word) != word:
                 problem = f"node {node!r} is called {word!r} here and {node_names[node]!r} above"
                 raise TaxonomyError(f"{where}{problem}; use one word")
-        lines[row.key], paths[row.key] = row.line, ids
+        lines[composed(row.key)], paths[row.key] = row.line, ids
     try:
         return Taxonomy(paths, {row.key: row.name for row in rows}, node_names)
     except TaxonomyError as error:
-        numbers = ", ".join(str(lines[key]) for key in error.keys)
+        numbers = ", ".join(str(lines[composed(key)]) for key in error.keys)
         raise TaxonomyError(f"{source}, line {numbers}: {error}", error.keys) from error
 
 
@@ -311,7 +297,8 @@ def load_taxonomy(
     path = Path(path)
     path = path / "taxonomy.csv" if path.is_dir() else path
     if not path.is_file():
-        expected = "expected a CSV file with the columns key, name, hypernyms"
+        expected = "expected a CSV file with the columns key (a class folder's name), name and "
+        expected += "hypernyms (its kinds from the widest to its own: animal > mammal > cat)"
         raise FileNotFoundError(f"no taxonomy at {path}; {expected}")
     return rows_to_taxonomy(read_rows(path), path, known)
 
@@ -412,14 +399,19 @@ def place_classes(
 ) -> tuple[Taxonomy | None, list[str]]:  # the tree of those with a place; the rest
     "The tree of these classes, from one's own file first. Raises as `load_taxonomy`."
     trees = [all_animals(paper_only=False)]
-    if file is not None and (not Path(file).is_dir() or (Path(file) / "taxonomy.csv").exists()):
+    if file is not None and (
+        not Path(file).is_dir() or os.path.lexists(Path(file, "taxonomy.csv"))
+    ):
         trees.insert(0, load_taxonomy(file, trees[0]))
-    source = {key: next((tree for tree in trees if key in tree.paths), None) for key in keys}
-    placed = {key: tree for key, tree in source.items() if tree is not None}
+    listed = {}  # composed name → the tree and its own spelling, one's own file first
+    for tree in reversed(trees):
+        listed |= {composed(key): (tree, key) for key in tree.keys}
+    source = {key: listed.get(composed(key)) or listed.get(composed(key.strip())) for key in keys}
+    placed = {key: place for key, place in source.items() if place}
     if not placed:
         return None, list(source)
-    paths = {key: tree.paths[key] for key, tree in placed.items()}
-    names = {key: tree.names[key] for key, tree in placed.items()}
+    paths = {key: tree.paths[spelled] for key, (tree, spelled) in placed.items()}
+    names = {key: tree.names[spelled] for key, (tree, spelled) in placed.items()}
     node_names = {node: tree.node_names[node] for tree in reversed(trees) for node in tree.nodes}
     try:
         tree = Taxonomy(paths, names, node_names)

@@ -229,7 +229,7 @@ def run_command(arguments: argparse.Namespace) -> None:
     notebooks, phases = arguments.notebooks, arguments.phases
     if arguments.why:
         return why_command(arguments, settings, run)
-    check_run(settings, run, notebooks, phases)
+    check_run(settings, run, notebooks, phases, _say)
     _tell_name(settings, run)
     with locked(run):
         _recover(home() / "reports" / run.name)
@@ -264,7 +264,7 @@ def _recover(target: Path) -> None:
 def why_command(arguments: argparse.Namespace, settings: Settings, run: Run) -> None:
     "chip run --why: what a run would do, and what makes it so; nothing is written."
     notebooks, phases = arguments.notebooks, arguments.phases
-    check_asked(settings, notebooks, phases)
+    check_asked(settings, notebooks, phases, _say)
     steps = plan_run(settings, run, notebooks, phases, fresh=arguments.fresh)
     for i, step in enumerate(steps, 1):
         would = (

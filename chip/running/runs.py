@@ -57,7 +57,7 @@ from chip.core.settings import (
     written_aside,
 )
 from ..data.places import home, project_root, usable_cores
-from ..data.taxonomy import animals, imagenet_index
+from ..data.taxonomy import animals, imagenet_index, place_classes
 
 sys.modules.setdefault(
     "rfc3987_syntax", None
@@ -300,7 +300,7 @@ class Contents:
     def __init__(self) -> None:
         self._known: dict[str, dict[str, tuple]] = {}
         self._changed: set[str] = set()
-        self._folders: dict[str, str] = {}
+        self._folders: dict[tuple[str, bool], str] = {}
 
     def _hashes(self, folder: str, paths: Sequence[str]) -> dict[str, str]:
         "SHA-256 by path, without what cannot be read."
@@ -317,20 +317,22 @@ class Contents:
         known.update(states)
         return {path: state[-1] for path, state in states.items()}
 
-    def folder(self, images: str) -> str:
-        """A fingerprint of the files below an image folder; of '', the menagerie, which its
-        settings and code identify."""
+    def folder(
+        self,
+        images: str,  # '': the menagerie, which its settings and code identify
+        paper_classes: bool = False,  # as in Settings
+    ) -> str:
+        "A fingerprint of what a run reads of an image folder, no more and no less."
         if not images:
             return "menagerie"
-        if images not in self._folders:
-            paths = [
-                os.path.relpath(os.path.join(folder, name), images)
-                for folder, _, names in os.walk(images, followlinks=True)
-                for name in names
-            ]
+        key = (images, paper_classes)
+        if key not in self._folders:
+            from chip.data.images import paths_read  # imports torch
+
+            paths = paths_read(images, animals().keys if paper_classes else None)
             hashes = sorted(self._hashes(images, paths).items())
-            self._folders[images] = digest("\n".join(f"{path}\0{sha}" for path, sha in hashes))
-        return self._folders[images]
+            self._folders[key] = digest("\n".join(f"{path}\0{sha}" for path, sha in hashes))
+        return self._folders[key]
 
     def file(self, path: str) -> str:
         "A fingerprint of a file; '' if there is no such file."
@@ -432,7 +434,9 @@ def inputs_of(
         "code": modules_used(source),
         "settings": taken,
         "files": {name: contents.file(str(p)) for name, p in paths.items()},
-        "pictures": contents.folder(settings.images) if "images" in taken else "",
+        "pictures": contents.folder(settings.images, settings.paper_classes)
+        if "images" in taken
+        else "",
         "packages": versions(),
         "earlier phase": upstream,
     }
@@ -1080,19 +1084,29 @@ def check_writable(
 
 def check_images(
     images: str,  # image folder, or ''
+    paper_classes: bool = False,  # as in Settings: Phase 1 leaves out the other classes
+    say: Callable[[str], None] | None = None,  # is told what lies there and is not used
 ) -> dict[str, int]:  # training pictures of each class; empty for the menagerie
     "What an image folder holds. Raises Refused where it has not the layout of the study."
     if not images:
         return {}
     from chip.data.images import (
+        SUFFIXES,
+        as_folder,
         check_layout,
         list_files,
+        unused,
     )  # imports torch, which takes seconds that --help should not take
 
     with _refusing(OSError, ValueError):
         check_layout(images)
         candidates, rejected = list_files(images)
-    stray = [path for path, why in rejected if why.startswith("stray: not inside a class folder")]
+    stray = [
+        path
+        for path, why in rejected
+        if why.startswith("stray: not inside a class folder")
+        and Path(path).suffix.lower() in SUFFIXES
+    ]
     if stray:
         plural = "s" * (len(stray) > 1)
         raise Refused(
@@ -1104,6 +1118,20 @@ def check_images(
         raise Refused(
             f"image folder '{images}' has no picture in train/: expected train/<class>/<picture>"
         )
+    asked = set(animals().keys) if paper_classes else set(pictures)
+    labels = sorted({c.label for c in candidates if c.split == "unseen" or c.label in asked})
+    with _refusing(OSError, ValueError):
+        if not paper_classes:
+            as_folder(Path(images), [(c, "", "") for c in candidates], rejected)
+        _, unplaced = place_classes(labels, images)
+    lines = unused(rejected)
+    if unplaced and os.path.isfile(os.path.join(images, "taxonomy.csv")):
+        few = ", ".join(map(repr, unplaced[:3])) + ", …" * (len(unplaced) > 3)
+        lines.append(
+            f"taxonomy.csv has no line for {len(unplaced)} of {len(labels)} classes: {few}"
+        )
+    for line in lines if say else ():
+        say(line)
     return pictures
 
 # %% ../../nbs/running/90_runs.ipynb #cf224f76
@@ -1214,13 +1242,14 @@ def check_asked(
     settings: Settings,
     notebooks: Path,
     phases: Iterable[Phase] = PHASES,
+    say: Callable[[str], None] | None = None,  # as in `check_images`
 ) -> None:
     """All that can be known to be wrong with what is asked for, without writing anything. Raises
     Refused."""
     taken = {name for phase in phases for name in parameters_of(notebook_path(phase, notebooks))}
     if "encoder" in taken:
         check_encoder(settings)
-    pictures = check_images(settings.images)
+    pictures = check_images(settings.images, settings.paper_classes, say)
     if "k1_max" in taken:
         check_classes(settings, pictures)
     if unread := sorted(set(changed_settings(settings)) - taken):
@@ -1232,9 +1261,10 @@ def check_run(
     run: Run,
     notebooks: Path,
     phases: Iterable[Phase] = PHASES,
+    say: Callable[[str], None] | None = None,  # as in `check_images`
 ) -> None:
     "All that can be known to go wrong before it does. Raises Refused."
-    check_asked(settings, notebooks, phases)
+    check_asked(settings, notebooks, phases, say)
     check_free(run.name, "run")
     report = home() / "reports" / run.name
     for folder in (report.parent, run.folder, *([report] if report.exists() else [])):

@@ -861,9 +861,9 @@ def check_sweep(
 ) -> None:
     "All that can be known to go wrong before it does. Raises Refused."
     check_free(sweep.name, "sweep")
-    for point in points:
+    for i, point in enumerate(points):
         try:
-            check_asked(point.settings, notebooks, phases)
+            check_asked(point.settings, notebooks, phases, None if i else print)
         except Refused as error:
             raise Refused(f"{error} (at the point {point})") from error
     for folder in ("reports", "data/runs", "data/sweeps"):
