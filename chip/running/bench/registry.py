@@ -29,6 +29,7 @@ BENCHMARKS = {  # name → module of this folder, which has a function bench_<na
     "agreement": "pictures",
     "decoders": "pictures",
     "sweep": "sweep",
+    "place": "place",
 }
 
 
@@ -54,10 +55,10 @@ class Option:
 
 OPTIONS = {
     "images": Option(
-        ("train", "embed", "decoders"),
+        ("train", "embed", "decoders", "place"),
         int,
         "N",
-        "pictures (train and embed: 128, on a GPU embed takes 20,000; decoders: 200)",
+        "pictures (train, embed and place: 128, on a GPU embed takes 20,000; decoders: 200)",
         "n",
     ),
     "held": Option(
@@ -67,16 +68,16 @@ OPTIONS = {
         "pictures encoded from memory (as many as --images; on a GPU 50,000)",
     ),
     "rounds": Option(
-        ("hierarchy", "train", "embed", "decoders"),
+        ("hierarchy", "train", "embed", "decoders", "place"),
         int,
         "N",
-        "times that all ways take their turn (3)",
+        "times that all ways take their turn (3; place: 5)",
     ),
     "encoder": Option(
-        ("train", "steps", "embed", "agreement", "decoders"),
+        ("train", "steps", "embed", "agreement", "decoders", "place"),
         str,
         "NAME",
-        "encoder; embed takes several, with commas between "
+        "encoder; embed and place take several, with commas between "
         "(efficientnet_lite0,resnet50; on a GPU resnet152)",
     ),
     "size": Option(
@@ -146,7 +147,7 @@ def _check_encoder(
         pick_device(device)
     except ValueError as error:
         raise Refused(str(error)) from error
-    if name != "embed" and "," in encoder:
+    if name not in ("embed", "place") and "," in encoder:
         raise Refused(f"--encoder {encoder}: the benchmark '{name}' takes one encoder")
 
 # %% ../../../nbs/running/bench/89_registry.ipynb #89a00008
@@ -176,6 +177,8 @@ def run_bench(
 def _ratio_text(name: str, ratio: float) -> str:
     if name == "sweep":
         return f"{ratio:.2f} times as fast with --jobs 2 as with --jobs 1, the same tables (on "
+    if name == "place":
+        return f"{ratio:.2f} times the rate of embedding with the same encoders (medians, on "
     return f"{ratio:.1f} times as fast as the plain way (medians, on "
 
 
@@ -186,4 +189,6 @@ def _table_text(name: str, result: Mapping, rows: pd.DataFrame) -> str:
 
         return "\n\n".join(map(embed_summary, result["encoders"]))
     digits = 6 if name == "agreement" else 3
+    if name == "place":
+        print(f"first answer: {result['first_answer']:.2f} times an import of torch and timm")
     return rows.to_string(index=False, float_format=lambda value: f"{value:.{digits}g}")
