@@ -559,7 +559,8 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
         "precisions of a training step. growth: embedding from a thousand to a million small "
         "pictures. "
         "agreement: embeddings against the plain way's, picture by picture. decoders: of JPEG "
-        "files. sweep: two points at a time against one. In brackets: what holds without the "
+        "files. sweep: two points at a time against one. place: the first answer, and "
+        "a folder's rate. In brackets: what holds without the "
         "option.",
     )
     _add(bench, "name", ", ".join(BENCHMARKS), "NAME")
