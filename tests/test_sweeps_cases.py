@@ -322,6 +322,7 @@ def test_the_time_left(place: Place, margins):
 # ---- many machines ----
 
 
+@pytest.mark.ray
 def test_addresses():
     pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[ray]'")
     check_ray("local")
