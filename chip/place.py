@@ -833,12 +833,14 @@ def column_names(
 class Placer:
     """Says what kind of animal a picture shows, as far down the tree as a risk allows.
 
-    >>> from chip.place import Placer
-    >>> from chip.data.menagerie import draw_animal
+    >>> from chip.data.drawing import draw_picture
+    >>> from chip.data.menagerie_tree import MenagerieSettings, grow_kingdom
+    >>> menagerie = MenagerieSettings()
+    >>> picture = draw_picture(menagerie, grow_kingdom(menagerie)[0], 0)
     >>> placer = Placer.load("efficientnet_lite0")
-    >>> table = placer.place([draw_animal("robin")], risk=0.2)
-    >>> list(table["path"])
-    ['picture 1']
+    >>> table = placer.place(picture, risk=0.2)
+    >>> list(table["path"]), list(table["verdict"])
+    (['picture 1'], ['no animal'])
 
     >>> table = placer.place("no/such/photo.jpg")
     >>> list(table["verdict"]), list(table["reason"])

@@ -1,5 +1,6 @@
 "`chip place` from outside: what it answers, what it writes, how it breaks off and what it refuses."
 
+import doctest
 import json
 import os
 import signal
@@ -353,6 +354,14 @@ def test_two_drawn_animals_with_a_real_network():
     assert set(table["verdict"]) <= {"known", "new kind", "no animal"}
     again = Placer.load("efficientnet_lite0", n=1).place(drawn[0], risk=0.2)
     assert again["animal_probability"][0] == pytest.approx(table["animal_probability"][0], abs=1e-4)
+
+
+def test_the_examples_in_the_docstring_run():
+    (examples,) = doctest.DocTestFinder(recurse=False).find(
+        Placer, "Placer", globs={"Placer": Placer}
+    )
+    assert len(examples.examples) >= 8
+    assert doctest.DocTestRunner().run(examples).failed == 0
 
 
 def test_what_it_needs_travels_in_the_wheel(tmp_path):
