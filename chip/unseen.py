@@ -36,7 +36,7 @@ from chip.core.settings import (
 )
 from .core.statistics import paired_difference, summarise_placements
 from .core.study import Study, frozen_embeddings, kin_of, load_study, study_encoder
-from .data.tables import read_names
+from .data.tables import escaped, read_names
 from .hierarchy import LEVELS, Hierarchy, class_means, load_hierarchy
 from .losses import LOSSES
 from chip.measures import (
@@ -339,7 +339,9 @@ def unreadable_classes(run: Run, study: Study) -> list[str]:
     if not path.exists():
         return []
     parts = [Path(p).parts for p in read_names(path, text=True)["path"]]
-    return sorted({p[1] for p in parts if len(p) > 2 and p[0] == "unseen"} - set(study.unseen))
+    return sorted(
+        {p[1] for p in parts if len(p) > 2 and p[0] == "unseen"} - set(map(escaped, study.unseen))
+    )
 
 # %% ../nbs/30_unseen.ipynb #30a00008
 def seen_under_rules(

@@ -882,6 +882,7 @@ def unused(
     "What lies in an image folder and is not used, to be said before it is."
     listed = [row for row in rejected if row[1] != "a class that was not asked for"]
     beside = [(path, reason) for path, reason in listed if "/" not in path]
+    beside.sort(key=lambda row: not row[1].endswith("meant?"))
     lines = [f"'{path}' is not used: {reason.removeprefix('stray: ')}" for path, reason in beside]
     if len(lines) > most:
         lines[most:] = [f"{len(lines) - most} more beside the splits are not used"]
