@@ -40,13 +40,22 @@ TREE = branches(animals(paper_only=False))
 ROBIN, TENCH, CHAIR = 15, 0, 765  # of ImageNet's classes; a rocking chair is no animal
 
 
+def ctrl_c() -> None:
+    "What Python makes of SIGINT, also where that is ignored, as in a shell's background."
+    raise KeyboardInterrupt
+
+
+def terminated() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
 class Stub:
     "Classifiers that are sure of the class whose number a photo's name begins with."
 
     def __init__(self):
         self.seen = []
         self.stop_after = None  # photos
-        self.how = lambda: signal.raise_signal(signal.SIGINT)
+        self.how = ctrl_c
 
     def stream(self, pictures):
         for picture in pictures:
@@ -203,9 +212,9 @@ def test_a_table_in_each_format(stub, ending, capsys):
     ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_same_call_goes_on_where_it_broke_off(stub, number, capsys):
-    stub.stop_after, stub.how = 20, lambda: signal.raise_signal(number)
+@pytest.mark.parametrize("how", [ctrl_c, terminated])
+def test_the_same_call_goes_on_where_it_broke_off(stub, how, capsys):
+    stub.stop_after, stub.how = 20, how
     call = ["place", "robins", "--out", "a.csv"]
     assert main(call) == 130
     assert len(pd.read_csv("a.csv")) == 16  # answers are computed sixteen at a time
