@@ -329,7 +329,10 @@ class Contents:
         if key not in self._folders:
             from chip.data.images import paths_read  # imports torch
 
-            paths = paths_read(images, animals().keys if paper_classes else None)
+            try:
+                paths = paths_read(images, animals().keys if paper_classes else None)
+            except OSError:  # it is gone, or cannot be listed
+                paths = []
             hashes = sorted(self._hashes(images, paths).items())
             self._folders[key] = digest("\n".join(f"{path}\0{sha}" for path, sha in hashes))
         return self._folders[key]
