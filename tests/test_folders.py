@@ -212,6 +212,7 @@ def test_what_is_not_used_is_said_before_the_run(root):
         (("unseen/ant/1.png",), r"mkdir \S*zoo/train; mv \S*zoo/unseen/CLASS \S*zoo/train"),
         (("Train/ant/1.png",), r"is its folder 'Train' meant\? mv \S*zoo/Train \S*zoo/train"),
         (("data/train/ant/1.png",), r"its folder 'data' has one: is '\S*zoo/data' meant"),
+        (("../train/ant/1.png", "kiwi/1.png"), r"is the folder above it meant, '\S*'\?"),
     ],
 )
 def test_how_to_lay_it_out(tmp_path, files, advice):

@@ -566,8 +566,8 @@ def _advice(root: Path, folders: Sequence[str], files: Sequence[str]) -> str:
     suffixes = sorted(
         {Path(name).suffix for name in files} & {*SUFFIXES, *map(str.upper, SUFFIXES)}
     )
-    if root.name in SPLITS:
-        return f" (is the folder above it meant, '{root.parent}'?)"
+    if os.path.isdir(above := root.resolve().parent / "train"):
+        return f" (is the folder above it meant, '{above.parent}'?)"
     if deeper:
         return f" (its folder '{deeper[0]}' has one: is '{root / deeper[0]}' meant?)"
     if meant:
