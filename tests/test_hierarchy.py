@@ -116,6 +116,7 @@ def run_phase1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **parameters) ->
     "Executes the notebook of Phase 1 in a folder of its own; returns the run's folder."
     monkeypatch.setenv("CHIP_HOME", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("CHIP_PROFILE", "smoke")
     papermill.execute_notebook(
         str(ROOT / "nbs" / "10_hierarchy.ipynb"),
         str(tmp_path / "out.ipynb"),
