@@ -15,7 +15,9 @@ def render(page, svg: Path) -> None:
     "One diagram as a PNG of twice its size, in few colours, which names the SVG it was made from."
     png = svg.with_suffix(".png")
     page.goto(svg.as_uri())
-    width, height = page.evaluate("(b => [b.width, b.height])(document.rootElement.viewBox.baseVal)")
+    width, height = page.evaluate(
+        "(b => [b.width, b.height])(document.rootElement.viewBox.baseVal)"
+    )
     page.set_viewport_size({"width": int(width), "height": int(height)})
     page.screenshot(path=png)
     source = PngInfo()
