@@ -32,7 +32,7 @@ from pathlib import Path
 from tqdm import tqdm
 home = Path(os.environ["CHIP_HOME"])
 run = home / "data" / "runs" / (name or profile)
-for kind in ("tables", "partial"): (run / kind).mkdir(parents=True, exist_ok=True)
+for kind in ("tables", "oneshot"): (run / kind).mkdir(parents=True, exist_ok=True)
 def step(what):
     with open(home / f"{run.name}.log", "a") as log: print(what, file=log)
 """
@@ -41,7 +41,7 @@ FIRST = (
     HEAD
     + """
 for i in tqdm(range(3), desc="stepping"):
-    done = run / "partial" / f"{i}.txt"
+    done = run / "oneshot" / f"{i}.txt"
     if done.exists(): continue
     if i == 2 and (home / "wait").exists():
         (home / "waiting").write_text("")
@@ -208,7 +208,7 @@ def test_the_page_is_complete_and_escaped_and_names_no_folder(home: Home, tmp_pa
         if not link.startswith(("#", "data:")):
             assert (folder / link).is_file(), link
         assert not link.startswith(("http", "//", "/"))
-    assert {"index.html", "run.json", "figures", "tables", "notebooks"} == {
+    assert {".made", "index.html", "run.json", "figures", "tables", "notebooks"} == {
         p.name for p in folder.iterdir()
     }
     for path in folder.rglob("*"):
@@ -459,7 +459,7 @@ def test_after_an_interruption_other_settings_start_over(home: Home):
     (home.folder / "wait").unlink()
     assert "carries on" not in home.chip("run", "smoke", "-p", "epochs=7").stdout
     assert {
-        p.read_text() for p in (home.folder / "data" / "runs" / "smoke" / "partial").iterdir()
+        p.read_text() for p in (home.folder / "data" / "runs" / "smoke" / "oneshot").iterdir()
     } == {"7"}
 
 

@@ -176,7 +176,8 @@ def test_a_report_that_fails_leaves_the_old_one(tmp_path: Path, rates: pd.DataFr
         assert isinstance(folder, Folder)
         raise ZeroDivisionError
     assert (target / "index.html").read_text() == page
-    assert sorted(path.name for path in target.iterdir()) == ["figures", "index.html", "tables"]
+    names = sorted(path.name for path in target.iterdir())
+    assert names == [".made", "figures", "index.html", "tables"]
 
 
 # ---- comparisons ----
