@@ -248,6 +248,7 @@ def test_a_phase_takes_what_is_its_own():
         ("step = True", "step=True"),
         ("keep = 1", "keep=1: expected true or false"),
         ("keep = 'yes'", "keep='yes'"),
+        ("keep = 'true'", "keep='true': expected true or false (for papermill True or False)"),
         ("share = 2", "share=2: expected a number from 0 to 1"),
         ("share = None", "share=None"),
         ("name = 0", "a run's name"),

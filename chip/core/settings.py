@@ -842,7 +842,8 @@ def _check_typed(f: Field, value: Any) -> None:
     """Raises SettingError for a value of another type (a text is no number here), or that is none
     of what it may be."""
     if isinstance(value, str) != (f.type is str):
-        raise _unexpected(f, repr(value))
+        hint = " (for papermill True or False)" if f.type is bool else ""
+        raise SettingError(f"{_unexpected(f, repr(value))}{hint}")
     _checked(f, value)
 
 
