@@ -26,9 +26,12 @@ def chapters() -> list[str]:
     "Notebooks relative to nbs/, wing by wing; the book's own chapters are no wing."
     paths = [path.relative_to(ROOT / "nbs") for path in (ROOT / "nbs").rglob("[!.]*.ipynb")]
     paths = [path for path in paths if ".ipynb_checkpoints" not in path.parts]
-    return [
-        str(p) for p in sorted(paths, key=lambda p: (WINGS.index("".join(p.parts[:-1])), p.name))
-    ]
+    return [str(p) for p in sorted(paths, key=lambda p: (WINGS.index(_wing(p)), str(p)))]
+
+
+def _wing(path: Path) -> str:
+    "The wing of a notebook; '' at the top."
+    return path.parts[0] if len(path.parts) > 1 else ""
 
 
 @pytest.mark.parametrize("notebook", chapters())

@@ -340,7 +340,7 @@ class Visit:
         self.page.on(
             "request",
             lambda r: (
-                self.faults.append(f"request: {r.url[:80]}")
+                self.faults.append(f"request: {r.url[:300]}")
                 if r.url.partition("#")[0] != url and not r.url.startswith("data:")
                 else None
             ),
