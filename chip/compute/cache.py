@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import os
+import random
 import shutil
 import tempfile
 import time
@@ -195,6 +196,7 @@ class EmbeddingCache:
                 if not (pruned and tries_left):
                     size = sum(map(len, files.values()))
                     raise _cannot_write(self.folder, error, size) from error
+                time.sleep(random.random() / 500)  # out of step with whoever removes
 
     def find(self, keys: Collection[str]) -> Places:  # n content hashes
         """Looks pictures up without loading their embeddings. A damaged shard is set aside with a
