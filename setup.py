@@ -42,6 +42,7 @@ setup(
     install_requires=cfg["requirements"].split(),
     extras_require={
         "dev": cfg["dev_requirements"].split(),
+        "book": cfg["book_requirements"].split(),
         "ray": cfg["ray_requirements"].split(),
         "fast": cfg["fast_requirements"].split(),
     },

@@ -6,7 +6,7 @@
 __all__ = ['FETCHES', 'COMMANDS', 'check_known', 'Once', 'Parser', 'parse_parameters', 'make_absolute', 'values_of',
            'settings_and_run', 'report_summary', 'run_command', 'why_command', 'sweep_of', 'sweep_command',
            'compare_command', 'report_command', 'profile_lines', 'profiles_command', 'fetch_command', 'bench_command',
-           'cache_lines', 'cache_command', 'place_command', 'make_parser', 'main']
+           'cache_lines', 'cache_command', 'place_command', 'book_command', 'make_parser', 'main']
 
 # %% ../../nbs/running/99_cli.ipynb #92809bb0
 import argparse
@@ -610,6 +610,37 @@ def _add_place(commands: argparse._SubParsersAction) -> None:
         "-v", "--verbose", action="store_true", help="show the whole way of each answer"
     )
 
+# %% ../../nbs/running/99_cli.ipynb #99b00011
+def book_command(arguments: argparse.Namespace) -> None:
+    "chip book"
+    from chip.running.book import build_book, older_chapters, refresh_chapters
+
+    begin, notebooks = time.monotonic(), arguments.notebooks
+    if arguments.refresh is not None:
+        if arguments.out is not None:
+            raise Refused("--refresh executes, --out builds: give one after the other")
+        return refresh_chapters(arguments.refresh, notebooks, _say)
+    page, warnings = build_book(arguments.out and Path(arguments.out), notebooks)
+    _say("\n".join(warnings)) if warnings else None
+    if old := older_chapters(notebooks):
+        _say("older than what made them (chip book --refresh executes them again):")
+        _say("\n".join(f"  {chapter}: {why}" for chapter, why in old.items()))
+    _say(f"the book ({duration(time.monotonic() - begin)}): {shown(page)}")
+
+
+def _add_book(commands: argparse._SubParsersAction) -> None:
+    "chip book and its arguments."
+    book = _command(
+        commands,
+        book_command,
+        "build the book from the executed chapters: pages with contents and search",
+        "Build the book from the executed chapters, the studies and the exercises. Needs the extra "
+        "book: pip install -e '.[book]'.",
+    )
+    _add(book, "--out", "its folder (default: reports/book)", "DIR")
+    chapters = "execute these chapters, or all, and keep their outputs in the notebooks"
+    _add(book, "--refresh", chapters, "CHAPTER", nargs="*")
+
 # %% ../../nbs/running/99_cli.ipynb #c89bbda6
 def make_parser() -> Parser:
     "The command line, as --help shows it."
@@ -653,10 +684,22 @@ def make_parser() -> Parser:
     _add(fetch, "name", f"{', '.join(FETCHES)}: the authors' published files", "NAME")
     _add_bench(commands)
     _add_place(commands)
+    _add_book(commands)
     return parser
 
 # %% ../../nbs/running/99_cli.ipynb #550ad9e8
-COMMANDS = ("run", "sweep", "compare", "report", "cache", "profiles", "fetch", "bench", "place")
+COMMANDS = (
+    "run",
+    "sweep",
+    "compare",
+    "report",
+    "cache",
+    "profiles",
+    "fetch",
+    "bench",
+    "place",
+    "book",
+)
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
