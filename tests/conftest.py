@@ -1,7 +1,28 @@
 "Two files of tests run at a time; each keeps to one core, and what it starts does too."
 
 import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+import pytest
 
 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture
+def saved_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:
+    "Makes a run of given tables, with or without captions, in a project folder of its own."
+    from chip.core.settings import Run, save_table
+
+    monkeypatch.setenv("CHIP_HOME", str(tmp_path))
+
+    def make(tables: Mapping[str, pd.DataFrame], captions: Mapping[str, str] | None = None) -> Run:
+        run = Run("example")
+        for name, table in tables.items():
+            save_table(run, table, name, (captions or {}).get(name, ""))
+        return run
+
+    return make

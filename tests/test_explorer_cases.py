@@ -53,7 +53,7 @@ LANDED = {  # method, slug → what was chosen at each level, whether that is ri
 }
 PLACEMENTS = pd.DataFrame(
     [
-        (method, 0, level, slug, chosen[level], right[level], 0.2, photos, 3)
+        (method, 0, level, slug, chosen[level], right[level], 0.2, photos, 3, 3 - level)
         for (method, slug), (chosen, right, photos) in LANDED.items()
         for level in LEVELS
     ],
@@ -67,6 +67,7 @@ PLACEMENTS = pd.DataFrame(
         "chance",
         "photos_right",
         "photos_total",
+        "lca_depth",
     ],
 )
 NEAR = pd.DataFrame(
@@ -80,12 +81,8 @@ NEAR = pd.DataFrame(
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch) -> Run:
-    monkeypatch.setenv("CHIP_HOME", str(tmp_path))
-    run = Run("example")
-    for name, table in (("hierarchy", TABLE), ("placements", PLACEMENTS), ("alternatives", NEAR)):
-        save_table(run, table, name)
-    return run
+def run(saved_run) -> Run:
+    return saved_run({"hierarchy": TABLE, "placements": PLACEMENTS, "alternatives": NEAR})
 
 
 def test_tree():
@@ -106,6 +103,9 @@ def test_kin_of_unseen_classes(run):
     unseen = unseen_data(study_of(run, tree, SLUGS), tree, SLUGS)
     kin = [(row["name"], [tree.nodes[0][i]["name"] for i in row["kin"]]) for row in unseen]
     assert kin == [("Kiwi", ["ostrich"]), ("Ragdoll cat", ["tabby", "Persian cat"]), ("yeti", [])]
+    kiwi, ragdoll, yeti = (row["way"] for row in unseen)  # where depths can be read as names
+    assert kiwi[0] == ragdoll[0] == "animals" and "birds" in kiwi and "cats" in ragdoll
+    assert yeti == []
 
 
 def test_whole_names():
@@ -133,10 +133,12 @@ def test_landings(run):
     landed = landings(placements, near, tree, unseen)
     assert list(landed) == ["paper", "frozen"]
     kiwi, ragdoll, yeti = landed["paper"]["0"]
-    assert ragdoll == [[1, 1, 3, 3, 0.2, []], [0, 1, 3, 3, 0.2, []], [0, 1, 3, 3, 0.2, []]]
+    assert ragdoll == [[i, 1, 3, 3, 0.2, [], depth] for i, depth in ((1, 3), (0, 2), (0, 1))]
     assert kiwi[0][:2] == [4, 0] and yeti[0][:3] == [4, None, None]  # not judged
-    with_alternatives = [2, 1, 2, 3, 0.2, [[2, 0.5], [0, 0.25], [1, -0.125]]]
+    with_alternatives = [2, 1, 2, 3, 0.2, [[2, 0.5], [0, 0.25], [1, -0.125]], 2]
     assert landed["frozen"]["0"][0][1] == with_alternatives
+    older = landings(placements.drop(columns="lca_depth"), near, tree, unseen)
+    assert older["paper"]["0"][1][0] == [1, 1, 3, 3, 0.2, [], None]
 
 
 def test_pictures(run, tmp_path):

@@ -12,17 +12,21 @@ from chip.data.places import home as project
 from chip.results import METHOD_LABELS
 from chip.running.report import (
     EXPLAINED,
+    ONE_MORE_SEED,
     Answer,
     Bar,
     Group,
     answers,
     build_report,
+    chart,
     explained_methods,
     figures_of,
     fingerprint,
+    key_numbers,
     mathml,
     notebook_page,
     packed,
+    panels,
     run_record,
     scrub,
     seen_groups,
@@ -32,8 +36,11 @@ from chip.running.report import (
     tables_of,
     title_of,
     told_methods,
+    verdict,
+    without_gap,
 )
 from chip.running.runs import Phase, Refused, write_marker
+from chip.running.summaries import read_scatter
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
@@ -95,14 +102,11 @@ def add_figures(run: Run, *names: str) -> None:
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch) -> Run:
+def run(tmp_path, saved_run) -> Run:
     "A small finished run of made-up numbers, with a name that would break a careless page."
-    monkeypatch.setenv("CHIP_HOME", str(tmp_path))
-    run = Run("example")
+    captions = {"seen": "How often the nearest target is the right one."}
+    run = saved_run({"seen": SEEN, "placements": PLACED, "hierarchy": TREE}, captions)
     save_settings(run, make_settings("smoke", epochs=9))
-    save_table(run, SEEN, "seen", "How often the nearest target is the right one.")
-    save_table(run, PLACED, "placements", "Where each unseen class was put.")
-    save_table(run, TREE, "hierarchy", "Who lies where.")
     add_figures(run, "figure10", "figure5")
     cells = [
         nbformat.v4.new_markdown_cell("# A title\n\n![a diagram](figures/figure5.svg)"),
@@ -179,6 +183,82 @@ def test_summary_on_the_terminal(run):
     assert lines[-1].split() == ["super-parent", "2", "1", "0.5"]
 
 
+# ---- the first screen ----
+
+
+def placed_as(**right: int) -> pd.DataFrame:
+    "Placements of 12 unseen classes, of which each method puts some right, at both levels."
+    rows = [
+        (method, 0, level, f"animal {i:02d}", 0, int(i < n), 0.25, int(i < n), 1)
+        for method, n in right.items()
+        for level in (1, 2)
+        for i in range(12)
+    ]
+    return pd.DataFrame(rows, columns=PLACED.columns)
+
+
+@pytest.mark.parametrize(
+    ("right", "words"),
+    [
+        ({"paper": 1, "frozen": 10}, "makes it worse: it puts 1 of 12 unseen animals"),
+        ({"paper": 10, "frozen": 1}, "helps: it puts 10 of 12 unseen animals"),
+        ({"paper": 5, "frozen": 6}, "makes no difference that 12 animals could show"),
+        ({"frozen": 6}, "Of 12 unseen classes, 6 are given a parent"),
+    ],
+)
+def test_the_verdict_says_no_more_than_its_interval(saved_run, right, words):
+    run = saved_run({"placements": placed_as(**right)})
+    assert words in verdict(run, answers(run))
+
+
+def test_three_numbers_and_a_chart(run):
+    told = answers(run)
+    assert [(n.text, n.how) for n in key_numbers(told)] == [
+        ("1", "After training as the paper describes"),
+        ("2", "Without any training"),
+        ("26.6 %", "After training as the paper describes"),
+    ]
+    first, _, third = key_numbers(told)
+    assert first.interval == "95\u00a0% interval 0 to 2" and "14 of 20" in first.beside
+    assert third.beside == "51.6 % without any training; chance: 6.2 %"
+    assert [group.label for group in chart(told)] == ["parent", "super-parent"]
+    assert [bar.name for bar in chart(told)[0].bars] == ["paper", "frozen", "chance"]
+    assert key_numbers([]) == chart([]) == [] and verdict(Run("nothing"), []) == ""
+
+
+def test_how_wide_trained_rows_scatter(run):
+    rows = [
+        ("paper", 0, "seen", "top1", 0.2, 0.1, 0.3, 5),
+        ("frozen", 0, "seen", "top1", *[0.5] * 3, 5),
+    ]
+    scatter = pd.DataFrame(rows, columns=read_scatter("none").columns)
+    bars = answers(run, scatter)[1].groups[0].values()
+    assert (bars["paper"].scatter, bars["frozen"].scatter) == ((0.1, 0.3), None)
+    assert key_numbers(answers(run, scatter))[2].interval.endswith(
+        "one further seed: 10.0 to 30.0 %"
+    )
+    table = next(t for t in tables_of(run.folder, 9, scatter) if t["name"] == "seen")
+    assert table["columns"][-1] == (ONE_MORE_SEED, False)
+    assert {(r[0], r[-1]) for r in table["rows"] if r[2] == "0"} >= {
+        ("paper", "0.1 to 0.3"),
+        ("frozen", ""),
+    }
+
+
+def test_where_animals_land(saved_run):
+    tree = {"nodes": [[], [], [{"name": "mammals"}, {"name": "birds"}]], "methods": []}
+    unseen = [{"name": name} for name in ("kiwi", "mouse", "yeti")]
+    rows = [[[0, None, None], [0, None, None], row] for row in ([1, 1], [0, 0], [1, None])]
+    left, right = panels(
+        {**tree, "unseen": unseen, "placed": {"paper": {"7": rows}, "frozen": {"7": rows}}}
+    )
+    assert (left.title, right.title) == ("Without training", "After training, as in the paper")
+    assert [name for _, name in left.animals] == ["mouse", "kiwi", "yeti"]  # by where they land
+    assert [kind for *_, kind in left.lines] == ["wrong", "right", "open"]
+    assert left.said.startswith("1 of 3 in a super-parent that holds their kin; 2 of 2")
+    assert panels(None) == panels({**tree, "unseen": [], "placed": {}}) == []
+
+
 # ---- figures and tables ----
 
 
@@ -192,7 +272,21 @@ def test_titles_captions_and_order(run):
     assert [f["name"] for f in figures] == ["seen", "figure5", "figure10", "zoo"]
     assert figures[1]["caption"] == "Up to <code>k</code> &lt; 9."
     path = run.folder / "figures" / "figure5.png"
-    assert len(packed(path, True)) < len(packed(path, False))
+    assert packed(path).startswith("data:image/webp;base64,") and len(packed(path)) < 4e4
+
+
+def test_a_given_hierarchy_leaves_no_gap(run):
+    figures = figures_of(run.folder)
+    assert without_gap(figures, "") == without_gap(figures, "own.csv") == figures
+    (run.folder / "figures" / "figure5.png").unlink()
+    add_figures(run, "figure4", "figure7")
+    told = without_gap(figures_of(run.folder), "own.csv")
+    assert [f["name"] for f in told] == ["figure4", "figures5and6", "figure7", "figure10"]
+    assert "The hierarchy was given (own.csv)" in told[1]["caption"]
+    run.path("own.csv").write_text("")
+    save_settings(run, make_settings("smoke", hierarchy=str(run.folder / "own.csv")))
+    page = build_report(run, PHASES).read_text()
+    assert "Figures 5 and 6" in page and page.count("<img") == 3
 
 
 def test_tables(run):
@@ -258,7 +352,7 @@ def test_the_page_of_odd_names(run):
         "// https://d3js.org",
     ):
         assert text in page, text
-    assert "<b>cat" not in page and "<b>bee" not in page and page.count("data:image/png") == 2
+    assert "<b>cat" not in page and "<b>bee" not in page and page.count("data:image/webp") == 2
     assert page.count("</script>") == 3  # data, D3, ours: no name has ended one early
     for path in folder.rglob("*"):
         assert path.suffix in (".png", "") or str(project()) not in path.read_text(), path

@@ -106,13 +106,15 @@ def unseen_data(
     slugs: Sequence[str],  # unseen classes
 ) -> list[
     dict[str, Any]
-]:  # slug, name, and the places of its nearest kin (none: it cannot be judged)
+]:  # slug, name, places of its nearest kin (none: it cannot be judged), names on its way from the root
     "The unseen classes, in alphabetical order of their names."
-    kin, places = kin_of(study), tree.places[0]
+    kin, places, known = kin_of(study), tree.places[0], study.taxonomy
     rows = []
     for slug in slugs:
         related = [places[key] for key in kin.get(slug, ()) if key in places]
-        rows.append({"slug": slug, "name": pretty(study.name(slug)), "kin": related})
+        path = known.path(slug) if known and slug in known.paths else ()
+        way = [plural(known.node_names[node]) for node in path]
+        rows.append({"slug": slug, "name": pretty(study.name(slug)), "kin": related, "way": way})
     return sorted(rows, key=lambda row: (row["name"].lower(), row["slug"]))
 
 # %% ../../nbs/running/88_explorer.ipynb #88a0c002
@@ -204,7 +206,7 @@ def landings(
     unseen: Sequence[Mapping],  # from `unseen_data`
 ) -> dict[str, dict[str, list]]:
     # method → seed → for each unseen class, for each level: None, or
-    # target, right, photos right, photos, chance, nearest
+    # target, right, photos right, photos, chance, nearest, depth of the common ancestor
     "Where the unseen classes landed. Raises ValueError for a target that the hierarchy lacks."
     near: dict[tuple, list] = {}
     for r in alternatives.sort_values("rank").itertuples() if len(alternatives) else ():
@@ -222,6 +224,7 @@ def landings(
             int(r.photos_total),
             None if pd.isna(r.chance) else round(float(r.chance), 4),
             near.get((r.method, int(r.seed), r.level, r.slug), []),
+            _known(getattr(r, "lca_depth", None), int),
         ]
     return landed
 

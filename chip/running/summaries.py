@@ -8,7 +8,7 @@ __all__ = ['KEYS', 'MEASURES', 'LEVEL_NAMES', 'CROWDED', 'Captioned', 'LONG', 'S
            'grows_by_factors', 'drawn_methods', 'plot_line', 'plot_dots', 'draw_along', 'averaged', 'figures_for',
            'glance', 'sweep_tables', 'Folder', 'replacing', 'save_all', 'write_page', 'seed_scatter',
            'scatter_of_sweep', 'read_scatter', 'Source', 'known_runs', 'find_run', 'differing', 'hierarchy_notes',
-           'measured_notes', 'unlike', 'scatter_for', 'promise_of', 'held_to_promises', 'side_by_side',
+           'measured_notes', 'unlike', 'is_untrained', 'scatter_for', 'promise_of', 'held_to_promises', 'side_by_side',
            'compare_tables', 'default_name', 'compare_runs', 'differences_text']
 
 # %% ../../nbs/running/92_summaries.ipynb #59cef859
@@ -708,6 +708,11 @@ def unlike(
     return [name for name in names if a.get(name) != b.get(name)]
 
 
+def is_untrained(method: str) -> bool:
+    "Whether a method trains nothing, under whatever rule of inference."
+    return method.split("_")[0] in UNTRAINED
+
+
 def scatter_for(source: Source) -> pd.DataFrame:  # as `seed_scatter`; empty where none is known
     "How runs like this one scatter: of its profile, with nothing changed but the seed."
     profile, settings = source.record["profile"], source.record["settings"]
@@ -724,7 +729,7 @@ def promise_of(
     "What reproduction promises of a difference, and whether it holds."
     if not names:
         return "the same bytes", "yes" if row["difference"] == 0 else "no"
-    if row["method"].split("_")[0] in UNTRAINED:
+    if is_untrained(row["method"]):
         return f"within {TOLERANCE:g}", "yes" if abs(row["difference"]) <= TOLERANCE else "no"
     key = (scatter["method"] == row["method"]) & (scatter["level"] == row["level"])
     match = scatter[key & (scatter["column"] == row["measure"])]

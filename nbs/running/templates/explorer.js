@@ -9,7 +9,7 @@
   const MOST = 60, FEW = 12; // names in a list, and in a row
   const COLUMNS = {3: [0, .42, .77, 1], 2: [0, .44, 1], 1: [0, 1]}; // left edges, by how many levels are shown
   const NARROW = {...COLUMNS, 3: [0, .52, .78, 1]}; // likewise, on a phone
-  const THIN = 14, LINE = 16; // px: below the first a block has no room for text
+  const THIN = 14, LINE = 16, FINGER = 24; // px: below the first a block has no room for text, below the last none for a finger
 
   // ---- small helpers ----
 
@@ -64,10 +64,14 @@
     const seeds = data.placed[method] || {}, seed = state.seed in seeds ? state.seed : Object.keys(seeds)[0];
     const row = seeds[seed] && seeds[seed][u][level];
     if (!row) return null;
-    const [target, right, photos, of, chance, nearest] = row;
-    return {u, node: at(level, target), kind: kindOf(right), photos, of, chance, nearest: nearest.map(([i, score]) => [at(level, i), score])};
+    const [target, right, photos, of, chance, nearest, depth] = row;
+    return {u, node: at(level, target), kind: kindOf(right), photos, of, chance, depth, nearest: nearest.map(([i, score]) => [at(level, i), score])};
   }
 
+  const shared = ({u, depth}) => { // how near what was chosen is
+    const {way} = data.unseen[u], name = way && way[depth];
+    return name ? depth ? `both are ${name}: depth ${depth} of ${way.length - 1}` : `nothing in common below ${name}` : "";
+  };
   const landings = u => DOWN.map(level => landing(u, level)).filter(Boolean);
   const spoken = u => landings(u).map(found => `${data.levels[found.node.data.level]} ${KINDS[found.kind][1]}`).join(", ");
   const landedIn = node => state.landed.get(node) || [];
@@ -82,7 +86,7 @@
   function layout() { // place of every block below the focus, in px and %
     const {focus} = state, edges = (narrow() ? NARROW : COLUMNS)[focus.height];
     const tall = parseFloat(getComputedStyle($("tree").parentNode).maxHeight);
-    const room = [0, Math.min(tall, Math.max(focus.classes * 112, 120)), Math.max(tall, focus.classes * LINE), tall][focus.height];
+    const room = [0, Math.min(tall, Math.max(focus.classes * 112, 120)), Math.max(tall, focus.classes * FINGER), tall][focus.height];
     const scale = room / (focus.x1 - focus.x0);
     $("tree").style.height = `${room}px`;
     return focus.descendants().slice(1).map(node => {
@@ -103,7 +107,7 @@
     const landed = landedIn(node).filter(l => !one || l.u === state.unseen);
     if (!landed.length || (thin && !one)) return null;
     const named = l => el("span", {class: "pill"}, mark(l.kind), narrow() && !thin ? null : el("span", {class: "who"}, data.unseen[l.u].name));
-    if (thin) return el("span", {class: "flag"}, landed.map(named));
+    if (thin) return el("span", {class: "flag", "aria-hidden": "true"}, landed.map(named));
     const overview = state.focus.height === 3 && node.data.level === CLASS;
     const room = node.data.level === TOP ? 1 : overview ? 0 : Math.floor(height / 22);
     const byName = one || (landed.length <= room && !narrow());
@@ -115,7 +119,7 @@
     if (height < THIN) return marks ? [marks] : [];
     const shown = picture && height >= 22 && state.focus.height < 3, covered = cover && height >= 34;
     const lines = Math.max(1, Math.floor((height - (covered ? 15 : 0)) / (level === TOP ? 18 : LINE)));
-    return [el("span", {class: "in"}, shown ? el("img", {src: picture, alt: "", style: `--side:${Math.min(height - 6, 88)}px`}) : null,
+    return [el("span", {class: "in", "aria-hidden": "true"}, shown ? el("img", {src: picture, alt: "", style: `--side:${Math.min(height - 6, 88)}px`}) : null,
       el("span", {class: "line"}, el("span", {class: "text", style: `--lines:${lines}`}, nameOf(node)), covered ? el("span", {class: "cover"}, cover) : null),
       marks)];
   }
@@ -132,7 +136,7 @@
     const bound = d3.select($("tree")).selectAll(".cell").data(cells, c => c.node.id);
     bound.exit().remove();
     const entered = bound.enter().append("div").attr("role", "treeitem")
-      .on("click", c => open(c.node)).on("keydown", c => walk(d3.event, c.node));
+      .on("click", c => open(d3.event.pointerType === "touch" ? roomy(c.node) : c.node)).on("keydown", c => walk(d3.event, c.node));
     entered.merge(bound).order()
       .attr("class", classOf)
       .attr("style", c => `--hue:${c.node.hue};top:${c.top.toFixed(2)}px;height:${c.height.toFixed(2)}px;left:${c.left}%;width:${c.width}%`)
@@ -150,7 +154,9 @@
   // ---- walking ----
 
   const cellOf = node => d3.select($("tree")).selectAll(".cell").filter(c => c.node === node).node();
-  const isThin = node => cellOf(node).getBoundingClientRect().height < THIN;
+  const heightOf = node => cellOf(node).getBoundingClientRect().height;
+  const isThin = node => heightOf(node) < THIN;
+  const roomy = node => heightOf(node) < FINGER && node.parent !== state.focus ? roomy(node.parent) : node; // for a finger
 
   function zoom(node, cell = node.children[0], shown = node) { // the blocks below a node; `cell` can be reached by keyboard
     const changed = state.focus !== node;
@@ -248,7 +254,7 @@
     const group = found => {
       const leaves = found.node.leaves(), isKin = leaf => rightNodes[found.u].has(leaf);
       const members = [...leaves.filter(isKin), ...leaves.filter(leaf => !isKin(leaf))].slice(0, 3);
-      return [el("p", {}, mark(found.kind), ` ${data.levels[found.node.data.level]}, ${KINDS[found.kind][1]}: `, goTo(found.node)),
+      return [el("p", {}, mark(found.kind), ` ${data.levels[found.node.data.level]}, ${KINDS[found.kind][1]}: `, goTo(found.node), el("br", {}), el("small", {}, shared(found))),
         el("ul", {}, members.map(leaf => member(leaf, isKin(leaf))))];
     };
     $("cards").replaceChildren(...data.unseen.slice(0, MOST).map((one, u) => el("div", {class: "card"},
@@ -271,7 +277,7 @@
     const level = data.levels[found.node.data.level], rows = found.nearest.length ? found.nearest : [[found.node, null]];
     const told = [found.photos !== null && `${found.photos} of ${found.of} single photos right`,
       found.chance !== null && `a blind choice: ${(100 * found.chance).toFixed(0)} %`].filter(Boolean).join("; ");
-    return [el("h4", {}, `${capital(level)}: ${KINDS[found.kind][1]}${told && ` (${told})`}`),
+    return [el("h4", {}, `${capital(level)}: ${KINDS[found.kind][1]}${told && ` (${told})`}`), el("p", {class: "note"}, shared(found)),
       table({}, ["right", level, "score"], true, rows.map(([node, score]) => {
         const chosen = node === found.node, kind = chosen ? found.kind : verdict(u, node);
         return el("tr", {class: chosen && "chosen"}, el("td", {}, mark(kind), said(`${KINDS[kind][1]}${chosen ? ", chosen" : ""}`)),
@@ -282,8 +288,8 @@
   function methodsTable(u) {
     const rows = data.methods.filter(method => !method.other || method.id === state.method).map(method => el("tr", {class: method.id === state.method && "chosen"},
       el("th", {scope: "row"}, button(method.id, {class: "go", title: method.label, click: () => setMethod(method.id)})),
-      DOWN.map(level => landing(u, level, method.id)).map(found => el("td", {}, found && [mark(found.kind), said(KINDS[found.kind][1])]))));
-    return [el("h4", {}, "By every method"), table({class: "methods"}, ["method", ...DOWN.map(level => data.levels[level])], false, rows)];
+      DOWN.map(level => landing(u, level, method.id)).map(found => el("td", {}, found && [mark(found.kind), said(KINDS[found.kind][1]), found.depth !== null && ` ${found.depth}`]))));
+    return [el("h4", {}, "By every method, with the depth of the common ancestor"), table({class: "methods"}, ["method", ...DOWN.map(level => data.levels[level])], false, rows)];
   }
 
   function unseenCard(u) {
