@@ -1,13 +1,15 @@
-"Exercises as students meet them: in each phase's notebook, asked of a run of their own; each mistake is named."
+"Exercises as students meet them: in cells to type in, asked of a run of their own; each mistake is named."
 
 import json
 import math
+import re
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from chip.audit.evidence import CANNOT
 from chip.core.settings import Run, save_table
@@ -15,11 +17,13 @@ from chip.data.taxonomy import Taxonomy
 from chip.hierarchy import Hierarchy, save_hierarchy
 from chip.measures import mean_pairwise_cosine
 from chip.teaching.exercises import (
+    EMPTY,
     EXERCISES,
     RIGHT,
     Slip,
     check,
     check_number,
+    inputs_of,
     interval_answers,
     judge_function,
     material,
@@ -99,18 +103,56 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_phase_has_its_exercises(phase: str):
-    "One cell of the notebook asks them all, under their ids and titles, and shows how to check an answer."
+def test_a_chapter_has_its_exercises(phase: str):
+    "A question, a cell to type in and a cell that checks, with what nbgrader asks of each."
     cells = nbformat.read(ROOT / "nbs" / f"{phase}.ipynb", as_version=4).cells
-    (cell,) = (c.source for c in cells if c.source.startswith("## Exercises"))
-    own = [e for e in EXERCISES.values() if e.phase == phase]
-    assert len(own) == 3
-    assert "from chip.teaching.exercises import check, material" in cell
-    for number, e in enumerate(own, 1):
-        question = next(x for x in cell.splitlines() if x.startswith(f"{number}. "))
-        assert f"**{e.title}** (`{e.id}`). " in question and " *Answer:* " in question
-        of_run = ", run" if f'material("{e.id}", run)' in question else ""
-        assert f'check("{e.id}", my_answer{of_run})' in cell
+    asked = [c for c in cells if "exercise" in c.metadata.get("tags", [])]
+    own = {e.id: e for e in EXERCISES.values() if e.phase == phase}
+    ids = [c.metadata.nbgrader.grade_id for c in asked[2::3]]
+    assert len(asked) == 3 * len(own) and set(ids) == set(own)
+    for id, question, answer, check_cell in zip(ids, asked[::3], asked[1::3], asked[2::3]):
+        assert question.source.startswith(f"### Exercise: {own[id].title}\n")
+        assert "*Answer:* " in question.source and "<summary>A hint</summary>" in question.source
+        assert re.search(rf"^(def )?{own[id].variable}\b", answer.source, re.MULTILINE)
+        assert "..." in answer.source
+        assert check_cell.source == f'marked("{id}", {own[id].variable})'
+        roles = [c.metadata.nbgrader for c in (question, answer, check_cell)]
+        assert [r.grade_id for r in roles] == [f"{id}-question", f"{id}-answer", id]
+        assert [(r.grade, r.solution, r.locked) for r in roles] == [
+            (False, False, True),
+            (False, True, False),
+            (True, False, True),
+        ]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_cell_to_type_in_runs_as_it_stands(phase: str, capsys: pytest.CaptureFixture):
+    "Unanswered, a chapter runs through, and says of each exercise that its answer is missing."
+    cells = nbformat.read(ROOT / "nbs" / f"{phase}.ipynb", as_version=4).cells
+    names: dict = {"np": np}
+    for c in cells:
+        if c.cell_type == "code" and "exercise" in c.metadata.get("tags", []):
+            exec(c.source, names)
+    lines = [line for line in capsys.readouterr().out.splitlines() if EMPTY in line]
+    assert len(lines) == sum(e.phase == phase for e in EXERCISES.values())
+    assert all(line.startswith("… ") for line in lines)
+    clobbered = {n for n in names if not n.startswith(("my_", "_"))}
+    assert clobbered <= {"np", "given", "marked", "material"}, "a chapter's own names"
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_a_seed_gives_inputs_of_its_own(name: str):
+    "The same seed the same inputs, and slips that can be told from the right answer."
+    exercise = EXERCISES[name]
+    if exercise.answers is None or name == "predict":
+        return
+    seen = []
+    for seed in (1, 2, 3):
+        inputs = inputs_of(name, seed)
+        known = [exercise.answers(**case) for case in inputs.get("cases", [inputs])]
+        seen.append(repr([k[RIGHT] for k in known]))
+        assert list(material(name, seed=seed)) == [k for k in inputs if not k.startswith("_")]
+    assert len(set(seen)) > 1 or name in ("loss-gradient", "self-confirming", "both-true"), seen
 
 
 def test_run_is_what_is_asked(run: Run):
@@ -305,6 +347,29 @@ def kin_of_giraffe() -> list[str]:
     return inputs["taxonomy"].kin(inputs["animal"], inputs["among"])
 
 
+def pulled() -> np.ndarray:
+    "The paper's training of the toy, its gradient taken by PyTorch."
+    lesson = material("predict")
+    pictures, targets = (torch.tensor(lesson[name]) for name in ("pictures", "targets"))
+    matrix = torch.eye(24, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.SGD([matrix], lr=0.5)
+    for _ in range(200):
+        optimiser.zero_grad()
+        (1 - torch.cosine_similarity(pictures @ matrix, targets)).mean().backward()
+        optimiser.step()
+    return matrix.detach().numpy()
+
+
+def after_pulling() -> float:
+    return mean_pairwise_cosine(material("predict")["held_out"] @ pulled())
+
+
+def top1_of(matrix: np.ndarray) -> float:
+    lesson = material("train")
+    cosines = unit(lesson["held_out"] @ matrix) @ unit(lesson["targets"]).T
+    return (cosines.argmax(axis=1) == lesson["own"]).mean()
+
+
 RIGHT_ANSWERS = [
     ("silhouette", lambda: silhouette_answers(**material("silhouette"))[RIGHT]),
     ("empty-parent", lambda: ([0, 0, 0], [0, 0, 1])),
@@ -319,6 +384,13 @@ RIGHT_ANSWERS = [
     ("nearest-kin", lambda: set(kin_of_giraffe())),
     ("nearest-kin", lambda: np.array(kin_of_giraffe())),
     ("blind-chance", lambda: 3 / 5),
+    ("milder", lambda: ([1, 1, 1, 3], [0, 0, 0, 3])),
+    ("predict", lambda: (0.2, after_pulling())),
+    ("expected-kin", lambda: lambda p, b, c: sum(q for q, x in zip(p, b) if (x & c).any())),
+    ("stop-price", lambda: [1.75, 18]),
+    ("own-photos", lambda: ([("robin", "bird")] * 4 + [["bird", "robin"]], 0.8)),
+    ("own-photos", lambda: ([("Robin", "animal")] * 5, 1)),
+    ("power", lambda: 0.416),
     ("self-confirming", lambda: ud_share),
     ("paired", paired),
     ("wilson", lambda: np.round(interval_answers(14, 20)[RIGHT], 3)),
@@ -345,7 +417,7 @@ def test_right_answers_are_accepted(name: str, answer):
         ("silhouette", True, "truth value True"),
         ("silhouette", math.nan, "division by zero"),
         ("silhouette", {"a": 1}, "dict"),
-        ("empty-parent", 5, "two lists"),
+        ("empty-parent", 5, "two are asked for"),
         ("empty-parent", ([0, 0], [0]), "2 labels and 1 clusters"),
         ("empty-parent", ([0, 1, 2], [0, 1, 1]), "one image for each class"),
         ("empty-parent", ([0, 0, 1], [0, 0, 1]), "class 1 goes to cluster 1"),
@@ -354,6 +426,39 @@ def test_right_answers_are_accepted(name: str, answer):
         ("empty-parent", ([0, -1], [0, 1]), "from 0 on"),
         ("empty-parent", ([[0], [1]], [0, 1]), "shape (2, 1)"),
         ("empty-parent", ([[0], [1, 2]], [0, 1]), "ragged"),
+        ("milder", ([0, 0, 0, 3], [1, 1, 1, 3]), "other order"),
+        ("milder", ([0, 0, 0, 1], [0, 0, 0, 3]), "not worse: 0.25 against 0.75"),
+        ("milder", ([0, 3], [1, 1]), "not milder: 3 against 1"),
+        ("milder", ([0, 0], [0, 1]), "no severity"),
+        ("predict", (0.5, mean_pairwise_cosine(material("predict")["held_out"])), "before any"),
+        ("predict", (after_pulling(), after_pulling()), "*before* you measure"),
+        ("predict", (71, after_pulling()), "between -1 and 1"),
+        ("predict", (0.5, ...), "no answer yet"),
+        ("predict", 0.7, "two numbers"),
+        ("train", (np.eye(24), top1_of(np.eye(24))), "without any training"),
+        ("train", (pulled(), top1_of(pulled())), "your loss only pulls"),
+        ("train", (pulled(), 1.0), "on the pictures trained on"),
+        ("train", (pulled().T, top1_of(pulled())), "transposed"),
+        ("train", (np.full((24, 24), np.nan), 0.1), "smaller ones"),
+        ("train", (np.zeros((24, 24)), 0.1), "no direction"),
+        ("train", (np.eye(3), 0.1), "expected (24, 24)"),
+        ("train", "W", "(matrix, top-1"),
+        ("expected-kin", lambda p, b, c: p[(b <= c).all(axis=1)].sum(), "*one* leaf"),
+        ("expected-kin", lambda p, b, c: p @ (b & c).sum(1) / 5, "posterior="),
+        ("expected-kin", lambda p, b, c: p @ ((b & c).sum(1) / b.sum(1)), "do not share"),
+        ("stop-price", (18, 1.75), "other order"),
+        ("stop-price", (7.5, 20), "multiply them by the chance"),
+        ("stop-price", (1.75, 20), "to is 20"),
+        ("own-photos", ([("robin", "bird")] * 4, 1), "give 5"),
+        ("own-photos", ([("robn", "bird")] * 5, 1), "did you mean 'robin'"),
+        ("own-photos", ([("bird", "robin")] * 5, 1), "too specific"),
+        ("own-photos", ([("robin", "bird")] * 5, 0), "any group above"),
+        ("own-photos", ([("robin", "bird")] * 5, 5), "divide by how many"),
+        ("own-photos", "robin", "two are asked for"),
+        ("power", 0.7, "may turn out otherwise"),
+        ("power", 1 - 0.41637, "missed"),
+        ("power", 0.608, "one too few"),
+        ("power", 15 / 20, "how often is it reached"),
         ("loss-gradient", lambda d, m: (d > m) * 1.0, "twice too steep"),
         ("loss-gradient", lambda d, m: 0 * d + 0.5, "cancel"),
         ("loss-gradient", lambda d, m: -0.5 * (d < m), "d itself"),
@@ -539,7 +644,7 @@ def test_every_slip_has_its_own_diagnosis():
 def test_unknown_exercises_are_named():
     with pytest.raises(ValueError, match="did you mean 'loss-gradient'"):
         check("loss_gradiant", 1)
-    with pytest.raises(ValueError, match="there are silhouette, empty-parent"):
+    with pytest.raises(ValueError, match="there are ceiling, milder"):
         material("xyzzy")
     with pytest.raises(FileNotFoundError, match="run notebook 10_hierarchy"):
         check("best-k", (2, 0.1), run="never-made")
@@ -554,6 +659,13 @@ def test_a_verdict_is_a_sentence():
 
 
 MISTAKES = {  # what the second answer of each solution is told
+    "milder": "not worse",
+    "predict": "trained on",
+    "train": "only pulls",
+    "expected-kin": "*one* leaf",
+    "stop-price": "multiply them by the chance",
+    "own-photos": "any group above",
+    "power": "the *interval* has to be",
     "silhouette": "its own neighbour",
     "empty-parent": "one image for each class",
     "best-k": "always falls with k",

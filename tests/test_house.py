@@ -35,9 +35,15 @@ def notebooks() -> list[Path]:
     return [p for p in sorted(NBS.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
 
 
-def code_cells(path: Path) -> list[str]:
+def code_cells(path: Path, exercises: bool = False) -> list[str]:
+    "What a notebook runs, without the cells in which readers type answers; or these alone."
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == "code"
+        and exercises == ("exercise" in cell["metadata"].get("tags", []))
+    ]
 
 
 def module_of(path: Path) -> str | None:
@@ -118,3 +124,12 @@ def test_a_notebook_lies_where_its_module_does(path: Path):
     module = module_of(path)
     if module is not None:
         assert list(path.relative_to(NBS).parts[:-1]) == module.split(".")[:-1]
+
+
+@pytest.mark.parametrize("path", sorted(NBS.glob("*.ipynb")), ids=lambda p: p.name)
+def test_exercises_are_no_part_of_the_house(path: Path):
+    "They ask the checker, which stands above the chapters: so nothing of them is exported."
+    cells = code_cells(path, exercises=True)
+    assert not [source for source in cells if source.startswith("#|")]
+    imported = set().union(*map(names_imported, cells))
+    assert all(name.startswith("teaching.exercises") for name in imported), imported

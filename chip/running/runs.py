@@ -211,13 +211,14 @@ def code_of(
 
 
 def _code_cells(path: Path) -> list[tuple[list[str], str]]:
-    "Tags and source of each code cell of a notebook (format 4)."
+    "Tags and source of each code cell of a notebook (format 4); exercises change no result."
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return [
+    tagged = [
         (cell["metadata"].get("tags", []), "".join(cell["source"]))
         for cell in cells
         if cell["cell_type"] == "code"
     ]
+    return [(tags, source) for tags, source in tagged if "exercise" not in tags]
 
 # %% ../../nbs/running/90_runs.ipynb #c757b36e
 _MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)  # what IPython alone understands
