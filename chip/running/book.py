@@ -86,9 +86,15 @@ def code_fingerprint(
     return digest(_meaning(ast.parse(plain)))
 
 # %% ../../nbs/running/98_book.ipynb #98b00013
+def _is_exercise(cell: nbformat.NotebookNode) -> bool:
+    "Whether a cell belongs to an exercise, which changes no result."
+    return "exercise" in cell.metadata.get("tags", [])
+
+
 def _code_of(notebook: nbformat.NotebookNode) -> str:
-    "The source of all code cells."
-    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    "The source of all code cells but those of exercises."
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return "\n\n".join(cell.source for cell in cells if not _is_exercise(cell))
 
 
 def fingerprints(
@@ -229,7 +235,8 @@ def execute_chapter(
         raise Refused(f"{chapter.name} could not be executed: {last}") from None
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = kept_outputs(cell, folder), None
+            outputs = [] if _is_exercise(cell) else kept_outputs(cell, folder)
+            cell.outputs, cell.execution_count = outputs, None
             cell.metadata.pop("execution", None)
     return notebook
 
@@ -335,6 +342,8 @@ def page_cell(
     shown_by = {**cell.metadata.get("mystnb", {})}
     if "echo" in directives:
         tags.add("remove-input")
+    elif _is_exercise(cell):
+        pass  # to be seen as it is, and typed into
     elif fold or long or machinery or directives & {"export", "exporti"} or "parameters" in tags:
         tags.add("hide-input")
         shown_by["code_prompt_show"] = shown_by["code_prompt_hide"] = (
@@ -449,7 +458,8 @@ def glossary_terms(
     "What can be looked up."
     forms: dict[str, str] = {}
     for term, others, _ in _TERM.findall(source):
-        for word in (term, *filter(None, others.split(", "))):
+        words = [term, *filter(None, others.split(", "))]
+        for word in words if "`" not in term else ():  # a method's name is also a common word
             for form in (word, f"{word}s"):
                 forms.setdefault(form, term)
                 forms.setdefault(form[0].upper() + form[1:], term)
@@ -814,7 +824,7 @@ def _put_beside(source: Path, root: Path) -> None:
     for name in REPORTS:
         if (root / "reports" / name / "index.html").is_file():
             shutil.copytree(root / "reports" / name, extra / "reports" / name)
-    tried = importlib.util.find_spec("chip.running.try_page") is not None
-    if tried:
+    if importlib.util.find_spec("chip.running.try_page") is not None:
         importlib.import_module("chip.running.try_page").export(extra)
+    tried = (extra / "try.html").is_file()
     (source / "reports.md").write_text(reports_text(root, tried), "utf-8")
