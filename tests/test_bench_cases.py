@@ -11,10 +11,9 @@ from PIL import Image
 
 from chip.compute.clusterers import synthetic_means
 from chip.data.images import UnreadableImage
-from chip.running.bench.growth import bench_growth
-from chip.running.bench.pictures import bench_agreement, pictures_below
+from chip.running.bench.embed import bench_agreement, bench_growth, pictures_below
 from chip.running.bench.registry import benchmark, check_options, run_bench
-from chip.running.bench.sweep import command, grid, kill_after, timed
+from chip.running.bench.sweep import bench_sweep, grid, timed
 from chip.running.bench.train import STEP_WAYS, step_row
 from chip.running.bench.turns import in_own_process
 from chip.running.runs import Refused
@@ -29,16 +28,17 @@ def test_grids_of_the_sweep(n: int):
     with pytest.raises(Refused, match=f"--points {n}: expected a multiple of 4"):
         grid(n)
     with pytest.raises(Refused, match="multiple of 4"):
-        command(n, 2)
+        bench_sweep(n)
 
 
-def test_commands_that_fail_or_end_too_early(tmp_path: Path):
+def test_commands_that_fail_or_leave_other_tables(tmp_path: Path):
     with pytest.raises(RuntimeError, match="wrong: .*no more"):
         timed("wrong", python("raise SystemExit('no more')"), tmp_path / "a")
-    kill = kill_after(python("import time; time.sleep(60)"), tmp_path / "b", 0.5, True)
-    assert kill == {"after": 0.5, "everything": True, "phases": 0}
-    with pytest.raises(RuntimeError, match="had ended before"):
-        kill_after(python(""), tmp_path / "c", 2.0, False)
+    code = """import os, sys; from pathlib import Path
+folder = Path(os.environ['CHIP_HOME'], 'reports', 'bench'); folder.mkdir(parents=True)
+(folder / 'results.csv').write_text(sys.argv[-1])"""
+    with pytest.raises(RuntimeError, match="^two at a time leaves other tables"):
+        bench_sweep(4, python(code))
 
 
 def test_a_process_of_its_own():
@@ -90,7 +90,7 @@ def test_steps_in_the_plain_layout():
 def test_growth_uses_pictures_again(tmp_path: Path, capsys: pytest.CaptureFixture):
     rows = bench_growth((5, 20), str(tmp_path))["rows"]
     assert [row["images"] for row in rows] == [5, 20]
-    assert "growth, 2 of 2: 20 pictures in" in capsys.readouterr().err
+    assert "growth: 20 pictures in" in capsys.readouterr().err
     assert len(list(tmp_path.rglob("*.jpg"))) == 20
 
 
@@ -123,7 +123,7 @@ def test_results_are_printed_and_kept(tmp_path: Path, capsys: pytest.CaptureFixt
     options = {"k_min": 4, "k_max": 12, "step": 4, "rounds": 1, "points": synthetic_means(60, 32)}
     result = run_bench("hierarchy", path, **options)
     assert json.loads(path.read_text())["ratio"] == result["ratio"]
-    assert "times as fast as the plain way (medians, on " in capsys.readouterr().out
+    assert "times as fast as the plain way (medians), on " in capsys.readouterr().out
     run_bench(
         "embed", None, tmp_path / "e.csv", n=4, rounds=1, size=32, encoder="efficientnet_lite0"
     )

@@ -226,24 +226,13 @@ rows = [f"{m},{seed},0,{t + unseen_lr},.1" for m, t in [(loss, .2), ("frozen", .
 
 
 def test_the_benchmark_leaves_the_same_tables_each_way(home: Home):
-    "One at a time, two at a time, again, and killed twice; that it raises where tables differ is its own business."
+    "One at a time, two at a time, and again."
     write_notebook(
         home.notebooks / "10_first.ipynb",
         "seed: int = None\nloss: str = None\nunseen_lr: float = None",
         HEAD + QUICK,
     )
     one_phase = [word.replace(', Phase("20_second", "the second")', ",") for word in home.words()]
-    result = bench_sweep(4, say=lambda text: None, chip=one_phase, ray=False)
-    assert (
-        result["bench"] == "sweep"
-        and result["ratio"] > 0
-        and result["points"] == 4
-        and "cores" in result["device"]
-    )
-    assert [row["way"] for row in result["rows"]] == [
-        "--jobs 1",
-        "--jobs 2",
-        "--jobs 2, repeated",
-        "--jobs 2, killed twice, the rest",
-    ] and all(row["seconds"] > 0 for row in result["rows"])
-    assert [kill["everything"] for kill in result["kills"]] == [False, True]
+    result = bench_sweep(4, one_phase)
+    assert result["ratio"] > 0 and result["points"] == 4 and "cores" in result["device"]
+    assert [row["way"] for row in result["rows"]] == ["one", "two", "two, repeated"]

@@ -558,8 +558,8 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
         "hierarchy, train, embed: ours against the plain way, in turn. steps: layouts and "
         "precisions of a training step. growth: embedding from a thousand to a million small "
         "pictures. "
-        "agreement: embeddings against the plain way's, picture by picture. decoders: of JPEG "
-        "files. sweep: two points at a time against one. place: the first answer, and "
+        "agreement: embeddings against the plain way's, picture by picture. "
+        "sweep: two points at a time against one. place: the first answer, and "
         "a folder's rate. In brackets: what holds without the "
         "option.",
     )

@@ -542,6 +542,8 @@ TITLES = {
     "measure": "What contrastive accuracy shows",
     "claims": "The ledger",
     "alternatives": "Nearest alternatives",
+    "inference": "Four rules of inference",
+    "released_table2": "Table 2, from the published embeddings",
 }
 SHORT = 14  # rows up to which a table stands open
 LONG, LIGHT_LONG = 500, 120  # rows of which a page, and a light one, shows no more

@@ -4,25 +4,34 @@
 
 # %% auto #0
 __all__ = ['FEW', 'MANY', 'ALL_IMAGES', 'COSINE', 'NEAREST', 'plain_loop', 'timm_loop', 'OurWay', 'peak_flops', 'encoder_flops',
-           'embeddings_agreement', 'bench_encoder', 'bench_embed', 'embed_summary']
+           'embeddings_agreement', 'bench_encoder', 'bench_embed', 'embed_summary', 'pictures_below', 'bench_agreement',
+           'small_pictures', 'growth_row', 'bench_growth']
 
 # %% ../../../nbs/running/bench/83_embed.ipynb #83a00003
 import copy
 import hashlib
+import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
+import pandas as pd
+import psutil
 import torch
+from PIL import Image
 from sklearn.preprocessing import normalize
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
 
 from chip.compute.backends import (
     Batch,
+    Compute,
     Done,
     Work,
     batch_shape,
@@ -36,11 +45,18 @@ from chip.compute.backends import (
     ready,
 )
 from ...compute.cache import EmbeddingCache
-from ...compute.embeddings import LostPictures, keep
-from ...compute.encoders import Encoder, crop_for, load_encoder, pick_device
-from ...data.images import image_loader, open_image
-from ...data.places import usable_cores
-from .turns import device_name, encoder_at_hand, in_turn, medians, photographs
+from ...compute.embeddings import LostPictures, embed, keep
+from ...compute.encoders import Encoder, EncoderSpec, crop_for, load_encoder, pick_device
+from ...data.images import decode_image, image_loader, open_image
+from ...data.places import project_root, usable_cores
+from chip.running.bench.turns import (
+    device_name,
+    encoder_at_hand,
+    in_own_process,
+    in_turn,
+    medians,
+    photographs,
+)
 
 # %% ../../../nbs/running/bench/83_embed.ipynb #900bc2d9
 def _encoded(model: Encoder, batches: Iterable[torch.Tensor], device: torch.device) -> np.ndarray:
@@ -295,6 +311,7 @@ def bench_embed(
         "device": device_name(on),
         "encoders": encoders,
         "rows": rows,
+        "told": "\n\n".join(map(embed_summary, encoders)),
     }
 
 
@@ -324,3 +341,120 @@ def embed_summary(
         f"against plain: smallest cosine {one['smallest_cosine']:.6f}{same}",
     ]
     return "\n".join(lines)
+
+# %% ../../../nbs/running/bench/83_embed.ipynb #84b00002
+def pictures_below(
+    folder: str = "",  # '': photographs and small pictures of the data pack
+) -> dict[str, list[Path]]:  # the name of a group → its files
+    """JPEG and PNG files below a folder, by the folder directly in it; each content once.
+    Raises FileNotFoundError for none, chip.data.images.UnreadableImage."""
+    root = Path(folder) if folder else project_root().parent / "shared" / "data"
+    groups, contents = {}, set()
+    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")):
+        data = path.read_bytes()
+        content = hashlib.sha256(data).hexdigest()
+        if content in contents:
+            continue
+        decode_image(data, path, at_least=1)  # before hours of work
+        contents.add(content)
+        group = path.relative_to(root).parts[0] if path.parent != root else "."
+        groups.setdefault(group, []).append(path)
+    if not groups:
+        advice = "" if folder else ": name a folder of pictures with --folder"
+        raise FileNotFoundError(f"no JPEG or PNG file below {root}{advice}")
+    return groups
+
+
+def bench_agreement(
+    folder: str = "",  # of pictures, see `pictures_below`
+    encoder: str = "efficientnet_lite0",
+    size: int = 0,  # side of the input, pixels; 0: the encoder's own
+    device: str = "auto",  # see `chip.compute.encoders.pick_device`
+) -> dict:  # device, rows: one for each group of pictures, one for all
+    """Ours against the plain way, picture by picture.
+    Raises FileNotFoundError, or ConnectionError for weights that are not there."""
+    on, groups = pick_device(device), pictures_below(folder)
+    network = load_encoder(encoder, size=size).to(on)
+    paths = [path for group in groups.values() for path in group]
+    our_way = OurWay(network, on, 10**6)
+    ours = our_way.files(paths, [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths])
+    starts = tqdm(range(0, len(paths), 64), desc="plain", unit="batch", delay=3)
+    plain = np.concatenate([plain_loop(network, paths[i : i + 64], on) for i in starts])
+    names, rows = np.repeat(list(groups), [len(group) for group in groups.values()]), []
+    for name in (*groups, "all"):
+        chosen = np.full(len(names), True) if name == "all" else names == name
+        one = embeddings_agreement(ours[chosen], plain[chosen], network.rows)
+        same = one["same_nearest"] is None or one["same_nearest"] >= NEAREST
+        rows.append(
+            {
+                "pictures": name,
+                "images": int(chosen.sum()),
+                "encoder": encoder,
+                "size": network.spec.size,
+                "backend": our_way.backend,
+                **one,
+                "within": one["smallest_cosine"] >= COSINE and same,
+            }
+        )
+    return {"bench": "agreement", "device": device_name(on), "rows": rows}
+
+# %% ../../../nbs/running/bench/83_embed.ipynb #84b00004
+def small_pictures(n: int, folder: Path) -> pd.DataFrame:  # path, sha256, bytes
+    "Write n different JPEG files of 48 × 40 pixels, cut from one noisy canvas, or find them."
+    noise = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
+    canvas = Image.fromarray(noise).resize((4096, 4096), Image.Resampling.BILINEAR)
+    rows = []
+    for i in tqdm(range(n), desc="making pictures", unit="picture", delay=3):
+        path = folder / f"{i // 1000:04d}" / f"{i:07d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            x, y = i % 1009 * 4, i // 1009 * 4 % 4000
+            canvas.crop((x, y, x + 48, y + 40)).save(path, quality=75)
+        data, name = path.read_bytes(), path.relative_to(folder).as_posix()
+        rows.append((name, hashlib.sha256(data).hexdigest(), len(data)))
+    table = pd.DataFrame(rows, columns=["path", "sha256", "bytes"])
+    return table.astype({"path": "string[pyarrow]", "sha256": "string[pyarrow]"})
+
+
+def growth_row(
+    n: int,  # pictures
+    folder: str,  # holds them in pictures/, and a table of them in <n>.parquet
+) -> dict:
+    "A line of the table, measured in this process: embed n pictures, then ask for them again."
+    table = pd.read_parquet(Path(folder, f"{n}.parquet"), dtype_backend="pyarrow")
+    spec = EncoderSpec("tiny", "none", 32, 32, 36, *[(0.5,) * 3] * 2, "bilinear", "random")
+    layers = (nn.Conv2d(3, 32, 8, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    encoder, seconds, memory = Encoder(nn.Sequential(*layers), spec, None).eval(), {}, []
+    ended = Event()
+
+    def watch() -> None:
+        while not ended.wait(0.05):
+            used = psutil.Process().memory_info()
+            memory.append((used.rss - used.shared) / 1e6)
+
+    thread = Thread(target=watch, daemon=True)
+    thread.start()
+    with tempfile.TemporaryDirectory(dir=folder) as cache:
+        for turn in ("embed", "again"):
+            begin = time.perf_counter()
+            embed(table, Path(folder, "pictures"), encoder, Compute(device="cpu"), Path(cache))
+            seconds[f"{turn}_seconds"] = time.perf_counter() - begin
+    ended.set()
+    thread.join()
+    grown = {"own_memory_before_mb": memory[0], "own_memory_grown_mb": max(memory) - memory[0]}
+    return {"images": n, "distinct": int(table["sha256"].nunique()), **seconds, **grown}
+
+
+def bench_growth(
+    sizes: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000),  # the last needs 8 GB of disk
+    folder: str | None = None,  # gets the pictures and keeps them; None: a temporary one
+) -> dict:  # device, rows
+    "Time and memory of embedding for growing numbers of pictures; nothing is compared."
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        where = folder or temporary
+        for n in sizes:
+            print(f"growth: {n:,} pictures in {where}", file=sys.stderr, flush=True)
+            small_pictures(n, Path(where, "pictures")).to_parquet(Path(where, f"{n}.parquet"))
+            rows.append(in_own_process("embed.growth_row", n, where, watched=True))
+    return {"bench": "growth", "device": device_name(), "rows": rows}

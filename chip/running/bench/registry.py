@@ -8,10 +8,9 @@ __all__ = ['BENCHMARKS', 'OPTIONS', 'benchmark', 'Option', 'check_options', 'run
 # %% ../../../nbs/running/bench/89_registry.ipynb #89a00003
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -25,9 +24,8 @@ BENCHMARKS = {  # name → module of this folder, which has a function bench_<na
     "train": "train",
     "steps": "train",
     "embed": "embed",
-    "growth": "growth",
-    "agreement": "pictures",
-    "decoders": "pictures",
+    "agreement": "embed",
+    "growth": "embed",
     "sweep": "sweep",
     "place": "place",
 }
@@ -42,8 +40,7 @@ def benchmark(
     return getattr(import_module(f"chip.running.bench.{BENCHMARKS[name]}"), f"bench_{name}")
 
 # %% ../../../nbs/running/bench/89_registry.ipynb #89a00006
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     "An option of `chip bench`."
 
     benchmarks: tuple[str, ...]  # that take it
@@ -53,42 +50,26 @@ class Option:
     parameter: str = ""  # the benchmarks' name for it; '': the same
 
 
+_NETWORKS = ("train", "steps", "embed", "agreement")
 OPTIONS = {
     "images": Option(
-        ("train", "embed", "decoders", "place"),
-        int,
-        "N",
-        "pictures (train, embed and place: 128, on a GPU embed takes 20,000; decoders: 200)",
-        "n",
+        ("train", "embed", "place"), int, "N", "pictures (128; on a GPU embed takes 20,000)", "n"
     ),
     "held": Option(
-        ("embed",),
-        int,
-        "N",
-        "pictures encoded from memory (as many as --images; on a GPU 50,000)",
+        ("embed",), int, "N", "pictures encoded from memory (as --images; on a GPU 50,000)"
     ),
     "rounds": Option(
-        ("hierarchy", "train", "embed", "decoders", "place"),
-        int,
-        "N",
-        "times that all ways take their turn (3; place: 5)",
+        ("hierarchy", "train", "embed", "place"), int, "N", "turns of all ways (3; place: 5)"
     ),
     "encoder": Option(
-        ("train", "steps", "embed", "agreement", "decoders", "place"),
+        (*_NETWORKS, "place"),
         str,
         "NAME",
         "encoder; embed and place take several, with commas between "
         "(efficientnet_lite0,resnet50; on a GPU resnet152)",
     ),
-    "size": Option(
-        ("train", "steps", "embed", "agreement"),
-        int,
-        "PIXELS",
-        "side of the encoder's input (its own)",
-    ),
-    "device": Option(
-        ("train", "steps", "embed", "agreement"), str, "DEVICE", "auto, cpu, cuda, cuda:1 (auto)"
-    ),
+    "size": Option(_NETWORKS, int, "PIXELS", "side of the encoder's input (its own)"),
+    "device": Option(_NETWORKS, str, "DEVICE", "auto, cpu, cuda, cuda:1 (auto)"),
     "sizes": Option(
         ("growth",),
         str,
@@ -131,64 +112,50 @@ def check_options(
     if "folder" in values and not Path(values["folder"]).is_dir():
         raise Refused(f"--folder {values['folder']}: no such folder")
     if {"encoder", "size", "device"} & set(values):
-        _check_encoder(name, **{n: values[n] for n in ("encoder", "size", "device") if n in values})
+        _check_encoder(name, values)
     return {OPTIONS[option].parameter or option: value for option, value in values.items()}
 
 
-def _check_encoder(
-    name: str, encoder: str = "efficientnet_lite0", size: int = 0, device: str = "auto"
-) -> None:
+def _check_encoder(name: str, values: Mapping[str, Any]) -> None:
     "Raises Refused for an encoder, size or device that there cannot be."
     from chip.compute.encoders import encoder_spec, pick_device
 
+    encoders = values.get("encoder", "efficientnet_lite0").split(",")
     try:
-        for one in encoder.split(","):
-            encoder_spec(one).at(size)
-        pick_device(device)
+        for one in encoders:
+            encoder_spec(one).at(values.get("size", 0))
+        pick_device(values.get("device", "auto"))
     except ValueError as error:
         raise Refused(str(error)) from error
-    if name not in ("embed", "place") and "," in encoder:
-        raise Refused(f"--encoder {encoder}: the benchmark '{name}' takes one encoder")
+    if encoders[1:] and name not in ("embed", "place"):
+        raise Refused(f"--encoder {','.join(encoders)}: the benchmark '{name}' takes one encoder")
 
 # %% ../../../nbs/running/bench/89_registry.ipynb #89a00008
+_RATIOS = {  # what a ratio is, where it is not one over the plain way
+    "sweep": "{:.2f} times as fast with --jobs 2 as with --jobs 1, the same tables",
+    "place": "{:.2f} times the rate of embedding with the same encoders (medians)",
+}
+
+
 def run_bench(
     name: str,  # a key of BENCHMARKS
     json_path: str | Path | None = None,  # gets the result
     csv_path: str | Path | None = None,  # gets the rows, and as Markdown beside it
     **options: Any,  # of the benchmark, by its own names
-) -> dict:  # device, rows, …; ratio where two ways are compared
+) -> dict:  # device, rows, …; ratio where two ways are compared; told: what is printed for the rows
     "Run a benchmark, print its table, write its files. Raises ValueError for an unknown name."
     result = benchmark(name)(**options)
     rows = pd.DataFrame(result["rows"])
-    print(_table_text(name, result, rows))
+    print(result.pop("told", None) or rows.to_string(index=False, float_format="{:.6g}".format))
     if "ratio" in result:
-        print(f"{name}: {_ratio_text(name, result['ratio'])}{result['device']})")
-    if json_path:
-        with written_aside(Path(json_path)) as aside:
-            aside.write_text(json.dumps(result, indent=1) + "\n")
+        words = _RATIOS.get(name, "{:.1f} times as fast as the plain way (medians)")
+        print(f"{name}: {words.format(result['ratio'])}, on {result['device']}")
+    files = {json_path: json.dumps(result, indent=1) + "\n"}
     if csv_path:
-        with written_aside(Path(csv_path)) as aside:
-            rows.to_csv(aside, index=False, float_format="%.6g", lineterminator="\n")
-        with written_aside(Path(csv_path).with_suffix(".md")) as aside:
-            aside.write_text(markdown_table(rows))
+        files[csv_path] = rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        files[Path(csv_path).with_suffix(".md")] = markdown_table(rows)
+    for path, text in files.items():
+        if path:
+            with written_aside(Path(path)) as aside:
+                aside.write_text(text, encoding="utf-8", newline="")
     return result
-
-
-def _ratio_text(name: str, ratio: float) -> str:
-    if name == "sweep":
-        return f"{ratio:.2f} times as fast with --jobs 2 as with --jobs 1, the same tables (on "
-    if name == "place":
-        return f"{ratio:.2f} times the rate of embedding with the same encoders (medians, on "
-    return f"{ratio:.1f} times as fast as the plain way (medians, on "
-
-
-def _table_text(name: str, result: Mapping, rows: pd.DataFrame) -> str:
-    "The result of a benchmark, to be read."
-    if name == "embed":
-        from chip.running.bench.embed import embed_summary
-
-        return "\n\n".join(map(embed_summary, result["encoders"]))
-    digits = 6 if name == "agreement" else 3
-    if name == "place":
-        print(f"first answer: {result['first_answer']:.2f} times an import of torch and timm")
-    return rows.to_string(index=False, float_format=lambda value: f"{value:.{digits}g}")
