@@ -40,7 +40,6 @@ from chip.core.settings import (
     Settings,
     changed_settings,
     read_rows,
-    read_table,
     save_figure,
     save_table,
     start_run,
@@ -67,22 +66,28 @@ class Tables:
     unseen_curves: pd.DataFrame
 
 
-def read_optional(run: Run, table: str) -> pd.DataFrame:
+def read_optional(
+    run: Run | Path,  # or the folder of a run or of its report
+    table: str,
+) -> pd.DataFrame:
     "A table of the run, class names as text; an empty frame where it is missing."
-    path = run.folder / "tables" / f"{table}.csv"
-    if not path.exists():
-        return pd.DataFrame()
-    return read_names(path)
+    folder = run if isinstance(run, Path) else run.folder
+    path = folder / "tables" / f"{table}.csv"
+    return read_names(path) if path.exists() else pd.DataFrame()
 
 
 def load_tables(
-    run: Run,  # with the files of Phases 1 to 3
+    run: Run | Path,  # or its folder, with the tables of Phases 1 to 3
     settings: Settings,  # a sweep that an earlier run left beside a given hierarchy does not count
 ) -> Tables:
     """All tables that this chapter reads. Raises FileNotFoundError where Phases 1 and 2 have not
     been run."""
-    read_table(run, "phase1", "10_hierarchy")
-    read_table(run, "curves", "20_oneshot")
+    for table, phase in (("phase1", "10_hierarchy"), ("curves", "20_oneshot")):
+        if read_optional(run, table).empty:
+            where = f"run '{run.name}'" if isinstance(run, Run) else run
+            raise FileNotFoundError(
+                f"{where} has no tables/{table}.csv: run notebook {phase} first"
+            )
     tables = {field.name: read_optional(run, field.name) for field in fields(Tables)}
     if settings.hierarchy:
         tables["sweep"] = pd.DataFrame()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FAMILIES', 'elementwise_accuracy', 'best_constant', 'made_model', 'spectrum', 'point_of', 'plot_spectrum',
-           'draw_measure', 'Agreement', 'agreement_of_measures']
+           'draw_measure', 'Agreement', 'agreement_of_measures', 'match_curve']
 
 # %% ../../nbs/audit/46_limits.ipynb #1fbc1767
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
+from sklearn.metrics import average_precision_score, precision_recall_curve
 from sklearn.preprocessing import normalize
 
 from ..core.statistics import seed_mean
@@ -197,3 +198,32 @@ def agreement_of_measures(
     agree = (np.sign(gap[told]) == other) + 0.5 * (other == 0)
     kendall = float(stats.kendalltau(top1, accuracy).statistic)
     return Agreement(float(agree.mean()), int(told.sum()), kendall)
+
+# %% ../../nbs/audit/46_limits.ipynb #6ccc7c53
+def match_curve(
+    similarity: np.ndarray,  # (n, m) of pictures and targets
+    target: np.ndarray,  # (n,) index of each picture's own target
+    most: int = 60,  # thresholds that are kept, evenly spread over all that make a difference
+) -> (
+    pd.DataFrame
+):  # threshold, precision, recall, accuracy, average_precision, best_accuracy, none_accuracy
+    """Precision, recall and accuracy of pairs over all thresholds. The last columns are the same in
+    every row: average precision, the highest accuracy, and that of calling no pair a match."""
+    match = np.asarray(target)[:, None] == np.arange(similarity.shape[1])
+    scores, truth = similarity.ravel(), match.ravel()
+    precision, recall, thresholds = precision_recall_curve(truth, scores)
+    precision, recall = precision[:-1], recall[:-1]
+    hits = recall * truth.sum()
+    false = hits / np.maximum(precision, 1e-12) - hits
+    false[precision == 0] = 0
+    accuracy = (hits + (~truth).sum() - false) / len(truth)
+    keep = np.unique(np.linspace(0, len(thresholds) - 1, most).round().astype(int))
+    table = pd.DataFrame(
+        {"threshold": thresholds, "precision": precision, "recall": recall, "accuracy": accuracy}
+    ).iloc[keep]
+    none = 1 - truth.mean()
+    return table.assign(
+        average_precision=average_precision_score(truth, scores),
+        best_accuracy=max(accuracy.max(), none),
+        none_accuracy=none,
+    ).reset_index(drop=True)
