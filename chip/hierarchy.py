@@ -401,7 +401,9 @@ def cluster_level(
     names: Sequence[str] | None = None,  # (n,) what the points are called, for messages
 ) -> tuple[np.ndarray, pd.DataFrame]:  # cluster of each point (n,); the sweep
     """One round of Algorithm 1: sweep k, take the silhouette's maximum (or the k that is set), fit
-    again with more restarts."""
+    again with more restarts. Two points are two clusters, without a sweep."""
+    if len(points) == 2:
+        return np.arange(2), pd.DataFrame()
     low, high, k = (getattr(settings, f"k{level}{end}") for end in ("_min", "_max", ""))
     sweep_settings = SweepSettings(
         settings.restarts,
@@ -465,15 +467,15 @@ def describe_levels(
             "level": level,
             "n_points": len(points),
             "k": k,
-            "chosen_by": "file" if settings.hierarchy else chosen_by,
+            "chosen_by": "file" if settings.hierarchy else chosen_by if apart else "no choice",
             "silhouette": mean_silhouette(points, labels, dtype="float64") if apart else np.nan,
             "inertia": inertia(points, labels),
             "smallest": sizes.min(),
             "largest": sizes.max(),
             "elbow": "",
         }
-        if len(sweep):
-            of_level = sweep[sweep["level"] == level]
+        of_level = sweep[sweep["level"] == level] if len(sweep) else sweep
+        if len(of_level):
             row["elbow"] = elbow(of_level["k"], of_level["inertia"])
         rows.append(row)
     return pd.DataFrame(rows)

@@ -1,14 +1,18 @@
 "The report's folder: what it says, what it holds, and what it is built beside."
 
+import json
 import re
+import shutil
 
 import matplotlib
 import nbformat
 import pandas as pd
 import pytest
+from PIL import Image
 
 from chip.core.settings import Run, make_settings, save_figure, save_settings, save_table
 from chip.data.places import home as project
+from chip.data.places import stored_path
 from chip.results import METHOD_LABELS
 from chip.running.report import (
     EXPLAINED,
@@ -399,3 +403,50 @@ def test_killed_between_two_renamings(run):
     build_report(run, PHASES)
     assert [p.name for p in target.parent.iterdir()] == ["example"]
     assert (target / "index.html").read_text() == page  # the same run gives the same page
+
+
+PHOTO = '"pictures":{"'
+
+
+def with_pictures(run: Run) -> None:
+    "The run's two classes have a picture each, in a folder of the project."
+    photos = project() / "photos"
+    paths = [f"train/{key}/1.png" for key in "ab"]
+    for path in paths:
+        (photos / path).parent.mkdir(parents=True)
+        Image.new("RGB", (60, 50), (90, 120, 40)).save(photos / path)
+    table = pd.DataFrame({"path": paths, "label": list("ab"), "split": "train"})
+    table.to_parquet(run.path("pictures.parquet"))
+    about = {"root": stored_path(str(photos)), "summary": "2 images"}
+    run.path("study.json").write_text(json.dumps(about))
+    save_settings(run, make_settings("smoke", images=str(photos)))
+
+
+@pytest.mark.parametrize("settings", [True, False])
+def test_a_moved_project_keeps_its_photographs(run, tmp_path, monkeypatch, settings):
+    with_pictures(run)
+    if not settings:  # drawn animals: study.json alone knows where
+        save_settings(run, make_settings("smoke"))
+    assert PHOTO in build_report(run, PHASES).read_text()
+    moved = tmp_path.with_name(f"{tmp_path.name} moved")
+    tmp_path.rename(moved)
+    monkeypatch.setenv("CHIP_HOME", str(moved))
+    page = build_report(run, PHASES)
+    assert page.is_relative_to(moved) and PHOTO in page.read_text()
+    moved.rename(tmp_path)
+
+
+def test_a_page_with_photographs_stays(run):
+    with_pictures(run)
+    page = build_report(run, PHASES)
+    before = page.read_text()
+    shutil.rmtree(project() / "photos")
+    why = (
+        "index.html stays, as a new page would lack its photographs: the pictures of run 'example'"
+    )
+    with pytest.raises(Refused, match=why):
+        build_report(run, PHASES)
+    assert page.read_text() == before
+    assert not [path for path in page.parent.parent.iterdir() if path.name[0] == "."]
+    assert PHOTO not in build_report(run, PHASES, light=True).read_text()  # as asked for
+    assert PHOTO not in build_report(run, PHASES).read_text()

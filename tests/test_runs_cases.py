@@ -18,7 +18,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from chip.core.settings import Run, changed_settings, make_settings, save_rows
+from chip.core.settings import Run, changed_settings, make_settings, save_rows, save_settings
 from chip.data.places import project_root
 from chip.running import runs
 from chip.running.runs import (
@@ -27,6 +27,7 @@ from chip.running.runs import (
     PeakMemory,
     Phase,
     PhaseFailed,
+    Progress,
     Refused,
     Relay,
     check_classes,
@@ -42,6 +43,7 @@ from chip.running.runs import (
     default_name,
     digest,
     engine_kind,
+    expected_seconds,
     files_of,
     files_read,
     files_to_make,
@@ -57,6 +59,7 @@ from chip.running.runs import (
     plan_run,
     read_marker,
     resume_command,
+    rough,
     run_phases,
     what_changed,
     why_run,
@@ -327,6 +330,49 @@ def test_memory():
         while peak.bytes < first + 150_000_000 and time.monotonic() < until:
             time.sleep(0.01)
     assert first > 10_000_000 and peak.bytes >= first + 150_000_000 and more  # what comes is seen
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_how_long_it_takes(run: Run, monkeypatch: pytest.MonkeyPatch):
+    first, second = TWO
+    record = {"fingerprint": "f", "inputs": {}, "outputs": {}, "seconds": 100.0}
+    save_settings(Run("before"), make_settings("smoke"))
+    write_marker(Run("before"), first, "done", record)
+    save_settings(Run("another"), make_settings("demo"))
+    write_marker(Run("another"), second, "done", record)
+    assert expected_seconds(SMOKE, run, TWO) == {first.notebook: 100, second.notebook: 0}
+    one, two = PHASES[:2]
+    for phase in (one, two):
+        write_marker(Run("before"), phase, "done", record)
+    more = make_settings("smoke", n_seeds=3, epochs=4)  # instead of 1 and 2
+    assert expected_seconds(more, run, (one, two)) == {one.notebook: 100, two.notebook: 600}
+    demo = expected_seconds(make_settings("demo"), run, PHASES)  # kept with the code
+    assert all(demo.values())
+
+
+def test_the_rest_goes_at_this_machines_rate(monkeypatch: pytest.MonkeyPatch):
+    now, said, terminal = [0.0], [], Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    progress = Progress({"a": 60, "b": 120, "c": 60}, said.append, lambda: now[0])
+    assert progress.left() == 240
+    now[0] = 30
+    assert progress.left() == 210
+    now[0] = 120
+    progress.done("a")
+    assert progress.left() == 360  # it takes twice as long here
+    now[0] = 180
+    assert progress.text() == "phase 2 of 3 ━━━─────── about 5 min left"
+    progress.write("\r 40%|####      |")
+    progress.write("\n")
+    assert terminal.getvalue() == f"\r\033[K{progress.text()} | 40%|####      |"
+    now[0] = 1000  # longer than ever
+    assert progress.left() == 120
+    assert Progress({"a": 0, "b": 5}, said.append, lambda: 0).left() is None
+    assert (rough(3), rough(47), rough(100), rough(7300)) == ("10 s", "50 s", "2 min", "2 h 2 min")
 
 
 def test_bars_leave_no_debris():

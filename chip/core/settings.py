@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['GROUPS', 'PRESETS', 'KEEP_MEMORY', 'PROFILES', 'FILE_LIMIT', 'Settings', 'SettingError', 'nearest', 'find_setting',
            'check_value', 'profile_values', 'make_settings', 'profiles_table', 'settings_of', 'changed_settings',
-           'settings_in_force', 'read_settings_file', 'settings_yaml', 'check_run_name', 'Run', 'save_table',
-           'markdown_table', 'read_table', 'read_rows', 'keep_rows', 'save_rows', 'joined_tables', 'join_rows',
-           'save_figure', 'save_settings', 'assigned_names', 'declared_types', 'injected_parameters', 'profile_of',
-           'check_parameters', 'start_run']
+           'settings_in_force', 'ranges_for', 'fitted', 'fit_folder', 'read_settings_file', 'settings_yaml',
+           'check_run_name', 'Run', 'save_table', 'markdown_table', 'read_table', 'read_rows', 'keep_rows', 'save_rows',
+           'joined_tables', 'join_rows', 'save_figure', 'save_settings', 'read_settings', 'assigned_names',
+           'declared_types', 'injected_parameters', 'profile_of', 'check_parameters', 'start_run']
 
 # %% ../../nbs/core/06_settings.ipynb #dbdc9588
 import ast
@@ -16,10 +16,10 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import Field, asdict, dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,9 @@ import pandas as pd
 import yaml
 from matplotlib.figure import Figure
 
-from ..data.places import home, written_aside
+from ..data.places import found_path, home, stored_path, written_aside
 from ..data.tables import csv_text, read_names
+from ..data.taxonomy import animals, imagenet_index
 
 # %% ../../nbs/core/06_settings.ipynb #e63516be
 GROUPS = {  # of settings → the notebook that takes them; a later phase inherits them through the run's folder
@@ -45,17 +46,20 @@ GROUPS = {  # of settings → the notebook that takes them; a later phase inheri
 }
 
 
+_ANY = {"low": None, "high": None, "choices": (), "joined": False, "path": False}
+
+
 def _setting(
     group: str,
     default: Any,
     meaning: str,
     low: float | None = None,
     high: float | None = None,
-    **more: Any,  # choices: what a text may be; joined: several of these, with + between them
+    **more: Any,  # choices: what a text may be; joined: several of these, with + between them; path: it names a file or folder
 ) -> Any:
     "A dataclass field that knows its group, meaning and range."
     about = {"group": group, "meaning": meaning, "low": low, "high": high}
-    return field(default=default, metadata={"choices": (), "joined": False, **about, **more})
+    return field(default=default, metadata=_ANY | about | more)
 
 # %% ../../nbs/core/06_settings.ipynb #76b5f08e
 _general, _data, _menagerie, _encoder = (
@@ -76,7 +80,7 @@ class Settings:
     seed: int = _general(0, "of splits, drawn images, clustering, training order", 0, 2**31 - 1)
     n_seeds: int = _general(1, "repeats of Phases 2 and 3, by seeds seed, seed+1, …", 1, 100)
     # data
-    images: str = _data("", "folder of pictures (train/<class>/…); empty: drawn animals")
+    images: str = _data("", "folder of pictures (train/<class>/…); empty: drawn animals", path=True)
     paper_classes: bool = _data(False, "keep only the paper's 366 ImageNet classes")
     draw_val_test: bool = _data(
         False, "draw val and test from train, as in the paper, come what may"
@@ -96,7 +100,9 @@ class Settings:
     m_divergence: float = _menagerie(1.0, "how far apart species look (0: all alike)", 0, 5)
     # encoder
     encoder: str = _encoder("efficientnet_lite0", "a name in the registry, or timm:<name>")
-    weights: str = _encoder("pretrained", "pretrained, random, a torchvision member, or a file")
+    weights: str = _encoder(
+        "pretrained", "pretrained, random, a torchvision member, or a file", path=True
+    )
     size: int = _encoder(96, "side of the encoder's input, pixels (0: the encoder's own)", 0, 2048)
     batch_size: int = _encoder(64, "most pictures embedded at a time (0: chosen)", 0, 65_536)
     device: str = _encoder("auto", "auto (a GPU where there is one), cpu, cuda, cuda:<n>")
@@ -137,7 +143,9 @@ class Settings:
     final_restarts: int = _hierarchy(
         100, "the same for the chosen k (authors: 2,000 and 5,000, without Ward's)", 1, 100_000
     )
-    hierarchy: str = _hierarchy("", "CSV (wnid, parent, super_parent) that replaces clustering")
+    hierarchy: str = _hierarchy(
+        "", "CSV (wnid, parent, super_parent) that replaces clustering", path=True
+    )
     # Phase 2
     preset: str = _oneshot(
         "",
@@ -181,8 +189,15 @@ class SettingError(ValueError):
     says what would do."""
 
 
+def _field(name: str, kind: type, **limits: Any) -> Field:
+    "Something that is no setting, described as one."
+    own = field(metadata=_ANY | limits)
+    own.name, own.type = name, kind
+    return own
+
+
+_NAME = _field("name", str)  # of a run
 _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-_TYPES = {int: (Integral, str), float: (Real, str), bool: (bool, str), str: str}
 
 
 def _range_text(f: Field) -> str:
@@ -202,7 +217,10 @@ def _short(value: Any) -> str:
 
 def _unexpected(f: Field, value: Any) -> SettingError:
     "The refusal of a value of the wrong type or out of range."
-    return SettingError(f"{f.name}={_short(value)}: expected {_EXPECTED[f.type]}{_range_text(f)}")
+    said = f"{f.name}={_short(value)}: expected {_EXPECTED[f.type]}{_range_text(f)}"
+    if f.type is str:
+        said += f"; where something takes it for a number or a truth value (papermill: -r {f.name} TEXT, YAML: quotes)"
+    return SettingError(said)
 
 
 def nearest(
@@ -242,22 +260,56 @@ def _check_choice(f: Field, value: str) -> None:
         raise SettingError(f"{f.name}={_short(value)}: each may stand once")
 
 
+def _whole(value: Any) -> int:
+    "A whole number from text or another number, such as '7', '1e3' and 5.0. Raises ValueError."
+    try:
+        return int(str(value))
+    except ValueError:
+        number = float(value)
+    if not number.is_integer():
+        raise ValueError
+    return int(number)
+
+
+def _text(value: Any) -> str:
+    "Text, or a whole number that was meant as such. Raises ValueError."
+    if not isinstance(value, (str, Integral)):
+        raise ValueError
+    return str(value)
+
+
+def _truth(value: Any) -> bool:
+    "A truth value, or its name. Raises ValueError."
+    return {"true": True, "false": False}[str(value).lower()]
+
+
+_FROM = {int: _whole, float: float, str: _text, bool: _truth}
+
+
+def _absolute(f: Field, text: str) -> str:
+    "A path from where this process is; of weights, a name as it is. Raises SettingError."
+    if not text or (f.name == "weights" and not (os.path.dirname(text) or os.path.isfile(text))):
+        return text
+    try:
+        return str(Path(text).expanduser().resolve())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SettingError(f"{f.name}={_short(repr(text))} cannot be a path ({error})") from None
+
+
 def _checked(f: Field, value: Any) -> Any:
     "A field's value, converted from text or Python. Raises SettingError."
-    text, low, high = str(value).lower(), f.metadata["low"], f.metadata["high"]
-    if not isinstance(value, _TYPES[f.type]) or (isinstance(value, bool) and f.type is not bool):
-        raise _unexpected(f, value)
-    if f.type is bool and text not in ("true", "false"):
-        raise _unexpected(f, value)
+    low, high = f.metadata["low"], f.metadata["high"]
     try:
-        typed = text == "true" if f.type is bool else f.type(value)
-    except ValueError:
+        if isinstance(value, bool) and f.type is not bool:
+            raise ValueError
+        typed = _FROM[f.type](value)
+    except (ValueError, TypeError, KeyError, OverflowError):
         raise _unexpected(f, value) from None
     if f.metadata["choices"]:
         _check_choice(f, typed)
     if low is not None and not (low <= typed and (high is None or typed <= high)):
         raise _unexpected(f, value)
-    return typed
+    return _absolute(f, typed) if f.metadata["path"] else typed
 
 
 def check_value(
@@ -370,11 +422,14 @@ def make_settings(
     given = {
         name: check_value(name, value) for name, value in overrides.items() if value is not None
     }
-    return _consistent(
-        Settings(
-            **{**profile_values(profile, given.get("preset", "")), **given, "profile": profile}
-        )
-    )
+    values = profile_values(profile, given.get("preset", "")) | given | {"profile": profile}
+    for level in ("k1", "k2"):  # where one end of a range is given, the other gives way
+        low, high = f"{level}_min", f"{level}_max"
+        if low not in given:
+            values[low] = min(values[low], values[high])
+        elif high not in given:
+            values[high] = max(values[low], values[high])
+    return _consistent(Settings(**values))
 
 # %% ../../nbs/core/06_settings.ipynb #345d0a99
 def _consistent(s: Settings) -> Settings:
@@ -477,12 +532,78 @@ def settings_in_force(
             source = "given"
         elif value != usual[name]:
             source = f"preset {settings.preset}"
-        rows.append((name, value, source, find_setting(name).metadata["meaning"]))
+        rows.append((name, stored_path(value), source, find_setting(name).metadata["meaning"]))
     return pd.DataFrame(rows, columns=["setting", "value", "from", "meaning"]).set_index("setting")
+
+# %% ../../nbs/core/06_settings.ipynb #5fa1c1de
+def ranges_for(
+    n: int,  # classes, 2 or more
+    parents: int = 0,  # how many there will be at least; 0: not known
+    supers: int = 0,  # how many there will be; 0: not known
+) -> dict[str, int]:  # k1_min, k1_max, k2_min, k2_max
+    "Numbers of clusters to try, in the paper's proportions as far as few classes allow."
+    fewest = max(3, n // 7, supers + 1) if n > 3 else 2
+    above = max(2, min(n // 18, (parents or fewest) - 1))
+    return {
+        "k1_min": fewest,
+        "k1_max": max(fewest, n // 2, min(5, n - 1)),
+        "k2_min": min(max(2, n // 50), above),
+        "k2_max": above,
+    }
+
+
+def _span(s: Settings, level: str) -> str:
+    "The numbers of clusters that are tried, in words."
+    k, low, high = (getattr(s, f"{level}{end}") for end in ("", "_min", "_max"))
+    return str(k or low) if k or low == high else f"{low} to {high}"
+
+
+def fitted(
+    s: Settings,
+    classes: Sequence[str],  # that take part, 2 or more
+) -> tuple[Settings, list[str]]:  # the lines say what is other than in the profile
+    "Settings for a folder with so few classes, or of such names, that its profile's do not suit."
+    given, n, lines = changed_settings(s), len(classes), []
+    others = [name for name in classes if name not in imagenet_index()]
+    if s.prototype == "classifier" and "prototype" not in given and others:
+        s = replace(s, prototype="images")
+        more = f" and {len(others) - 1} more are" if others[1:] else " is"
+        lines.append(f"prototype images: '{others[0]}'{more} no class of ImageNet's classifier")
+    suits = max(s.k1, s.k1_max) < n and max(s.k2, s.k2_max) < (s.k1 or s.k1_min)
+    if s.hierarchy or suits:
+        return s, lines
+    parents = s.k1 or (s.k1_min if {"k1_min", "k1_max"} & set(given) else 0)
+    values = {name: k for name, k in ranges_for(n, parents, s.k2).items() if name not in given}
+    values = {**asdict(s), **values}
+    low, high = values["k1_min"], max(values["k1"], values["k1_max"])
+    if low > high or high >= max(n, 3) or values["k2_min"] > values["k2_max"]:
+        return s, lines  # what was given cannot be, as is said later
+    s = Settings(**values)
+    line = f"{n} classes: parents {_span(s, 'k1')}, super-parents {_span(s, 'k2')}"
+    if (s.k1 or s.k1_min) == 2:
+        line += ", a group for each" if n == 2 else ", one for each parent"
+    return s, [*lines, line]
+
+
+def fit_folder(
+    s: Settings,
+    say: Callable[[str], None] = print,  # is told what is other than in the profile
+) -> Settings:
+    "The same for a run's image folder; without one, as they are."
+    if not s.images:
+        return s
+    from chip.data.images import class_names  # imports torch, which takes seconds
+
+    classes = class_names(Path(s.images, "train"))
+    if s.paper_classes:
+        classes = [name for name in classes if name in animals().keys]
+    s, lines = fitted(s, classes) if len(classes) > 1 else (s, [])
+    for line in lines:
+        say(line)
+    return s
 
 # %% ../../nbs/core/06_settings.ipynb #d1bba584
 FILE_LIMIT = 1_000_000  # bytes; what is larger is not a list of settings
-_NOT_TEXT = {"int": "a number", "float": "a number", "bool": "true or false", "timestamp": "a date"}
 _LINES = "expected lines such as epochs: 7"
 
 
@@ -526,21 +647,16 @@ def _file_entries(path: str | Path) -> list[tuple[yaml.Node, yaml.Node]]:
 # %% ../../nbs/core/06_settings.ipynb #4a33921c
 def _file_value(name: str, node: yaml.Node) -> Any:
     "The value in one line of a settings file, checked. Raises SettingError."
-    f = None if name == "name" else find_setting(name)
+    f = _NAME if name == "name" else find_setting(name)
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
     if not isinstance(node, yaml.ScalarNode):
         kind = "list" if isinstance(node, yaml.SequenceNode) else "mapping"
         raise SettingError(f"{name} is a {kind}: expected one value")
     if kind == "null":
         raise SettingError(f"{name} has no value: give it one, or leave the line out")
-    if kind != "str" and kind not in _NOT_TEXT:
+    if kind.startswith("!"):
         raise SettingError(f"{name}: '{_short(kind)}' is not for settings: expected a plain value")
-    if kind != "str" and (f is None or f.type is str):
-        value = _short(node.value)
-        raise SettingError(
-            f'{name}: {value} is {_NOT_TEXT[kind]}, expected text: if it is meant, write "{value}"'
-        )
-    return node.value if f is None else _checked(f, node.value)
+    return _checked(f, node.value)
 
 
 def read_settings_file(
@@ -738,6 +854,10 @@ def join_rows(
     return table
 
 # %% ../../nbs/core/06_settings.ipynb #4a87fc07
+if Path(matplotlib.matplotlib_fname()).parent != Path(matplotlib.get_data_path()):
+    matplotlib.rcdefaults()  # figures are the same whatever style somebody has set for their own
+
+
 def save_figure(
     run: Run,  # whose figure it is
     figure: Figure,  # a finished figure
@@ -758,8 +878,18 @@ def save_figure(
 
 def save_settings(run: Run, settings: Settings) -> None:
     "Records what a run is set to, for the phases after this one."
+    values = {name: stored_path(value) for name, value in asdict(settings).items()}
     with written_aside(run.path("settings.json")) as aside:
-        aside.write_text(json.dumps(asdict(settings), indent=1) + "\n")
+        aside.write_text(json.dumps(values, indent=1) + "\n")
+
+
+def read_settings(
+    run: Run,
+    phase: str = "10_hierarchy",  # that records them
+) -> dict[str, Any]:  # by name, with paths as they are now
+    "What a run is set to. Raises FileNotFoundError."
+    values = json.loads(run.needs("settings.json", phase).read_text(encoding="utf-8"))
+    return {name: found_path(value) for name, value in values.items()}
 
 # %% ../../nbs/core/06_settings.ipynb #79410f67
 def assigned_names(
@@ -828,23 +958,12 @@ def _own_field(
     allowed: Sequence = (),  # texts: one of them; two numbers: lowest and highest, None for no highest
 ) -> Field:
     "A parameter of a notebook's own, described as a setting is."
-    limits = {"low": None, "high": None, "choices": (), "joined": False}
+    limits: dict[str, Any] = {}
     if allowed and isinstance(allowed[0], str):
         limits["choices"] = tuple(allowed)
     elif allowed:
         limits["low"], limits["high"] = allowed
-    own = field(metadata=limits)
-    own.name, own.type = name, {"int": int, "float": float, "bool": bool}.get(kind, str)
-    return own
-
-
-def _check_typed(f: Field, value: Any) -> None:
-    """Raises SettingError for a value of another type (a text is no number here), or that is none
-    of what it may be."""
-    if isinstance(value, str) != (f.type is str):
-        hint = " (for papermill True or False)" if f.type is bool else ""
-        raise SettingError(f"{_unexpected(f, repr(value))}{hint}")
-    _checked(f, value)
+    return _field(name, {"int": int, "float": float, "bool": bool}.get(kind, str), **limits)
 
 
 def profile_of(
@@ -858,34 +977,33 @@ def profile_of(
 
 
 def check_parameters(
-    parameters: Mapping[str, Any],  # the notebook's globals()
+    parameters: dict[str, Any],  # the notebook's globals()
     phase: str = "",  # the notebook's own name, where it is a phase
     /,
     **allowed: Sequence,  # of the notebook's own parameters: texts to choose from, or lowest and highest number (None: no limit)
 ) -> None:
     """Checks what papermill was given, by name, type and range, and what the notebook's own
-    parameters are. Raises SettingError."""
+    parameters are; each becomes what its type says. Raises SettingError."""
     given, shown = injected_parameters(parameters.get("In", ()))
     settings = {f.name: f for f in fields(Settings)}
     taken = list(dict.fromkeys([*shown, *settings_of(phase)]))
-    for name, value in given.items():
+    for name in given:
         if name not in taken:
             raise _not_taken(name, taken, phase)
-        if name == "name":
-            check_run_name(value) if value != "" else None
-        elif value is not None:
-            if name in settings:
-                check_value(name, value)
-            own = settings.get(name) or _own_field(name, shown[name], allowed.get(name, ()))
-            _check_typed(own, value)
-        if name in ("images", "hierarchy") and value and not Path(value).exists():
+    for name in {**given, **allowed, "name": ""}:  # each once
+        value = given.get(name, parameters.get(name))
+        if (value is None and name in (*settings, "name")) or (name == "name" and value == ""):
+            continue
+        kind = shown.get(name) or type(value).__name__
+        own = settings.get(name) or _own_field(name, kind, allowed.get(name, ()))
+        parameters[name] = _checked(_NAME if name == "name" else own, value)
+        if name in ("images", "hierarchy") and value and not Path(parameters[name]).exists():
             raise SettingError(
                 f"{name}={_short(value)}: there is no such "
                 f"{'folder' if name == 'images' else 'file'}"
             )
-    for name, limits in allowed.items():
-        kind = shown.get(name) or type(parameters[name]).__name__
-        _check_typed(_own_field(name, kind, limits), parameters[name])
+    if "name" in given and given["name"] != "":
+        check_run_name(parameters["name"])
     if given and "images" in settings_of(phase):
         make_settings(**_taken_values(parameters, phase), profile=profile_of(parameters))
 
@@ -904,9 +1022,9 @@ def _taken_values(parameters: Mapping[str, Any], phase: str) -> dict[str, Any]:
 
 # %% ../../nbs/core/06_settings.ipynb #f33c1d60
 def start_run(
-    parameters: Mapping[
+    parameters: dict[
         str, Any
-    ],  # the notebook's globals(): profile, name, and settings (None: the profile's value)
+    ],  # the notebook's globals(): profile, name, settings (None: as in the profile)
     phase: str,  # the notebook's own name, such as '20_oneshot'
     inherits: str = "",  # the phase that must have been run before, such as '10_hierarchy'
 ) -> tuple[Run, Settings]:
@@ -916,7 +1034,7 @@ def start_run(
     profile, values = profile_of(parameters), _taken_values(parameters, phase)
     run = Run(parameters.get("name") or profile)
     if inherits:
-        saved = json.loads(run.needs("settings.json", inherits).read_text())
+        saved = read_settings(run, inherits)
         if saved["profile"] != profile:
             raise SettingError(
                 f"run '{run.name}' was started with profile {saved['profile']}, not {profile}"
@@ -924,5 +1042,7 @@ def start_run(
         own = ("profile", *settings_of(phase))
         values = {**{name: value for name, value in saved.items() if name not in own}, **values}
     settings = make_settings(profile, **values)
+    if phase == GROUPS["data"]:
+        settings = fit_folder(settings)
     save_settings(run, settings)
     return run, settings

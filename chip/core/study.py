@@ -18,11 +18,11 @@ import pandas as pd
 from ..compute.backends import Compute, pick_backend
 from ..compute.embeddings import embed
 from ..compute.encoders import Encoder, load_encoder, pick_device
-from .settings import Run, Settings, save_table, written_aside
+from .settings import Run, Settings, read_settings, save_table, written_aside
 from ..data.images import draw_order, draw_splits, scan_images, sort_table
 from ..data.menagerie import make_menagerie
 from ..data.menagerie_tree import MenagerieSettings
-from ..data.places import home
+from ..data.places import found_path, home, stored_path
 from ..data.taxonomy import Taxonomy, animals, place_classes
 
 # %% ../../nbs/core/07_study.ipynb #a85aff93
@@ -138,7 +138,7 @@ def open_study(
     counts = table["split"].value_counts(sort=False)
     splits = ", ".join(f"{n:,} {split}" for split, n in counts.items())
     about = {
-        "root": str(root.resolve()),
+        "root": stored_path(str(root.resolve())),
         "summary": f"{folder.summary()} (this run: {splits})",
         "n_rejected": len(folder.rejected),
         "backend": pick_backend(pick_device(settings.device), settings.precision, counts.max()),
@@ -153,13 +153,15 @@ def open_study(
 
 def load_study(run: Run) -> Study:
     "The study as Phase 1 recorded it."
-    about = json.loads(run.needs("study.json", "10_hierarchy").read_text())
+    about = json.loads(run.needs("study.json", "10_hierarchy").read_text(encoding="utf-8"))
     table = pd.read_parquet(run.needs("pictures.parquet", "10_hierarchy"))
-    root = Path(about["root"])
+    known = (run.folder / "settings.json").is_file()
+    images = read_settings(run).get("images") if known else ""  # where they are by now
+    root = Path(images or found_path(about["root"]))
     if not root.is_dir():
         raise FileNotFoundError(
-            f"the pictures of run '{run.name}' were in {root}, which is gone: put them back or "
-            "start the run anew"
+            f"the pictures of run '{run.name}' were in {root}, which is gone: put them back, or "
+            "run it again with --images and the folder where they are now"
         )
     taxonomy, _ = place_classes(sorted(set(table["label"])), root)
     return Study(root, table, taxonomy, about["summary"])

@@ -8,8 +8,8 @@ __all__ = ['SUFFIXES', 'FORMATS', 'SPLITS', 'LAYOUT', 'Known', 'UnreadableImage'
            'read_listed', 'file_state', 'begins_like_picture', 'decode_image', 'open_image', 'contact_sheet',
            'is_hidden', 'walk_files', 'nearest_name', 'Candidate', 'list_files', 'paths_read', 'check_layout',
            'inspect_file', 'inspect_files', 'load_cache', 'save_cache', 'inspect_cached', 'natural_key', 'sort_table',
-           'find_duplicates', 'ImageFolder', 'check_splits', 'as_folder', 'unused', 'scan_images', 'draw_order',
-           'share_out', 'draw_splits', 'draw_shots', 'ImageDataset', 'image_loader']
+           'find_duplicates', 'ImageFolder', 'check_splits', 'class_names', 'as_folder', 'unused', 'scan_images',
+           'draw_order', 'share_out', 'draw_splits', 'draw_shots', 'ImageDataset', 'image_loader']
 
 # %% ../../nbs/data/01_images.ipynb #73ad0aad
 import ast
@@ -832,7 +832,9 @@ def check_splits(
         raise ValueError(f"{_named(both)}: {where}; an unseen class must not be trained on")
 
 # %% ../../nbs/data/01_images.ipynb #8e3d841e
-def _folder_names(folder: Path) -> list[str]:
+def class_names(
+    folder: Path,  # of a split
+) -> list[str]:  # sorted
     "The class folders of a split and its classes in tar files, empty ones included."
     entries = _entries(folder) if folder.is_dir() else []
     return sorted({_class_of(entry) for entry in entries} - {None})
@@ -842,7 +844,7 @@ def _empty_folders(root: Path, mentioned: Iterable[str]) -> list[tuple[str, str]
     "Class folders outside of train in which there is nothing at all."
     plain = (path.replace(".tar/", "/").removesuffix(".tar") for path in map(escaped, mentioned))
     filled = {"/".join(path.split("/")[:2]) for path in plain}
-    names = [f"{split}/{name}" for split in SPLITS[1:] for name in _folder_names(root / split)]
+    names = [f"{split}/{name}" for split in SPLITS[1:] for name in class_names(root / split)]
     empty = [path for path in map(escaped, names) if path not in filled]
     return [(path, "no file in this class folder") for path in empty]
 
@@ -857,7 +859,7 @@ def as_folder(
 ) -> ImageFolder:
     "The tables of a scan. Raises as `check_splits`."
     wanted = None if classes is None else set(map(composed, classes))
-    names = [n for n in _folder_names(root / "train") if wanted is None or composed(n) in wanted]
+    names = [n for n in class_names(root / "train") if wanted is None or composed(n) in wanted]
     rows = [(c.path, c.label, c.split, c.size, sha256) for c, sha256, _ in used]
     empty = _empty_folders(root, [row[0] for row in (*rows, *rejected)])
     left_out = sorted([*rejected, *empty], key=lambda row: natural_key(row[0]))

@@ -43,8 +43,9 @@ from chip.core.settings import (
     check_run_name,
     check_value,
     make_settings,
+    save_settings,
 )
-from ..data.places import home, usable_cores, written_aside
+from ..data.places import home, stored_path, usable_cores, written_aside
 from chip.running.runs import (
     PHASES,
     Contents,
@@ -61,13 +62,13 @@ from chip.running.runs import (
     forget,
     inputs_of,
     joined_files,
-    kernel_environment,
     locked,
     make_room,
     modules_used,
     notebook_path,
     notebooks_folder,
     parameters_of,
+    python_words,
     read_marker,
     run_next,
     shown,
@@ -173,7 +174,7 @@ def point_name(
     "The name of a point's run."
     text = ".".join(f"{name}-{value}" for name, value in values.items())
     if not re.fullmatch(r"[A-Za-z0-9._-]+", text) or len(sweep) + len(text) >= 90:
-        text = digest({name: str(value) for name, value in values.items()})
+        text = digest({name: str(stored_path(value)) for name, value in values.items()})
     return f"{sweep}.{text}"
 
 
@@ -320,10 +321,11 @@ def run_point(job: Job) -> None:
         upstream = digest(inputs)
         if why_run(run, phase, inputs) and not borrow(job, i, inputs):
             run_next(run, job.phases, i, job.settings, inputs, job.notebooks)
+    save_settings(run, job.settings)
 
 # %% ../../nbs/running/93_sweeps.ipynb #24f59ff1
 PATIENCE = 30.0  # seconds to wait for the rest of an earlier sweep to let go of a point
-_ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_ENDINGS = [signal.SIGTERM, signal.SIGINT, *filter(None, [getattr(signal, "SIGHUP", None)])]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
@@ -392,17 +394,16 @@ def do_job(
 ) -> str:  # what went wrong at last, '' for nothing
     "Do a job in a process of its own, which ends when this one does, however that ends."
     stop, log = stop or Event(), log_of(job, root)
-    path = {"PYTHONPATH": kernel_environment()["PYTHONPATH"]}
     if stop.is_set():
         return "stopped"
     for _attempt in range(job.retries + 1):
         with open(log, "a", encoding="utf-8") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-c", _WORK],
+                python_words(_WORK),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={**os.environ, **path, **environment},
+                env={**os.environ, **environment},
                 start_new_session=True,
             )
         try:
