@@ -344,7 +344,8 @@ def test_how_long_it_takes(run: Run, monkeypatch: pytest.MonkeyPatch):
     write_marker(Run("before"), first, "done", record)
     save_settings(Run("another"), make_settings("demo"))
     write_marker(Run("another"), second, "done", record)
-    assert expected_seconds(SMOKE, run, TWO) == {first.notebook: 100, second.notebook: 0}
+    assert expected_seconds(SMOKE, run, TWO) == {first.notebook: 100, second.notebook: 100}
+    assert expected_seconds(make_settings("smoke"), run, [PHASES[0]]) == {"10_hierarchy": 0}
     one, two = PHASES[:2]
     for phase in (one, two):
         write_marker(Run("before"), phase, "done", record)

@@ -10,7 +10,7 @@ __all__ = ['BOTH', 'EXPLAINED', 'STEP', 'SHOWN', 'FIRST_TABLES', 'TITLES', 'SHOR
            'few_colours', 'packed', 'figures_of', 'without_gap', 'beside_scatter', 'tables_of', 'shown_settings',
            'scrub', 'run_record', 'settings_table', 'templates', 'mathml', 'notebook_page', 'fingerprint',
            'explorer_of', 'audit_of', 'page', 'copy_files', 'lighten', 'recover', 'users_files', 'swap_in',
-           'build_report']
+           'missing_pictures', 'build_report']
 
 # %% ../../nbs/running/91_report.ipynb #6aa2873b
 import base64
@@ -38,7 +38,7 @@ from PIL import Image
 from pygments.formatters import HtmlFormatter
 
 import chip
-from ..core.settings import Run, profiles_table
+from ..core.settings import Run, profiles_table, read_settings
 from chip.core.statistics import (
     SeedMean,
     both_levels,
@@ -46,6 +46,7 @@ from chip.core.statistics import (
     seed_mean,
     summarise_placements,
 )
+from ..core.study import load_study
 from ..data.places import home
 from ..data.tables import csv_text, read_names
 from ..hierarchy import LEVEL_NAMES
@@ -76,6 +77,7 @@ from chip.running.runs import (
     engine_kind,
     notebooks_folder,
     read_marker,
+    shown,
 )
 from .summaries import Source, is_untrained, scatter_for
 
@@ -723,7 +725,7 @@ def scrub(
         str(home()): ".",
         str(Path(chip.__file__).resolve().parent.parent): ".",
         sys.prefix: "python",
-        str(Path.home()): "~",
+        os.path.expanduser("~"): "~",
     }
     for path in sorted(roots, key=len, reverse=True):
         if len(path) > 1:
@@ -743,9 +745,9 @@ def run_record(
             f"run '{run.name}' is not finished, {', '.join(missing)} has not been run: "
             f"chip run --name {run.name}"
         )
-    settings = json.loads((run.folder / "settings.json").read_text())
+    settings = read_settings(run)
     study = run.folder / "study.json"
-    about = json.loads(study.read_text()) if study.is_file() else {}
+    about = json.loads(study.read_text(encoding="utf-8")) if study.is_file() else {}
     *_, last = records.values()
     contents = {"pictures": next(iter(records.values()))["inputs"].get("pictures", "")}
     for record in records.values():
@@ -1049,6 +1051,18 @@ def swap_in(
     shutil.rmtree(old, ignore_errors=True)
 
 
+_PHOTOS = '"pictures":{"'  # in the explorer's data, where it has any
+
+
+def missing_pictures(run: Run) -> str:  # '' where they are there
+    "What has become of the pictures that a run was made with."
+    try:
+        load_study(run)
+    except FileNotFoundError as error:
+        return str(error)
+    return ""
+
+
 def build_report(
     run: Run,
     phases: tuple[Phase, ...] = PHASES,
@@ -1060,7 +1074,7 @@ def build_report(
     check_free(run.name, "run")
     recover(target)
     new = target.with_name(f".{run.name}.new")
-    copy_files(run, new, json.loads((run.folder / "settings.json").read_text())["images"])
+    copy_files(run, new, read_settings(run)["images"])
     for phase in phases:
         executed = new / "notebooks" / f"{phase.notebook}.ipynb"
         if executed.is_file():
@@ -1070,6 +1084,11 @@ def build_report(
         lighten(new)
         record = {"name": record["name"], "reference": True, **record}
     (new / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (new / "index.html").write_text(page(run, new, record, light), encoding="utf-8")
+    html, old = page(run, new, record, light), target / "index.html"
+    if not light and _PHOTOS not in html and old.is_file() and _PHOTOS in old.read_text("utf-8"):
+        shutil.rmtree(new)
+        why = missing_pictures(run) or "none of its pictures can be read"
+        raise Refused(f"{shown(old)} stays, as a new page would lack its photographs: {why}")
+    (new / "index.html").write_text(html, encoding="utf-8")
     swap_in(new, target)
     return target / "index.html"
