@@ -430,20 +430,16 @@ def test_figures_and_tables(visit):
 def test_summary_comes_first(visit):
     assert visit.page.locator("main h2").first.inner_text() == "What came out"
     cards = visit.page.locator(".answers .card").all_inner_texts()
+    untrained = "without any training; by chance"
     assert (
-        "2 a parent and 2 a super-parent" not in cards[0]
-        and "1.5 are given a parent and 1.5 a super-parent that holds one of their nearest kin, with method “mine”"
-        in cards[0]
-    )
+        "Parent right: 1.5 of 3 with method “mine”, 0 of 3 after training as the paper describes "
+        f"and 2 of 3 {untrained} 0.3 of 3."
+    ) in cards[0]
+    assert "the paper reports 14 of 20" in cards[0]
     assert (
-        "after training as the paper describes it is 0 and 0, without any training 2 and 2, by chance 0.3 and 0.3"
-        in cards[0]
-        and "the paper reports 14 of 20" in cards[0]
-    )
-    assert (
-        "89.0 % with method “mine”, 10.0 % after training as the paper describes and 80.0 % without any training"
-        in cards[1]
-    )
+        "Class: 89.0 % with method “mine”, 10.0 % after training as the paper describes "
+        f"and 80.0 % {untrained}"
+    ) in cards[1]
     colours = visit.page.locator(".track i.method").evaluate_all(
         "all => new Set(all.map(i => getComputedStyle(i).backgroundColor)).size"
     )

@@ -128,15 +128,12 @@ def run(tmp_path, saved_run) -> Run:
 
 def test_answers_in_sentences(run):
     placed, seen = answers(run)
-    assert seen.answer.endswith(
-        "the nearest class is the right one in 26.6 % after training as the paper describes "
-        "and 51.6 % without any training; chance would be 6.2 %."
-    )
+    methods = "after training as the paper describes and {} without any training; by chance"
+    assert seen.answer == f"Class: 26.6 % {methods.format('51.6 %')} 6.2 %."
+    both = f"1 of 2 {methods.format('2 of 2')}"
     assert placed.answer == (
-        "Of 2 unseen classes, 1 are given a parent and 1 a super-parent that holds one of their "
-        "nearest kin, after training as the paper describes; without any training it is 2 and 2, "
-        "by chance 0.5 and 0.5. Parent and super-parent are both right for 1 and 2; "
-        "the paper reports 14 of 20."
+        f"Parent right: {both} 0.5 of 2. Super-parent right: {both} 0.5 of 2. "
+        f"Parent and super-parent right: {both} 0.1 of 2; the paper reports 14 of 20."
     )
 
 
@@ -207,7 +204,7 @@ def placed_as(**right: int) -> pd.DataFrame:
         ({"paper": 1, "frozen": 10}, "makes it worse: it puts 1 of 12 unseen animals"),
         ({"paper": 10, "frozen": 1}, "helps: it puts 10 of 12 unseen animals"),
         ({"paper": 5, "frozen": 6}, "makes no difference that 12 animals could show"),
-        ({"frozen": 6}, "Of 12 unseen classes, 6 are given a parent"),
+        ({"frozen": 6}, "Parent right: 6 of 12 without any training; by chance 3 of 12."),
     ],
 )
 def test_the_verdict_says_no_more_than_its_interval(saved_run, right, words):
@@ -218,13 +215,13 @@ def test_the_verdict_says_no_more_than_its_interval(saved_run, right, words):
 def test_three_numbers_and_a_chart(run):
     told = answers(run)
     assert [(n.text, n.how) for n in key_numbers(told)] == [
-        ("1", "After training as the paper describes"),
-        ("2", "Without any training"),
+        ("1 of 2", "After training as the paper describes"),
+        ("2 of 2", "Without any training"),
         ("26.6 %", "After training as the paper describes"),
     ]
     first, _, third = key_numbers(told)
     assert first.interval == "95\u00a0% interval 0 to 2" and "14 of 20" in first.beside
-    assert third.beside == "51.6 % without any training; chance: 6.2 %"
+    assert third.beside == "51.6 % without any training; chance 6.2 %"
     assert [group.label for group in chart(told)] == ["parent", "super-parent"]
     assert [bar.name for bar in chart(told)[0].bars] == ["paper", "frozen", "chance"]
     assert key_numbers([]) == chart([]) == [] and verdict(Run("nothing"), []) == ""

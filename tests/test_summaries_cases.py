@@ -83,7 +83,7 @@ def closed():
 
 
 def tick_labels(figure) -> list[str]:
-    return [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    return [label.get_text() for label in figure.axes[0].get_xticklabels()]
 
 
 # ---- means and differences ----

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['KEYS', 'MEASURES', 'LEVEL_NAMES', 'CROWDED', 'Captioned', 'LONG', 'SHARES', 'TOLERANCE', 'UNTRAINED', 'seen_long',
            'placed_long', 'gather', 'measurements', 'summarise', 'from_method', 'from_first', 'is_number',
-           'grows_by_factors', 'drawn_methods', 'plot_line', 'plot_dots', 'draw_along', 'averaged', 'figures_for',
-           'glance', 'sweep_tables', 'Folder', 'replacing', 'save_all', 'write_page', 'seed_scatter',
-           'scatter_of_sweep', 'read_scatter', 'Source', 'known_runs', 'find_run', 'differing', 'hierarchy_notes',
-           'measured_notes', 'unlike', 'is_untrained', 'scatter_for', 'promise_of', 'held_to_promises', 'side_by_side',
-           'compare_tables', 'default_name', 'compare_runs', 'differences_text']
+           'grows_by_factors', 'drawn_methods', 'plot_means', 'draw_along', 'averaged', 'figures_for', 'glance',
+           'sweep_tables', 'Folder', 'replacing', 'save_all', 'write_page', 'seed_scatter', 'scatter_of_sweep',
+           'read_scatter', 'Source', 'known_runs', 'find_run', 'differing', 'hierarchy_notes', 'measured_notes',
+           'unlike', 'is_untrained', 'scatter_for', 'promise_of', 'held_to_promises', 'side_by_side', 'compare_tables',
+           'default_name', 'compare_runs', 'differences_text']
 
 # %% ../../nbs/running/92_summaries.ipynb #59cef859
 import difflib
@@ -220,62 +220,38 @@ def drawn_methods(methods: Sequence[str]) -> list[str]:
     return list(methods) if len(methods) <= CROWDED else main_methods(methods)
 
 # %% ../../nbs/running/92_summaries.ipynb #b225c028
-def plot_line(
+def plot_means(
     rows: pd.DataFrame,  # of `summarise`, of one measure and level
-    x: str,  # the number that was varied
+    by: str,  # the setting that was varied; '' for none
+    values: Sequence[Any],  # its values, in order
     ax: Axes,
 ) -> Axes:
-    "The mean against a number, a line with its interval for each method."
-    for method, style in _styles(rows["method"].unique()).items():
-        line = rows[rows["method"] == method].sort_values(x)
-        if method == "chance":
-            ax.plot(line[x], line["mean"], color=style["color"], lw=1, ls=":", label=method)
-            continue
-        ax.plot(line[x], line["mean"], ms=4, label=method, **style)
-        if line["low"].notna().all():
-            band = {"color": style["color"], "alpha": 0.18, "lw": 0}
-            ax.fill_between(line[x].astype(float), line["low"], line["high"], **band)
-    if grows_by_factors(rows[x].unique()):
+    "The mean of each method with its interval: a line along a number, dots side by side else."
+    line, styles = bool(by) and is_number(values), _styles(rows["method"].unique())
+    shifts = np.zeros(len(styles))
+    if not line:
+        shifts = (np.arange(len(styles)) - (len(styles) - 1) / 2) * 0.7 / len(styles)
+    places = dict(zip(values, values if line else range(len(values)), strict=True))
+    for shift, (method, style) in zip(shifts, styles.items(), strict=True):
+        part = rows[rows["method"] == method]
+        x = part[by].map(places).to_numpy(float) if by else np.zeros(len(part))
+        order, blind = np.argsort(x), method == "chance"
+        whiskers = np.stack([part["mean"] - part["low"], part["high"] - part["mean"]])
+        look = {"color": style["color"], "marker": "_" if blind else style["marker"]}
+        look |= {"ls": (":" if blind else style["ls"]) if line else "", "ms": 9 if blind else 5}
+        known = part["low"].notna().any()
+        errors = np.nan_to_num(whiskers).clip(0)[:, order] if known else None
+        means = part["mean"].to_numpy()[order]
+        ax.errorbar(x[order] + shift, means, errors, lw=1.4, capsize=2.5, label=method, **look)
+    if not by:
+        ax.set_xticks(shifts, list(styles), rotation=40, ha="right", rotation_mode="anchor")
+    elif not line:
+        ax.set_xticks(range(len(values)), [str(value) for value in values])
+    elif grows_by_factors(values):
         ax.set_xscale("log")
-    elif pd.api.types.is_integer_dtype(rows[x]) and rows[x].nunique() < 12:
-        ax.set_xticks(sorted(rows[x].unique()))
-    ax.set_xlabel(x)
-    return ax
-
-
-def plot_dots(
-    rows: pd.DataFrame,  # of `summarise`, of one measure and level
-    by: str,  # the choice that was varied; '' for none
-    values: Sequence[Any],  # its values, from top to bottom
-    ax: Axes,
-) -> Axes:
-    "The mean of each method, a dot with its interval, in a group for each choice."
-    styles = _styles(rows["method"].unique())
-    offsets = (np.arange(len(styles)) - (len(styles) - 1) / 2) * 0.7 / len(styles)
-    places = {value: i for i, value in enumerate(values)}
-    for offset, (method, style) in zip(offsets, styles.items(), strict=True):
-        dots = rows[rows["method"] == method]
-        y = (dots[by].map(places).to_numpy(float) if by else np.zeros(len(dots))) + offset
-        whiskers = np.stack([dots["mean"] - dots["low"], dots["high"] - dots["mean"]])
-        blind = method == "chance"
-        ax.errorbar(
-            dots["mean"],
-            y,
-            xerr=np.nan_to_num(whiskers).clip(0),
-            fmt="|" if blind else style["marker"],
-            ms=9 if blind else 5,
-            color=style["color"],
-            lw=1.6,
-            capsize=2.5,
-            label=method,
-        )
-    if by:
-        ax.set_yticks(range(len(values)), [str(value) for value in values])
-    else:
-        ax.set_yticks(offsets, list(styles))
-    for i in range(1, len(values) if by else 0):
-        ax.axhline(i - 0.5, color="0.88", lw=0.8, zorder=0)
-    ax.set_ylim((len(values) if by else 1) - 0.5, -0.5)
+    elif len(values) < 12:
+        ax.set_xticks(values)
+    ax.set_xlabel(by)
     return ax
 
 # %% ../../nbs/running/92_summaries.ipynb #beb2bb46
@@ -287,24 +263,17 @@ def draw_along(
     down: str = "",  # another setting, with a row of panels for each value; '' for none
 ) -> Figure:  # a panel for each level
     "One measure against one setting or two: lines for numbers, dots for choices."
-    levels, line = sorted(rows["level"].unique()), bool(name) and is_number(values)
+    levels = sorted(rows["level"].unique())
     parts = list(rows.groupby(down, sort=False)) if down else [("", rows)]
-    height = 3.1 if line else 0.9 + 0.22 * rows["method"].nunique() * max(len(values), 1)
-    size = (max(3.3 * len(levels), 4), height * len(parts))
-    shape = (len(parts), len(levels))
-    figure, axes = plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False)
+    size = (max(3.3 * len(levels), 4), 3.1 * len(parts))
+    shape = {"nrows": len(parts), "ncols": len(levels), "squeeze": False, "sharey": True}
+    figure, axes = plt.subplots(**shape, figsize=size, layout="constrained")
     for (i, j), ax in np.ndenumerate(axes):
         value, part = parts[i]
-        here = part[part["level"] == levels[j]]
-        if line:
-            plot_line(here, name, ax)
-        else:
-            plot_dots(here, name, values, ax)
+        plot_means(part[part["level"] == levels[j]], name, values, ax)
         level = LEVEL_NAMES.get(levels[j], levels[j])
         ax.set_title(f"{level}, {down}={value}" if down else level, fontsize=10)
         ax.spines[["top", "right"]].set_visible(False)
-        if not line and j:
-            ax.set_yticklabels([])
     figure.suptitle(label, fontsize=10)
     if name:
         handles, labels = axes[0, 0].get_legend_handles_labels()
