@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['BOTH', 'EXPLAINED', 'STEP', 'SHOWN', 'FIRST_TABLES', 'TITLES', 'SHORT', 'LONG', 'LIGHT_LONG', 'KEPT_BESIDE',
            'PHOTOGRAPHIC', 'SCATTERED', 'ONE_MORE_SEED', 'MADE_LIST', 'REPORT_FOLDERS', 'Bar', 'Group', 'count',
-           'seen_groups', 'placed_groups', 'told_methods', 'Answer', 'with_scatter', 'answers', 'summary_lines',
-           'explained_methods', 'verdict', 'KeyNumber', 'key_numbers', 'chart', 'Panel', 'panel', 'panels', 'title_of',
-           'few_colours', 'packed', 'figures_of', 'without_gap', 'beside_scatter', 'tables_of', 'shown_settings',
-           'scrub', 'run_record', 'settings_table', 'templates', 'mathml', 'notebook_page', 'fingerprint',
-           'explorer_of', 'audit_of', 'page', 'copy_files', 'lighten', 'recover', 'users_files', 'swap_in',
-           'missing_pictures', 'build_report']
+           'seen_groups', 'placed_groups', 'told_methods', 'in_words', 'Answer', 'seed_spans', 'with_scatter',
+           'answers', 'summary_lines', 'explained_methods', 'verdict', 'KeyNumber', 'key_numbers', 'chart', 'Panel',
+           'panel', 'panels', 'title_of', 'few_colours', 'packed', 'figures_of', 'without_gap', 'beside_scatter',
+           'tables_of', 'shown_settings', 'scrub', 'run_record', 'settings_table', 'templates', 'mathml',
+           'notebook_page', 'fingerprint', 'explorer_of', 'audit_of', 'page', 'copy_files', 'lighten', 'recover',
+           'users_files', 'swap_in', 'missing_pictures', 'build_report']
 
 # %% ../../nbs/running/91_report.ipynb #6aa2873b
 import base64
@@ -224,44 +224,20 @@ def _told(groups: list[Group]) -> dict[str, str]:
     return told_methods(bar.name for bar in groups[0].bars if bar.colour)
 
 
-def _told_seen(groups: list[Group]) -> str:
-    "The second question's answer as a sentence."
-    bars = groups[0].values()
-    shares = _listed([f"{bars[m].text} {words}" for m, words in _told(groups).items()])
-    return (
-        f"Shown a test picture of a seen class, the nearest {groups[0].label} is the right one in "
-        f"{shares}; chance would be {bars['chance'].text}."
-    )
+def _sentence(group: Group, methods: Mapping[str, str], before: str = "") -> str:
+    "A group of bars in words."
+    bars = group.values()
+    shares = _listed([f"{bars[m].text} {words}" for m, words in methods.items() if m in bars])
+    more = [f"by chance {bars['chance'].text}"]
+    if "paper reports" in bars:
+        more.append(f"the paper reports {bars['paper reports'].text}")
+    return f"{group.label[0].upper()}{group.label[1:]}{before}: {shares}; {'; '.join(more)}."
 
 
-def _told_placed(groups: list[Group]) -> str:
-    "The first question's answer as a sentence."
-    by_label = {group.label: group.values() for group in groups}
-    above = [label for label in LEVEL_NAMES[1:] if label in by_label]
-
-    def counts(name: str) -> str:
-        return " and ".join(count(by_label[label][name].value) for label in above)
-
-    methods = _told(groups)
-    first, *rest = methods
-    levels = _listed([f"{count(by_label[label][first].value)} a {label}" for label in above])
-    (name, number), *more = [
-        *((methods[m], counts(m)) for m in rest),
-        ("by chance", counts("chance")),
-    ]
-    others = ", ".join([f"{name} it is {number}", *(f"{n} {c}" for n, c in more)])
-    levels = levels.replace(" a ", " are given a ", 1)
-    total = count(groups[0].bars[0].total)
-    told = (
-        f"Of {total} unseen classes, {levels} that holds one of their nearest kin, "
-        f"{methods[first]}; {others}."
-    )
-    paper = f"the paper reports {reported('placed_both'):g} of {reported('n_unseen'):g}"
-    both = by_label.get(BOTH, {})
-    together = _listed([count(both[m].value) for m in methods if m in both])
-    if not together:
-        return f"{told} Of parent and super-parent together {paper}."
-    return f"{told} Parent and super-parent are both right for {together}; {paper}."
+def in_words(groups: list[Group], before: str = "") -> str:
+    "The answer to a question, read from its bars above the class, or from those of the class."
+    shown = [group for group in groups if group.label != LEVEL_NAMES[0]] or groups
+    return " ".join(_sentence(group, _told(groups), before) for group in shown)
 
 # %% ../../nbs/running/91_report.ipynb #2cad22ca
 class Answer(NamedTuple):
@@ -272,20 +248,24 @@ class Answer(NamedTuple):
     groups: list[Group]
 
 
-def with_scatter(
-    groups: list[Group],
+def seed_spans(
     scatter: pd.DataFrame,  # as `read_scatter` gives it, perhaps empty
-    column: str,  # the measure behind the bars
-) -> list[Group]:
-    "Groups whose bars of trained methods know where one further seed is expected."
-    trained = scatter[(scatter["column"] == column) & ~scatter["method"].map(is_untrained)]
-    spans = {
-        (r.method, LEVEL_NAMES[r.level]): (max(r.low, 0), min(r.high, 1))
-        for r in trained.itertuples()
-        if r.low == r.low
+    measure: str,
+) -> dict[tuple[str, int], tuple[float, float]]:  # (method, level) → ends
+    "Where one further seed of each trained method is expected."
+    rows = scatter[(scatter["column"] == measure) & scatter["low"].notna()]
+    return {
+        (r.method, r.level): (r.low, r.high)
+        for r in rows.itertuples()
+        if not is_untrained(r.method)
     }
+
+
+def with_scatter(groups: list[Group], spans: Mapping[tuple[str, int], tuple]) -> list[Group]:
+    "Groups whose bars know where one further seed is expected."
+    named = {(method, LEVEL_NAMES[level]): ends for (method, level), ends in spans.items()}
     return [
-        Group(g.label, [bar._replace(scatter=spans.get((bar.name, g.label))) for bar in g.bars])
+        Group(g.label, [bar._replace(scatter=named.get((bar.name, g.label))) for bar in g.bars])
         for g in groups
     ]
 
@@ -305,15 +285,15 @@ def answers(
     colours = method_colours(sorted(set().union(*tables)))
     placed, known = placed_groups(placements, best, colours), seen_groups(seen, colours)
     if scatter is not None:
-        placed, known = (
-            with_scatter(placed, scatter, "placed"),
-            with_scatter(known, scatter, "top1"),
-        )
+        placed = with_scatter(placed, seed_spans(scatter, "placed"))
+        known = with_scatter(known, seed_spans(scatter, "top1"))
     told = []
     if any(group.label in LEVEL_NAMES[1:] for group in placed):
-        told.append(Answer("Is an unseen animal put among its kin?", _told_placed(placed), placed))
+        told.append(
+            Answer("Is an unseen animal put among its kin?", in_words(placed, " right"), placed)
+        )
     if known:
-        told.append(Answer("Is a seen class recognised?", _told_seen(known), known))
+        told.append(Answer("Is a seen class recognised?", in_words(known[:1]), known))
     return told
 
 
@@ -412,14 +392,13 @@ class KeyNumber(NamedTuple):
     beside: str  # what to hold it against
 
 
-def _key_number(bar: Bar, what: str, how: str, beside: str) -> KeyNumber:
+def _key_number(bars: Mapping[str, Bar], name: str, what: str, beside: str) -> KeyNumber:
     "A bar as a number that matters."
-    interval = "a single seed, without an interval"
-    if bar.span:
-        interval = f"95 % interval {bar.between(bar.span)}"
-    if bar.scatter:
-        seeds = f"one further seed: {bar.between(bar.scatter)}"
-        interval = f"{interval}; {seeds}" if bar.span else seeds
+    bar = bars[name]
+    known = {"95\u00a0% interval": bar.span, "one further seed:": bar.scatter}
+    words = [f"{words} {bar.between(ends)}" for words, ends in known.items() if ends]
+    how = told_methods([name])[name]
+    interval = "; ".join(words) or "a single seed, without an interval"
     return KeyNumber(bar.text, what, how[0].upper() + how[1:], interval, beside)
 
 
@@ -428,30 +407,24 @@ def key_numbers(
 ) -> list[KeyNumber]:  # three at most
     """Unseen animals put right after the paper's training and without any, and pictures of known
     animals recognised after it; where a run lacks those, what it has."""
-    groups = {group.label: group for answer in told for group in answer.groups}
-    numbers = []
+    groups = {group.label: group.values() for answer in told[:1] for group in answer.groups}
+    numbers, known = [], told[-1].groups[0] if told else None
     if both := groups.get(BOTH):
-        bars, total = both.values(), count(both.bars[0].total)
-        chance = f"blind choices: {count(round(bars['chance'].value, 1))}"
-        besides = {
-            "paper": f"the paper reports {reported('placed_both'):g} of {reported('n_unseen'):g}",
-            "frozen": chance,
-        }
-        for name in [m for m in besides if m in bars] or [both.bars[0].name]:
-            what = f"of {total} unseen animals are put right"
-            bar = bars[name]._replace(scatter=None)
-            number = _key_number(bar, what, _told(told[0].groups)[name], besides.get(name, chance))
-            numbers.append(number._replace(text=count(bar.value)))
-    known = [a.groups[0] for a in told if a.groups[0].label == LEVEL_NAMES[0]]
-    if known:
-        bars, names = known[0].values(), _told(known)
-        besides = [f"{bars[m].text} {names[m]}" for m in list(names) if m == "frozen"]
-        besides.append(f"chance: {bars['chance'].text}")
-        for name in [m for m in _TOLD if m in bars][: 3 - len(numbers)] or list(names)[:1]:
-            beside = "; ".join(besides[name == "frozen" :])
-            what = "of test pictures of known animals are recognised"
-            numbers.append(_key_number(bars[name], what, names[name], beside))
+        besides = {name: f"{words} {both[name].text}" for name, words in _BESIDE.items()}
+        for name in [m for m in _TOLD if m in both] or [next(iter(both))]:
+            beside = besides["paper reports" if name == "paper" else "chance"]
+            numbers.append(_key_number(both, name, "unseen animals are put right", beside))
+    if known and known.label == LEVEL_NAMES[0]:
+        bars = known.values()
+        for name in ([m for m in _TOLD if m in bars] or list(bars))[: max(1, 2 - len(numbers))]:
+            others = [f"{bars[m].text} {_TOLD[m]}" for m in ("frozen",) if m in bars and m != name]
+            beside = "; ".join([*others, f"chance {bars['chance'].text}"])
+            what = "test pictures of known animals are recognised"
+            numbers.append(_key_number(bars, name, what, beside))
     return numbers[:3]
+
+
+_BESIDE = {"paper reports": "the paper reports", "chance": "by blind choices"}
 
 
 def chart(
@@ -661,9 +634,7 @@ def beside_scatter(
     measure: str,  # a column of it
 ) -> pd.DataFrame:
     "A table whose trained rows say how wide they scatter over seeds."
-    known = scatter[(scatter["column"] == measure) & ~scatter["method"].map(is_untrained)]
-    spans = {(r.method, r.level): (r.low, r.high) for r in known.itertuples() if r.low == r.low}
-    texts = []
+    texts, spans = [], seed_spans(scatter, measure)
     for row in table.to_dict("records"):
         low, high = spans.get((row["method"], row["level"]), (None, None))
         times = row["total"] if measure == "placed" else 1
