@@ -12,7 +12,7 @@ __all__ = ['EMPTY', 'EXERCISES', 'RIGHT', 'CLOSE', 'PULLS', 'RATE', 'LEAST', 'Sl
            'one_walk', 'price_answers', 'judge_own_photos', 'seen_table', 'paired_answers', 'paper_count',
            'interval_answers', 'a_test', 'power_answers', 'table_pairs', 'pair_answers', 'judge_pairs',
            'numbers_beside', 'grade_answers', 'target_cases', 'one_answer_answers', 'ledger', 'share_answers',
-           'find_exercise', 'inputs_of', 'material', 'check', 'marked']
+           'find_exercise', 'inputs_of', 'material', 'judged', 'check', 'marked']
 
 # %% ../../nbs/teaching/70_exercises.ipynb #af594edf
 import copy
@@ -535,9 +535,10 @@ def judge_empty_parent(answer: Any, inputs: dict) -> None:
     "Whether labels and clusters of some images leave a cluster that holds images without a class. Raises Slip."
     labels, clusters = _two_lists(answer, ("labels", "clusters"))
     for name, values in (("class", labels), ("cluster", clusters)):
-        if len(gap := np.setdiff1d(np.arange(values.max() + 1), values)):
+        gap = next(i for i in range(len(values) + 1) if i not in values)
+        if gap < values.max():
             raise Slip(
-                f"{name} {gap[0]} has no image at all; it has to hold images and still be nobody's parent"
+                f"{name} {gap} has no image at all; it has to hold images and still be nobody's parent"
             )
     if np.bincount(labels).max() == 1:
         raise Slip(
@@ -1561,6 +1562,19 @@ def material(
     return {name: value for name, value in inputs.items() if not name.startswith("_")}
 
 
+def judged(exercise: Exercise, answer: Any, inputs: dict) -> Verdict:
+    "What a judge makes of an answer to these inputs."
+    title = exercise.title.rstrip("?")
+    try:
+        if answer is ...:
+            raise Slip(EMPTY)
+        exercise.judge(answer, inputs)
+    except Slip as slip:
+        stop = "" if str(slip).endswith((".", "?")) else "."
+        return Verdict(False, f"{title}: {slip}{stop}")
+    return Verdict(True, f"{title}: right. {exercise.right}")
+
+
 def check(
     exercise_id: str,  # a key of EXERCISES
     answer: Any,  # what the exercise asks for
@@ -1568,16 +1582,7 @@ def check(
     seed: int | None = None,  # the seed that `material` was given
 ) -> Verdict:  # true where the answer is right; its text says what is wrong
     "Judges an answer and says which mistake leads to it. Raises ValueError for an unknown id, FileNotFoundError as `material`."
-    exercise = find_exercise(exercise_id)
-    title = exercise.title.rstrip("?")
-    try:
-        if answer is ...:
-            raise Slip(EMPTY)
-        exercise.judge(answer, _inputs(exercise_id, run, seed))
-    except Slip as slip:
-        stop = "" if str(slip).endswith((".", "?")) else "."
-        return Verdict(False, f"{title}: {slip}{stop}")
-    return Verdict(True, f"{title}: right. {exercise.right}")
+    return judged(find_exercise(exercise_id), answer, _inputs(exercise_id, run, seed))
 
 
 def marked(
