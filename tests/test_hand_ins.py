@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from chip.teaching.hand_ins import (
 )
 
 NBS = Path(__file__).resolve().parent.parent / "nbs"
-SOON = Limits(seconds=2, in_all=6, memory=1, tries=3)
+SOON = Limits(seconds=2, in_all=4, memory=1, tries=3)
 
 CEILING = "def my_ceiling(margin, mean_cosine):\n    return 1 - max(margin, 1 - mean_cosine) / 2"
 FLOORLESS = "def my_ceiling(margin, mean_cosine):\n    return (1 + mean_cosine) / 2"
@@ -73,7 +74,10 @@ HOSTILE: dict[str, Callable[[Path], str]] = {  # what a student's file holds
     ),
     "endless": lambda folder: right("while True:\n    pass"),
     "stubborn": lambda folder: notebook(
-        SETUP, CEILING, "while True:\n    try:\n        while True: pass\n    except: pass", MILDER
+        SETUP,
+        CEILING,
+        "while True:\n    try:\n        for i in range(10**9): pass\n    except: pass",
+        MILDER,
     ),
     "hungry": lambda folder: right("import numpy as np\nlost = np.ones(10**10)"),
     "forks": lambda folder: right("import os\nos.fork()", "os.system('sleep 99 &')"),
@@ -137,8 +141,8 @@ def test_each_student_has_a_row_for_each_exercise(marks: pd.DataFrame):
 
 @pytest.mark.parametrize(
     "student",
-    "right, writes, gets past, endless, hungry, forks, exits, raises, moves, prints much, deletes, magics, "
-    "=1+1, Zoë Å. 😀".split(", "),
+    ("right", "writes", "gets past", "endless", "hungry", "forks", "exits", "raises", "moves")
+    + ("prints much", "deletes", "magics", "=1+1", "Zoë Å. 😀"),
 )
 def test_the_other_cells_are_marked_all_the_same(marks: pd.DataFrame, student: str):
     assert of(marks, student)["mark"].sum() == 3, of(marks, student).to_dict("records")
@@ -176,8 +180,8 @@ def test_what_was_wrong_is_said(marks: pd.DataFrame, student: str, exercise: str
         ("writes", "may write in its own folder alone"),
         ("writes", "may not read what others have written"),
         ("gets past", "CHANGED right/05.ipynb (put back)"),
-        ("endless", "took longer than 2 s"),
-        ("stubborn", "did not end within 6 s"),
+        ("endless", "computed longer than 2 s"),
+        ("stubborn", "cell 3 "),
         ("hungry", "MemoryError"),
         ("forks", "may start no other program"),
         ("exits", "SystemExit"),
@@ -260,16 +264,10 @@ def test_copies_hold_no_answer(tmp_path: Path):
         nbformat.validate(made)
         text = "\n".join(cell.source for cell in made.cells)
         assert "solution" not in text and ", run)" not in text
-        imported = [line for c in made.cells for line in c.source.splitlines() if "import" in line]
-        assert (
-            all(
-                e.is_answer.rsplit(".", 1)[-1] not in text
-                for e in EXERCISES.values()
-                if e.is_answer
-            )
-            or path.stem == "30_unseen"
-        )
-        assert not [line for line in imported if "chip" in line and "exercises" not in line]
+        code = "\n".join(cell.source for cell in made.cells if cell.cell_type == "code")
+        assert code.count("chip") == 1 and "from chip.teaching import exercises\n" in code
+        answers = [e.is_answer.rsplit(".", 1)[-1] for e in EXERCISES.values() if e.is_answer]
+        assert not [name for name in answers if re.search(rf"\\b{name}\\b", code)]
         names: dict = {}
         for cell in made.cells:
             if cell.cell_type == "code":

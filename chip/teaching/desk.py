@@ -41,7 +41,7 @@ class Job:
     answers: str  # file to write
     folder: str  # where it may write
     unread: tuple[str, ...]  # files and folders that it may not read
-    seconds: float  # for a cell
+    seconds: float  # of computing, for a cell
     memory: int  # bytes
 
 # %% ../../nbs/teaching/73_desk.ipynb #73000007
@@ -231,20 +231,20 @@ class TookTooLong(BaseException):
 
 @contextmanager
 def _within(seconds: float) -> Iterator[None]:
-    "Raises TookTooLong inside, where the system has alarms."
+    "Raises TookTooLong inside after so many seconds of computing, where the system has alarms."
     if not hasattr(signal, "setitimer"):
         yield
         return
 
     def ring(number: int, frame: types.FrameType | None) -> None:
-        raise TookTooLong(f"took longer than {seconds:g} s")
+        raise TookTooLong(f"computed longer than {seconds:g} s")
 
-    signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.signal(signal.SIGPROF, ring)  # of computing: a busy machine changes no mark
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def told(error: BaseException) -> dict:
