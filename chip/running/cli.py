@@ -6,7 +6,7 @@
 __all__ = ['FETCHES', 'COMMANDS', 'check_known', 'Once', 'Parser', 'parse_parameters', 'values_of', 'settings_and_run',
            'report_summary', 'run_command', 'why_command', 'sweep_of', 'sweep_command', 'compare_command',
            'report_command', 'profile_lines', 'profiles_command', 'fetch_command', 'bench_command', 'cache_lines',
-           'cache_command', 'place_command', 'book_command', 'make_parser', 'main']
+           'cache_command', 'place_command', 'book_command', 'assign_command', 'grade_command', 'make_parser', 'main']
 
 # %% ../../nbs/running/99_cli.ipynb #99e0b0de
 import os
@@ -632,6 +632,81 @@ def _add_book(commands: argparse._SubParsersAction) -> None:
     chapters = "execute these chapters, or all, and keep their outputs in the notebooks"
     _add(book, "--refresh", chapters, "CHAPTER", nargs="*")
 
+# %% ../../nbs/running/99_cli.ipynb #7e4c1a01
+def _teaching(work: Callable[[], None]) -> None:
+    "Do something of the wing for teaching; what it cannot do is refused."
+    from chip.teaching.hand_ins import CannotTeach
+
+    try:
+        work()
+    except CannotTeach as error:
+        raise Refused(str(error)) from error
+
+
+def assign_command(arguments: argparse.Namespace) -> None:
+    "chip assign"
+
+    def work() -> None:
+        from chip.teaching.hand_ins import assign, read_students
+
+        students = read_students(arguments.students) if arguments.students else ()
+        chapters = arguments.chapters.split(",") if arguments.chapters else ()
+        paths = assign(arguments.dir, arguments.notebooks, students, chapters)
+        _say(f"{shown(Path(arguments.dir).resolve())}: {len(paths)} notebooks without answers")
+
+    _teaching(work)
+
+
+def grade_command(arguments: argparse.Namespace) -> None:
+    "chip grade"
+
+    def work() -> None:
+        from chip.teaching import hand_ins
+
+        file, overwrite = arguments.csv, arguments.overwrite
+        hand_ins.check_marks_file(file, overwrite)
+        students = hand_ins.read_students(arguments.students) if arguments.students else ()
+        given = {name: getattr(arguments, name) for name in ("seconds", "memory")}
+        limits = hand_ins.Limits(**{name: x for name, x in given.items() if x is not None})
+        table = hand_ins.grade(arguments.dir, students, limits, _say)
+        hand_ins.write_marks(table, file, overwrite)
+        _say(f"\n{hand_ins.summary_of(table)}\n\nmarks: {shown(Path(file).resolve())}")
+
+    _teaching(work)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: expected a number above 0")
+    return value
+
+
+def _add_teaching(commands: argparse._SubParsersAction) -> None:
+    "chip assign, chip grade and their arguments."
+    assign = _command(
+        commands, assign_command, "write the chapters' exercises for students, without answers"
+    )
+    _add(assign, "dir", "folder for the copies; what lies there stays", "DIR")
+    names = "names, one a line: a folder and inputs of their own for each"
+    _add(assign, "--students", names, "FILE")
+    some = "names of chapters, with commas between (all that have exercises)"
+    _add(assign, "--chapters", some, "NAMES")
+    grade = _command(
+        commands,
+        grade_command,
+        "mark a folder of hand-ins, each in a process of its own",
+        "Mark DIR/STUDENT/*.ipynb. Each file runs in a process and an empty folder of its own; the "
+        "table says of each answer which mistake was made. A fence, not a prison: it stops what "
+        "happens by mistake or for a joke, not who means harm.",
+    )
+    _add(grade, "dir", "folder of hand-ins", "DIR")
+    _add(grade, "--csv", "write the marks there", "FILE", required=True)
+    _add(grade, "--students", "names, one a line; others are noted as unknown", "FILE")
+    _add(grade, "--seconds", "for a cell (20)", "S", type=_positive)
+    _add(grade, "--memory", "for a hand-in, in GB (2)", "GB", type=_positive)
+    _add(grade, "--overwrite", "replace a file of this name")
+
 # %% ../../nbs/running/99_cli.ipynb #c89bbda6
 def make_parser() -> Parser:
     "The command line, as --help shows it."
@@ -676,6 +751,7 @@ def make_parser() -> Parser:
     _add_bench(commands)
     _add_place(commands)
     _add_book(commands)
+    _add_teaching(commands)
     return parser
 
 # %% ../../nbs/running/99_cli.ipynb #550ad9e8
@@ -690,6 +766,8 @@ COMMANDS = (
     "bench",
     "place",
     "book",
+    "assign",
+    "grade",
 )
 
 
