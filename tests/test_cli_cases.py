@@ -1,6 +1,7 @@
 "The command line from inside: what its words mean, what it refuses, what it prints."
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -113,6 +114,13 @@ def test_misuses(home: Path, capsys: pytest.CaptureFixture[str], words: str):
 def test_parameters_that_are_refused(words: list[str], says: str):
     with pytest.raises(Refused, match=says):
         parse_parameters(words)
+
+
+def test_windows_is_told_what_it_lacks(home: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chip.running.cli.os", SimpleNamespace(name="nt"))
+        assert main(["sweep", "smoke", "-p", "seed=0,1"]) == 2
+    assert "needs signals that Windows lacks" in capsys.readouterr().err
 
 
 def test_cache(home: Path, capsys: pytest.CaptureFixture[str]):

@@ -133,3 +133,46 @@ def test_exercises_are_no_part_of_the_house(path: Path):
     assert not [source for source in cells if source.startswith("#|")]
     imported = set().union(*map(names_imported, cells))
     assert all(name.startswith("teaching.exercises") for name in imported), imported
+
+
+NOT_ON_WINDOWS = {
+    "modules": {"fcntl", "grp", "posix", "pty", "pwd", "resource", "termios", "tty"},
+    "signal": {"SIGALRM", "SIGHUP", "SIGKILL", "SIGUSR1", "SIGUSR2", "alarm", "setitimer"},
+    "os": {"fork", "getpgid", "getuid", "geteuid", "killpg", "mkfifo", "nice", "sched_getaffinity"},
+}
+
+
+def read_at_import(tree: ast.AST) -> list[ast.AST]:
+    "What a module's import evaluates: all but the bodies of functions."
+    found, todo = [], list(ast.iter_child_nodes(tree))
+    while todo:
+        node = todo.pop()
+        found.append(node)
+        for name, value in ast.iter_fields(node):
+            if isinstance(node, ast.Lambda | ast.FunctionDef) and name == "body":
+                continue
+            values = value if isinstance(value, list) else [value]
+            todo += [v for v in values if isinstance(v, ast.AST)]
+    return found
+
+
+def lacks_windows(source: str) -> list[str]:
+    "What a module needs at its import, or imports anywhere, that there is not on Windows."
+    tree, lacking = ast.parse(source), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            lacking += [n.name for n in node.names if n.name in NOT_ON_WINDOWS["modules"]]
+        elif isinstance(node, ast.ImportFrom) and node.module in NOT_ON_WINDOWS["modules"]:
+            lacking.append(node.module)
+    for node in read_at_import(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.attr in NOT_ON_WINDOWS.get(node.value.id, ()):
+                lacking.append(f"{node.value.id}.{node.attr}")
+    return lacking
+
+
+def test_no_import_fails_on_windows():
+    assert lacks_windows("import signal\nEND = (signal.SIGHUP,)") == ["signal.SIGHUP"]
+    assert lacks_windows("def f():\n    import fcntl\n    os.fork()") == ["fcntl"]
+    for path in sorted((ROOT / "chip").rglob("*.py")):
+        assert lacks_windows(path.read_text(encoding="utf-8")) == [], path
