@@ -291,6 +291,8 @@ def sweep_of(
 def sweep_command(arguments: argparse.Namespace) -> None:
     "chip sweep"
     begin = time.monotonic()
+    if os.name == "nt":
+        raise Refused("chip sweep needs signals that Windows lacks: use it on Linux, macOS or WSL")
     for option, least, wanted in (
         ("jobs", 1, "at least one point has to be run at a time"),
         ("threads", 1, "a point needs at least one thread"),
