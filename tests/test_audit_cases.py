@@ -1,10 +1,13 @@
 "The audit's smaller parts in cases that no chapter shows: limits of the measure, checklists, costs, pages."
 
+import configparser
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from chip.audit.checklists import ML_CHECKLIST, REFORMS, Item, answered, energy_wh, read_cost
 from chip.audit.limits import (
@@ -172,3 +175,19 @@ def test_pages_escape_what_they_show():
     assert folded.count("<details>") == 1 and page.count("<table>") == 1
     start = "## A <b> & c\n\nFirst.\n\n- one\n- two | three\n\n| n_seeds | text |"
     assert text.startswith(start) and text.endswith("## Empty\n")
+
+
+# ---- citation
+
+
+def test_the_citation_is_that_of_the_package():
+    root = Path(__file__).resolve().parent.parent
+    cited = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    settings = configparser.ConfigParser()
+    settings.read(root / "settings.ini", encoding="utf-8")
+    ours = settings["DEFAULT"]
+    assert {"cff-version", "message", "title", "authors", "license"} <= set(cited)
+    assert str(cited["version"]) == ours["version"]
+    assert [author["name"] for author in cited["authors"]] == [ours["author"]]
+    assert len(cited["references"][0]["authors"]) == 4
+    assert "2310.08304" in cited["references"][0]["url"]
