@@ -102,7 +102,7 @@ def check_settings(
             "so that a higher one leaves nothing to learn; try 0.1"
         )
 
-
+# %% ../nbs/15_losses.ipynb #e4b80d18
 def check_batch(
     embeddings: torch.Tensor,  # (b, d)
     targets: torch.Tensor,  # (n, d)

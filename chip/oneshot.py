@@ -74,7 +74,8 @@ class TrainSettings:
             raise ValueError(f"lr={self.lr:g}: expected a learning rate above 0 and at most 10")
         if self.epochs < 1 or self.batch_size < 2:
             raise ValueError(
-                f"epochs={self.epochs}, batch_size={self.batch_size}: expected at least 1 epoch and batches of at least 2 pictures"
+                f"epochs={self.epochs}, batch_size={self.batch_size}: expected at least 1 epoch "
+                "and batches of at least 2 pictures"
             )
         check_settings(self.margin, self.temperature)
 
@@ -85,7 +86,8 @@ def batches(
     seed: int,  # of the order
     epoch: int,  # 1, 2, …
 ) -> list[torch.Tensor]:  # indices; each picture once
-    "The order of one epoch. It depends on seed and epoch alone, so a resumed training sees what an uninterrupted one would."
+    """The order of one epoch. It depends on seed and epoch alone, so a resumed training sees
+    what an uninterrupted one would."""
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
     parts = list(order.split(batch_size))
     if len(parts) > 1 and len(parts[-1]) == 1:
@@ -108,7 +110,8 @@ class Lesson:
         n, m = len(self.pictures), len(self.targets)
         if self.labels.shape != (n,):
             raise ValueError(
-                f"{n} pictures and {tuple(self.labels.shape)} target indices: expected one for each picture"
+                f"{n} pictures and {tuple(self.labels.shape)} target indices: expected one for "
+                "each picture"
             )
         low, high = (int(self.labels.min()), int(self.labels.max())) if n else (0, 0)
         if not 0 <= low <= high < m:
@@ -116,7 +119,8 @@ class Lesson:
 
 
 def set_training(encoder: Encoder, batch_norm: str) -> Encoder:
-    "Training mode; with batch_norm='frozen' the normalisation layers keep their pretrained statistics."
+    """Training mode; with batch_norm='frozen' the normalisation layers keep their pretrained
+    statistics."""
     encoder.train()
     for module in encoder.modules():
         if batch_norm == "frozen" and isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -132,7 +136,8 @@ def train_epoch(
     epoch: int,  # 1, 2, …
     tick: Callable[[int], None] = lambda n: None,  # told how many pictures were seen
 ) -> tuple[float, float]:  # mean loss and mean cosine similarity over the epoch, in training mode
-    "The inner loop of Algorithm 2's fineTuneModel. Raises FloatingPointError, before the weights are touched, for a loss that is not finite."
+    """The inner loop of Algorithm 2's fineTuneModel. Raises FloatingPointError, before the
+    weights are touched, for a loss that is not finite."""
     set_training(encoder, training.batch_norm)
     device, loss_sum, cosine_sum = encoder.mean.device, 0.0, 0.0
     targets = lesson.targets.to(device)
@@ -146,7 +151,8 @@ def train_epoch(
         )
         if not torch.isfinite(loss):
             raise FloatingPointError(
-                f"the loss '{training.loss}' became {loss.item()} in batch {number} of epoch {epoch}"
+                f"the loss '{training.loss}' became {loss.item()} in batch {number} of epoch "
+                f"{epoch}"
             )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -167,7 +173,8 @@ def measure(
     lesson: Lesson,  # some pictures
     training: TrainSettings,  # loss, margin, batch size and precision
 ) -> dict[str, float]:  # loss, cosine, mean_pairwise_cosine, effective_rank
-    "Algorithm 2's second inner loop, and collapse. Raises FloatingPointError for embeddings that are not finite."
+    """Algorithm 2's second inner loop, and collapse. Raises FloatingPointError for embeddings
+    that are not finite."""
     embeddings = encode(encoder, lesson.pictures, training.batch_size, training.precision)
     if not np.isfinite(embeddings).all():
         raise FloatingPointError("the encoder's embeddings are no longer finite")
@@ -184,7 +191,8 @@ def measure(
 
 
 def probe(lesson: Lesson) -> Lesson:
-    "Some pictures of a lesson, evenly spaced: the same ones before and after training, as the rank of few pictures is low by itself."
+    """Some pictures of a lesson, evenly spaced: the same ones before and after training, as the
+    rank of few pictures is low by itself."""
     index = torch.linspace(0, len(lesson) - 1, min(PROBE, len(lesson))).round().long()
     return Lesson(lesson.pictures[index], lesson.targets, lesson.labels[index])
 
@@ -196,8 +204,9 @@ def epoch_rows(
     training: TrainSettings,
     epoch: int,  # 0: before training
     trained: dict[str, float],  # loss and cosine on the training pictures
-) -> list[dict]:  # epoch, split, loss, cosine, mean_pairwise_cosine, effective_rank
-    "An epoch in the history of a training. Collapse is measured on the pictures held out or, where there are none, on a probe of the others."
+) -> list[dict]:  # its history, a row for each epoch and split
+    """An epoch in the history of a training. Collapse is measured on the pictures held out or,
+    where there are none, on a probe of the others."""
     row = {"epoch": epoch, "split": "train", "loss": trained["loss"], "cosine": trained["cosine"]}
     if held_out:
         validated = {"epoch": epoch, "split": "val", **measure(encoder, held_out, training)}
@@ -207,13 +216,14 @@ def epoch_rows(
 
 # %% ../nbs/20_oneshot.ipynb #e9f33414
 def best_epoch(history: list[dict]) -> int:  # rows with epoch, split, loss
-    "The trained epoch with the lowest validation loss, the earliest of equals; the last one where nothing was validated."
+    """The trained epoch with the lowest validation loss, the earliest of equals; the last one
+    where nothing was validated."""
     val = [
         (row["loss"], row["epoch"]) for row in history if row["split"] == "val" and row["epoch"] > 0
     ]
     return min(val)[1] if val else history[-1]["epoch"]
 
-
+# %% ../nbs/20_oneshot.ipynb #e1a4c228
 def train_level(
     encoder: Encoder,  # pretrained; a copy of it is trained
     lesson: Lesson,  # training pictures of one level
@@ -224,11 +234,13 @@ def train_level(
     title: str = "training",  # what is trained, for progress and messages, and in the checkpoints
 ) -> tuple[
     Encoder, pd.DataFrame
-]:  # the best encoder, on `device`; epoch, split, loss, cosine, mean_pairwise_cosine, effective_rank
-    "Algorithm 2's fineTuneModel for one level; resumes what was interrupted. Raises FloatingPointError for a loss that is not finite."
+]:  # the best encoder, on `device`; its history, a row for each epoch and split
+    """Algorithm 2's fineTuneModel for one level; resumes what was interrupted. Raises
+    FloatingPointError for a loss that is not finite."""
     if len(lesson) < 2:
         raise ValueError(
-            f"{len(lesson)} training picture: batch normalisation and a contrast of classes need at least two"
+            f"{len(lesson)} training picture: batch normalisation and a contrast of classes need "
+            "at least two"
         )
     model = copy.deepcopy(encoder).to(pick_device(device))
     lessons = (lesson, held_out) if held_out else (lesson,)
@@ -253,7 +265,8 @@ def train_level(
                 history = history + epoch_rows(model, lesson, held_out, training, epoch, trained)
             except FloatingPointError as error:
                 raise FloatingPointError(
-                    f"{title}: {error}; {keep.last_good(epoch)}; try a smaller learning rate than {training.lr:g}"
+                    f"{title}: {error}; {keep.last_good(epoch)}; try a smaller learning rate than "
+                    f"{training.lr:g}"
                 ) from error
             keep.save(model, optimiser, history)
     keep.finish(model, history, best_epoch(history))
@@ -284,7 +297,8 @@ def starting_encoder(
     settings: Settings,  # encoder, weights, train_size
     loss: str,  # a key of LOSSES
 ) -> Encoder:
-    "What Phase 2 starts from; for 'released' and pretrained torchvision weights of two generations, the older one."
+    """What Phase 2 starts from; for 'released' and pretrained torchvision weights of two
+    generations, the older one."""
     older = (
         loss == "released"
         and settings.weights == "pretrained"
@@ -300,7 +314,8 @@ def oneshot_settings(
     loss: str,  # a key of LOSSES
     seed: int,  # of the order of the pictures
 ) -> TrainSettings:
-    "The training settings of Phase 2. A loss that looks at other targets gets margin 0: its temperature does that work (`15_losses`)."
+    """The training settings of Phase 2. A loss that looks at other targets gets margin 0: its
+    temperature does that work (`15_losses`)."""
     return TrainSettings(
         s.epochs,
         s.lr,
@@ -327,7 +342,8 @@ def checkpoint_name(
 def with_direction(
     embeddings: np.ndarray,  # (n, d)
 ) -> np.ndarray:  # (n, d), the same object where no row is zero
-    "Embeddings in which rows of zeros, a dead encoder's, have become one common direction (1, …, 1)."
+    """Embeddings in which rows of zeros, a dead encoder's, have become one common direction (1,
+    …, 1)."""
     dead = ~np.any(embeddings, axis=1)
     if not dead.any():
         return embeddings
@@ -350,7 +366,8 @@ def start_embeddings(
     settings: Settings,
     network: Encoder,  # the frozen one
 ) -> np.ndarray | None:  # (n, d)
-    "Embeddings by the encoder that training starts from, of pictures of the size that it trains on; None where they are the frozen encoder's."
+    """Embeddings by the encoder that training starts from, of pictures of the size that it
+    trains on; None where they are the frozen encoder's."""
     start = starting_encoder(settings, "paper")
     same = start.spec.size == network.spec.size and start.weights_id == network.weights_id
     return None if same else frozen_embeddings(study, rows, start, settings)

@@ -107,7 +107,7 @@ def tree_heights(h: Hierarchy) -> np.ndarray:  # (n_classes, n_classes) 0, 1, 2 
 
 def expected_cost(
     probabilities: np.ndarray,  # (n, n_classes)
-    heights: np.ndarray,  # (n_classes, n_classes) cost of answering the column's class for the row's
+    heights: np.ndarray,  # (n_classes, n_classes) cost of saying the column's class for the row's
 ) -> np.ndarray:  # (n, n_classes) cost to expect of each answer
     "Conditional risk of each class as an answer (Karthik et al. 2021)."
     return probabilities @ heights
@@ -127,7 +127,8 @@ def level_scores(
     rule: str = "targets",  # a key of RULES; all but the first look at level 0's embeddings alone
     temperature: float = TEMPERATURE,  # of the rules 'sum' and 'cost'
 ) -> list[np.ndarray]:  # for each level (n, n_targets); the largest is the answer
-    "How well each target of each level fits. Raises ValueError for an unknown rule and for embeddings of another width or without direction."
+    """How well each target of each level fits. Raises ValueError for an unknown rule and for
+    embeddings of another width or without direction."""
     if rule not in RULES:
         raise ValueError(f"rule='{rule}' is none of {', '.join(RULES)}")
     if rule == "targets":
@@ -176,7 +177,8 @@ def placement_rows(
     unseen: UnseenPictures,  # whose pictures they are
     h: Hierarchy,  # where they are placed
 ) -> list[dict]:  # one row for each unseen class and level
-    "The rows of tables/placements.csv for one method and seed; without kin, `right` and `chance` stay empty."
+    """The rows of tables/placements.csv for one method and seed; without kin, `right` and
+    `chance` stay empty."""
     by_class = method.endswith(("_base", "_cost"))  # a blind choice of a class
     chosen, photos = ([scores.argmax(axis=1) for scores in by] for by in (by_mean, by_photo))
     known = [slug for slug in unseen.slugs if slug in unseen.kin]
@@ -228,14 +230,16 @@ def alternatives_rows(
     most: int = 4,  # ranks kept: the one that was chosen and the next
 ) -> list[
     dict
-]:  # method, seed, level, slug, rank (1 …), target (a wnid, or a cluster's number), name, cosine (the score)
-    "The rows of tables/alternatives.csv for one method and seed; of equals the first. Raises ValueError for scores of another shape."
+]:  # method, seed, level, slug, rank from 1, target (wnid or cluster's number), name, cosine
+    """The rows of tables/alternatives.csv for one method and seed; of equals the first. Raises
+    ValueError for scores of another shape."""
     rows = []
     for level in LEVELS:
         expected = (len(slugs), len(h.targets[level]))
         if scores[level].shape != expected:
             raise ValueError(
-                f"scores of level {level} have shape {scores[level].shape}: expected one row for each unseen class and one column for each target, {expected}"
+                f"scores of level {level} have shape {scores[level].shape}: expected one row for "
+                f"each unseen class and one column for each target, {expected}"
             )
         for slug, cosines in zip(slugs, scores[level], strict=True):
             for rank, target in enumerate(np.argsort(-cosines, kind="stable")[:most], start=1):
@@ -253,7 +257,7 @@ def alternatives_rows(
                 )
     return rows
 
-
+# %% ../nbs/30_unseen.ipynb #763436a9
 def rows_under_rules(
     method: str,
     seed: int,
@@ -280,7 +284,8 @@ PAPER_MEASURES = ("contrastive_loss", "contrastive_accuracy", "cosine", "mean_pa
 def unseen_frame(
     unseen: UnseenPictures, embeddings: Sequence[np.ndarray], h: Hierarchy
 ) -> tuple[pd.DataFrame, list[np.ndarray]]:
-    "UD as a dataframe (slug; at each level label, its name, embedding, target) and for each level the target given to each class."
+    """UD as a dataframe (slug; at each level label, its name, embedding, target) and for each
+    level the target given to each class."""
     means = [unseen.means(e) for e in embeddings]
     labels = [scores.argmax(axis=1) for scores in level_scores(means, h)]
     frame = {"slug": list(unseen.slugs)}
@@ -302,7 +307,8 @@ def unseen_row(
     labels: np.ndarray,  # (n_unseen,) the target that UD gives to each class
     margin: float,  # m of the loss
 ) -> dict:  # the measures of a row of tables/unseen.csv
-    "The paper's measures of pictures against the targets that they were given, and how many class means go to a target that holds kin."
+    """The paper's measures of pictures against the targets that they were given, and how many
+    class means go to a target that holds kin."""
     targets = h.targets[level]
     measures = seen_measures(embeddings, targets, labels[unseen.classes], margin)
     chosen = cosine_similarity_matrix(unseen.means(embeddings), targets).argmax(axis=1)

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['EXECUTED', 'KINDS', 'MOST_CHAPTER', 'MOST_BOOK', 'BEHIND', 'REPORTS', 'MARK', 'chapters_of', 'code_fingerprint',
-           'fingerprints', 'older_chapters', 'small_picture', 'kept_outputs', 'execute_chapter', 'notebook_text',
-           'refresh_chapters', 'Page', 'pages_of', 'page_cell', 'Book', 'page_text', 'glossary_terms', 'glossary_text',
-           'chapter_behind', 'kept_of', 'page_notebook', 'contents', 'reports_text', 'setup', 'sphinx_settings',
-           'public_address', 'check_out', 'prepare', 'run_sphinx', 'check_extra', 'build_book']
+           'fingerprints', 'older_chapters', 'small_picture', 'kept_outputs', 'execute_chapter', 'keep_named',
+           'notebook_text', 'refresh_chapters', 'Page', 'pages_of', 'page_cell', 'Book', 'page_text', 'glossary_terms',
+           'glossary_text', 'chapter_behind', 'kept_of', 'page_notebook', 'contents', 'reports_text', 'setup',
+           'sphinx_settings', 'public_address', 'check_out', 'prepare', 'run_sphinx', 'check_extra', 'build_book']
 
 # %% ../../nbs/running/98_book.ipynb #98b00003
 import ast
@@ -241,6 +241,19 @@ def execute_chapter(
     return notebook
 
 
+def keep_named(
+    notebook: nbformat.NotebookNode,  # executed
+    folder: Path,  # where pictures for the prose are kept
+) -> None:
+    "Writes the pictures of cells whose metadata give them a name as files, for the README and its like."
+    for cell in notebook.cells:
+        name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name", "")
+        for output in cell.get("outputs", ()) if name else ():
+            if png := output.get("data", {}).get("image/png"):
+                with written_aside(folder / f"{name}.png") as aside:
+                    aside.write_bytes(base64.b64decode(png))
+
+
 def notebook_text(
     notebook: nbformat.NotebookNode,
 ) -> str:
@@ -272,6 +285,7 @@ def refresh_chapters(
             raise Refused(f"{name}: {len(text.encode()):,} bytes, more than {MOST_CHAPTER:,}")
         with written_aside(chapters[name]) as aside:
             aside.write_text(text, encoding="utf-8")
+        keep_named(executed, notebooks / "figures")
         record = {**_read_record(notebooks), name: before}
         with written_aside(notebooks / EXECUTED) as aside:
             aside.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
