@@ -339,7 +339,7 @@ HEADINGS = {  # what the columns of a given hierarchy may be headed
     "super_parent": ("super_parent", "superparent"),
 }
 
-
+# %% ../nbs/10_hierarchy.ipynb #e537d2cf
 def read_hierarchy(
     path: str | Path,  # CSV: wnid, parent, super_parent
     keys: Sequence[str],  # the classes that there are pictures of
@@ -422,7 +422,7 @@ def cluster_level(
     check_points(points, k, k, f"k{level}", names)
     return cluster(points, k, settings.clusterer, settings.final_restarts, settings.seed), sweep
 
-
+# %% ../nbs/10_hierarchy.ipynb #f65d9242
 def run_phase1(
     study: Study,  # the pictures
     encoder: Encoder,  # frozen
