@@ -366,7 +366,7 @@ def test_the_rest_goes_at_this_machines_rate(monkeypatch: pytest.MonkeyPatch):
     progress.done("a")
     assert progress.left() == 360  # it takes twice as long here
     now[0] = 180
-    assert progress.text() == "phase 2 of 3 ━━━─────── about 5 min left"
+    assert progress.text() == "b: ━━━─────── about 5 min left"
     progress.write("\r 40%|####      |")
     progress.write("\n")
     assert terminal.getvalue() == f"\r\033[K{progress.text()} | 40%|####      |"

@@ -583,7 +583,10 @@ def _advice(root: Path, folders: Sequence[str], files: Sequence[str]) -> str:
         commands = (
             f"mkdir {at['train']}; mv {shlex.quote(str(root / folders[-1]))}/CLASS {at['train']}"
         )
-        return f" (classes to learn from are needed: move some of those in {known}: {commands})"
+        return (
+            f" (chip place {shlex.quote(str(root / folders[-1]))} needs none, but a run learns from "
+            f"classes: move some of those in {known}: {commands})"
+        )
     if suffixes:
         moved = " ".join(f"{shlex.quote(str(root))}/*{suffix}" for suffix in suffixes)
         commands = f"mkdir -p {at['train/CLASS']}; mv {moved} {at['train/CLASS']}"

@@ -1271,9 +1271,9 @@ def check_classes(
     parents, supers = "k1" if s.k1 else "k1_min", "k2" if s.k2 else "k2_max"
     fewest, most = getattr(s, parents), getattr(s, supers)
     if most >= max(fewest, 3) and s.clusterer not in ("dbscan", "hdbscan"):
+        advice = f"lower {supers}" + f", or raise {parents}" * (most + 1 < n)
         raise Refused(
-            f"{supers}={most} super-parents need more than {parents}={fewest} parents: lower "
-            f"{supers}, or raise {parents}"
+            f"{supers}={most} super-parents need more than {parents}={fewest} parents: {advice}"
         )
 
 
@@ -1469,11 +1469,11 @@ class Progress:
     def text(self) -> str:
         "Both in a few words."
         passed, left = self.clock() - self.begin, self.left()
-        place = f"phase {min(len(self.took) + 1, len(self.expected))} of {len(self.expected)}"
+        now = next((name for name in self.expected if name not in self.took), "")
         if not left:
-            return f"{place}, {rough(passed)} so far"
+            return f"{now}: {rough(passed)} so far"
         done = int(10 * passed / (passed + left))
-        return f"{place} {'━' * done}{'─' * (10 - done)} about {rough(left)} left"
+        return f"{now}: {'━' * done}{'─' * (10 - done)} about {rough(left)} left"
 
     def done(self, notebook: str) -> None:
         "A phase has ended."
