@@ -156,7 +156,7 @@ def placed(tree: pd.DataFrame) -> pd.DataFrame:
             "photos_right",
             "photos_total",
         ],
-    )
+    ).assign(lca_depth=lambda table: table["right"].map({0: 1, 1: 3}))
 
 
 def alternatives(tree: pd.DataFrame, placements: pd.DataFrame) -> pd.DataFrame:
@@ -448,6 +448,57 @@ def test_summary_comes_first(visit):
         assert re.search(rf"\b{words}\b", cards[0])
 
 
+def test_the_first_screen(visit):
+    "A verdict, three numbers, a picture and a chart, without scrolling."
+    visit.page.set_viewport_size({"width": 1440, "height": 900})
+    boxes = {
+        what: visit.page.locator(what).first.bounding_box()
+        for what in ("h1", ".verdict-line", ".numbers", ".landed svg", ".shown .bars")
+    }
+    assert all(box["y"] + min(box["height"], 300) <= 900 for box in boxes.values()), boxes
+    numbers = visit.page.locator(".numbers li").all_inner_texts()
+    assert len(numbers) == 3 and all("interval" in text for text in numbers)
+    assert "the paper reports 14 of 20" in numbers[0] and "10.0 %" in numbers[2]
+    said = visit.page.locator(".landed figcaption").all_inner_texts()
+    assert "Without training" in said[0] and "2 of 3 in a super-parent" in said[0]
+    assert visit.page.locator(".landed svg path").count() == 2 * len(UNSEEN)
+
+
+def test_on_paper_tables_stand_open(visit):
+    "Every table can be read, and what is to be clicked is gone."
+    visit.page.emulate_media(media="print")
+    hidden = "all => all.filter(t => t.getBoundingClientRect().height < 10).length"
+    assert visit.page.locator(".table table").evaluate_all(hidden) == 0
+    assert visit.page.locator("nav.sections, #explorer-stage, summary").evaluate_all(
+        "all => all.every(e => !e.getClientRects().length)"
+    )
+
+
+def test_fingers_can_hit_what_can_be_chosen(browser, report):
+    "What the explorer offers is 24 pixels high; where a block is lower, the one around it opens."
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+    with Visit(browser, report["full"], **phone) as visit:
+        visit.chip("Kiwi").tap()
+        small = """all => all.map(e => [e.innerText, e.getBoundingClientRect()])
+            .filter(([_, b]) => b.height && (b.height < 24 || b.width < 24))"""
+        chosen = ".explorer button, .explorer input, .explorer select, .explorer a"
+        assert visit.page.locator(chosen).evaluate_all(small) == []
+        low = visit.cell("group 7")
+        assert low.bounding_box()["height"] < 24
+        low.tap()
+        assert visit.path()[-1] == "kingdom 1"
+        low.tap()
+        assert visit.path()[-1] == "group 7"
+
+
+def test_how_near_a_wrong_answer_is(visit):
+    "The deepest common ancestor, by its name and depth, beside right and wrong."
+    visit.chip("Giraffe").click()
+    assert "are animals" not in visit.about() and ": depth 1 of" in visit.about()
+    cells = visit.page.locator("#explorer-about .methods tbody td").all_inner_texts()
+    assert cells and all(cell.split()[-1] in ("1", "3") for cell in cells)
+
+
 def test_every_method_is_explained(visit):
     "Each name beside the bars, in a sentence of its own."
     beside = set(visit.page.locator(".answers .bars dt").all_inner_texts()) - {"", "paper reports"}
@@ -710,7 +761,7 @@ def test_hostile_names_are_harmless(visit):
     )
     assert (
         "{{ 7 * 7 }}" in visit.page.locator("#table-hierarchy").inner_html()
-        and "<u>escaped</u>" in visit.page.locator("figcaption").first.inner_text()
+        and "<u>escaped</u>" in visit.page.locator(".gallery figcaption").first.inner_text()
     )
 
 

@@ -256,7 +256,7 @@ def test_where_animals_land(saved_run):
     assert (left.title, right.title) == ("Without training", "After training, as in the paper")
     assert [name for _, name in left.animals] == ["mouse", "kiwi", "yeti"]  # by where they land
     assert [kind for *_, kind in left.lines] == ["wrong", "right", "open"]
-    assert left.said.startswith("1 of 3 in a super-parent that holds their kin; 2 of 2")
+    assert left.said.startswith("1 of 2 in a super-parent that holds their kin; 2 of 2")
     assert panels(None) == panels({**tree, "unseen": [], "placed": {}}) == []
 
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BOTH', 'EXPLAINED', 'STEP', 'SHOWN', 'FIRST_TABLES', 'TITLES', 'SHORT', 'LONG', 'LIGHT_LONG', 'KEPT_BESIDE',
-           'PHOTOGRAPHIC', 'SCATTERED', 'ONE_MORE_SEED', 'MADE_LIST', 'REPORT_FOLDERS', 'Bar', 'Group', 'count',
-           'seen_groups', 'placed_groups', 'told_methods', 'in_words', 'Answer', 'seed_spans', 'with_scatter',
+           'PHOTOGRAPHIC', 'SCATTERED', 'ONE_MORE_SEED', 'FINDINGS', 'MADE_LIST', 'REPORT_FOLDERS', 'Bar', 'Group',
+           'count', 'seen_groups', 'placed_groups', 'told_methods', 'in_words', 'Answer', 'seed_spans', 'with_scatter',
            'answers', 'summary_lines', 'explained_methods', 'verdict', 'KeyNumber', 'key_numbers', 'chart', 'Panel',
            'panel', 'panels', 'title_of', 'few_colours', 'packed', 'figures_of', 'without_gap', 'beside_scatter',
            'tables_of', 'shown_settings', 'scrub', 'run_record', 'settings_table', 'templates', 'mathml',
@@ -468,10 +468,11 @@ def panel(
     at = {i: STEP * (k + 0.5) + 6 for k, i in enumerate(order)}
     ends = {place: apart * (place + 0.5) for place in range(len(data["nodes"][2]))}
     kinds = {None: "open", 0: "wrong", 1: "right"}
-    right, used = sum(row[1] == 1 for row in landed.values()), {row[0] for row in landed.values()}
+    judged = [row[1] for row in landed.values() if row[1] is not None]
+    used = {row[0] for row in landed.values()}
     return Panel(
         title,
-        f"{right} of {len(landed)} in a super-parent that holds their kin; "
+        f"{sum(judged)} of {len(judged)} in a super-parent that holds their kin; "
         f"{len(used)} of {len(ends)} super-parents in use",
         height,
         [(at[i], data["unseen"][i]["name"]) for i in order],
@@ -864,23 +865,29 @@ def explorer_of(
     }
 
 # %% ../../nbs/running/91_report.ipynb #91f00006
+FINDINGS = 12  # of the audit, shown as sentences
+
+
 def audit_of(
     folder: Path,  # of the report: tables/ and audit/
 ) -> dict[str, Any] | None:  # counts, findings, whole; None where the run has no audit
     "The audit's part of the page."
-    whole, table = folder / "audit" / "summary.html", folder / "tables" / "claims.csv"
+    whole, paths = folder / "audit" / "summary.html", (folder / "tables").glob("[cq]*s.csv")
     if not whole.is_file():
         return None
-    claims = pd.read_csv(table) if table.is_file() else pd.DataFrame()
+    tables = [read_names(path) for path in sorted(paths) if path.stem in ("claims", "questions")]
     audit = {"counts": [], "findings": [], "whole": whole.read_text(encoding="utf-8")}
-    if "evidence" not in claims:  # of older code
+    if not tables or not all("sentence" in table for table in tables):  # of older code
         return audit
     from chip.ledger import counts_by_evidence, headlines
 
-    counts = counts_by_evidence(claims)
-    columns = [(str(name), i > 0) for i, name in enumerate(counts)]
-    findings = headlines(claims).to_dict("records")
-    return audit | {"columns": columns, "counts": counts.to_numpy().tolist(), "findings": findings}
+    counts, texts = counts_by_evidence(tables[0]), pd.concat(tables).set_index("id")["claim"]
+    findings = headlines(*tables, most=FINDINGS)
+    return audit | {
+        "columns": [(str(name), i > 0) for i, name in enumerate(counts)],
+        "counts": counts.to_numpy().tolist(),
+        "findings": findings.assign(claim=findings["id"].map(texts)).to_dict("records"),
+    }
 
 # %% ../../nbs/running/91_report.ipynb #1e6c183e
 def page(

@@ -68,9 +68,9 @@
     return {u, node: at(level, target), kind: kindOf(right), photos, of, chance, depth, nearest: nearest.map(([i, score]) => [at(level, i), score])};
   }
 
-  const shared = ({u, depth}) => { // how near what was chosen is
+  const shared = ({u, node, depth}) => { // how near what was chosen is
     const {way} = data.unseen[u], name = way && way[depth];
-    return name ? depth ? `both are ${name}: depth ${depth} of ${way.length - 1}` : `nothing in common below ${name}` : "";
+    return name ? `${node.data.level === CLASS ? "both are" : "it and the whole group are"} ${name}: depth ${depth} of ${way.length - 1}` : "";
   };
   const landings = u => DOWN.map(level => landing(u, level)).filter(Boolean);
   const spoken = u => landings(u).map(found => `${data.levels[found.node.data.level]} ${KINDS[found.kind][1]}`).join(", ");
