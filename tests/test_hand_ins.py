@@ -155,6 +155,7 @@ def test_the_other_cells_are_marked_all_the_same(marks: pd.DataFrame, student: s
         ("prints", "milder", "not in this file"),
         ("patches", "ceiling", "forgot the margin's floor"),
         ("huge", "milder", "1000000 values"),
+        ("strange", "ceiling", "gives 0.3, expected"),
         ("strange", "milder", "two are asked for"),
         ("strange", "collapse", "a function of (embeddings)"),
         ("borrows", "collapse", "write it yourself"),
@@ -265,7 +266,7 @@ def test_copies_hold_no_answer(tmp_path: Path):
         text = "\n".join(cell.source for cell in made.cells)
         assert "solution" not in text and ", run)" not in text
         code = "\n".join(cell.source for cell in made.cells if cell.cell_type == "code")
-        assert code.count("chip") == 1 and "from chip.teaching import exercises\n" in code
+        assert code.count("chip") == 1 and "\nfrom chip.teaching import exercises\n" in code
         answers = [e.is_answer.rsplit(".", 1)[-1] for e in EXERCISES.values() if e.is_answer]
         assert not [name for name in answers if re.search(rf"\\b{name}\\b", code)]
         names: dict = {}

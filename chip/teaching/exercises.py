@@ -261,6 +261,10 @@ def _shown(case: Mapping[str, Any]) -> str:
     return ", ".join(texts)
 
 
+def _rounded(values: Any) -> np.ndarray:
+    return np.round(np.asarray(values, float), 4)
+
+
 def _called(function: Any, case: Mapping[str, Any]) -> Any:
     "What a student's function returns for the inputs of a case. Raises Slip where it is no function, or fails."
     if not callable(function):
@@ -314,8 +318,8 @@ def judge_function(
     for result, k, case in zip(results, known, cases, strict=True):
         if not _alike(result, k[RIGHT]):
             raise Slip(
-                f"for {_shown(case)} your function gives {np.round(result, 4)}, "
-                f"expected {np.round(k[RIGHT], 4)}"
+                f"for {_shown(case)} your function gives {_rounded(result)}, "
+                f"expected {_rounded(k[RIGHT])}"
             )
 
 # %% ../../nbs/teaching/70_exercises.ipynb #ce89dfa6

@@ -69,20 +69,24 @@ def read_students(file: str | Path) -> tuple[str, ...]:
     return tuple(names.values())
 
 # %% ../../nbs/teaching/72_hand_ins.ipynb #72000008
-HOW_TO = """*Open it so:* `pip install 'chip-study[book]'` (or, in a clone of the study,
-`pip install -e '.[book]'`), then `jupyter lab`, and choose this file.
+HOW_TO = """To open it, in a clone of the study:
 
-Type your answers in place of the three dots; `marked` says what went wrong. Run all cells from top
-to bottom once more before you hand in this file, under its own name."""
-START = """from functools import partial
+    pip install -e '.[book]'
+    jupyter lab
+
+and choose this file. Type your answers in place of the three dots; `marked` says what went wrong.
+Before you hand it in, restart the kernel and run all cells once more."""
+START = """import numpy as np
+
+from chip.teaching.exercises import marked, material"""
+SEEDED = """from functools import partial
 
 import numpy as np
 
 from chip.teaching import exercises
 
-material, marked = exercises.material, exercises.marked"""
-SEEDED = """
-material, marked = (partial(call, seed={seed}) for call in (material, marked))  # inputs of your own"""
+calls = exercises.material, exercises.marked
+material, marked = (partial(call, seed={seed}) for call in calls)  # inputs of your own"""
 _LEFT_OUT = re.compile(r"\n\n\*(?:Type your answer|In this chapter)[^\n]*")
 _IMPORT = re.compile(r"^from chip\.teaching\.exercises import [^\n]*\n+", re.MULTILINE)
 
@@ -104,9 +108,7 @@ def student_copy(
     whose = f" of {student}" if student else ""
     cells = [
         v4.new_markdown_cell(f"# Exercises: {title}\n\nThe copy{whose}.\n\n{HOW_TO}", id="start"),
-        v4.new_code_cell(
-            START + (SEEDED.format(seed=seed_of(student)) if student else ""), id="own"
-        ),
+        v4.new_code_cell(SEEDED.format(seed=seed_of(student)) if student else START, id="own"),
     ]
     for cell in chapter.cells:
         if "exercise" not in cell.metadata.get("tags", []):
@@ -313,8 +315,8 @@ def answers_of(
         answers |= {
             line["exercise"]: line for line in lines if line.get("exercise") in job.variables
         }
-        failed = [x for x in lines if "cell" in x and "error" in x]
-        said = [f"cell {x['cell'] + 1}: {x['error']} ({x['text']})" for x in failed if _is_whole(x)]
+        failed = [x for x in lines if _is_whole(x) and not _only_checks(hand_in.cells, x["cell"])]
+        said = [f"cell {x['cell'] + 1}: {x['error']} ({x['text']})" for x in failed]
         if any(line.get("end") for line in lines):
             return answers, [*troubles, *said]
         begun = [x["cell"] for x in lines if isinstance(x.get("cell"), int)]
@@ -324,7 +326,13 @@ def answers_of(
     return answers, troubles
 
 
+def _only_checks(cells: Sequence[str], i: int) -> bool:
+    "Whether a cell only asks the checker, and so fails where the answer is missing."
+    return 0 <= i < len(cells) and cells[i].startswith("marked(")
+
+
 def _is_whole(line: dict) -> bool:
+    "Whether a line tells how a cell failed."
     kinds = {"cell": int, "error": str, "text": str}
     return all(isinstance(line.get(name), kind) for name, kind in kinds.items())
 
@@ -394,7 +402,7 @@ def _job(hand_in: HandIn, exercises: Iterable[str], limits: Limits, unread: Sequ
         {e.id: material(e.id, seed=seed) for e in chosen},
         fresh,
         {e.id: e.variable for e in chosen},
-        tuple(e.is_answer for e in EXERCISES.values() if e.is_answer),
+        tuple(e.is_answer for e in chosen if e.is_answer),
         answers="",
         folder="",
         unread=tuple(unread),
