@@ -297,6 +297,7 @@ def with_files(
 # %% ../../nbs/running/96_try_page.ipynb #96a00013
 def export(
     folder: Path,  # of the book; made if need be
+    book: str = "index.html",  # where its first page is, from there; '': there is no book
 ) -> None:
     "Writes try.html and its files, or prints in one line why not. Older versions of them are removed."
     try:
@@ -304,13 +305,14 @@ def export(
     except Refused as problem:
         print(f"try.html is left out: {problem}")
         return
-    write_page(Path(folder), files, facts)
+    write_page(Path(folder), files, facts, book)
 
 
 def write_page(
     folder: Path,  # the page's own; made if need be
     files: Mapping[str, bytes],  # of `page_files`
     facts: Mapping[str, Any],
+    book: str = "",  # see `export`
 ) -> int:  # bytes that a visitor loads
     "Writes try.html, try-sw.js and the folder of this version. Raises OSError."
     facts = with_files(facts, files)
@@ -323,7 +325,7 @@ def write_page(
     base = f"try/{facts['version']}/"
     page = templates().get_template("try.html.j2")
     size = sum(map(len, content.values())) + len(keeper)
-    text = page.render(base=base, facts=facts, size=size, version=__version__).encode()
+    text = page.render(base=base, book=book, facts=facts, size=size, version=__version__).encode()
     for name, data in {"try-sw.js": keeper, "try.html": text}.items():
         with written_aside(folder / name) as aside:
             aside.write_bytes(data)

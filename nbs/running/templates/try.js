@@ -166,12 +166,13 @@ const PROBLEMS = {
 };
 
 function addPhotos(files, isExample = false) {
+  if (!files.length) return;
   if (!isExample) removePhotos(state.photos.filter((photo) => photo.isExample));
   const added = [...files].map((file) => ({ file, name: file.name || "pasted picture", isExample, look: null, copy: null, problem: null }));
-  if (!added.length) return;
   state.photos.push(...added);
   state.shown = added[0];
   draw();
+  if (!isExample) by("answer").scrollIntoView({ block: "start" });
   if (state.ready) added.forEach(lookAtPhoto);
 }
 
@@ -226,7 +227,9 @@ function reason(way, step) { // chip.place.reason_to_stop, in plain words
   if (step === last) return known;
   const more = steps.findIndex((one) => one.bits >= steps[step].bits + 1);
   const next = steps[more < 0 ? last : Math.max(more, step + 1)];
-  return `I stop there: “${withArticle(nameOf(next.node))}” would be right in only ${ofHundred(next.chance)} cases. ${known}`;
+  const such = examplesOf(next.node).slice(0, 2).join(" or ");
+  const guess = `“${withArticle(nameOf(next.node))}”${such && ` (such as ${such})`}`;
+  return `I stop there: ${guess} would be right in only ${ofHundred(next.chance)} cases. ${known}`;
 }
 
 function examplesOf(node) { // a few animals below a group, from all over it
@@ -380,5 +383,6 @@ document.addEventListener("drop", (event) => {
   by("trouble").hidden = true;
   take(event.dataTransfer);
 });
+by("photograph").hidden = !navigator.maxTouchPoints; // a desk has no camera to point
 window.chipTry = state; // for the curious, and for the tests: photos with their scores
 begin();
