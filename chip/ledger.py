@@ -14,7 +14,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from .audit.claims import CLAIMS, QUESTIONS
-from .audit.evidence import EVIDENCE, VERDICTS, Claim, Evidence, gather
+from chip.audit.evidence import (
+    EVIDENCE,
+    VERDICTS,
+    Claim,
+    Evidence,
+    gather,
+    ledger_line,
+    outcomes,
+)
 from .audit.findings import released_findings
 from .audit.released import load_authors
 from .results import read_optional
@@ -28,13 +36,13 @@ def ledger(
     # needs, evidence, settings, headline, sentence
     """The verdict on every claim. `ours` with its interval is that of the first deciding test, `settings`
     what the verdict holds under, `sentence` the finding to be read aloud."""
-    return pd.DataFrame([claim.row(e) for claim in claims])
+    return pd.DataFrame([ledger_line(claim, e) for claim in claims])
 
 
 def lines_of_tests(e: Evidence) -> pd.DataFrame:
     # id, evidence, level, test, verdict, found, ours, low, high, n, n_counts, settings, command
     "One line for each test of a claim or question, at each of its levels."
-    return pd.DataFrame([row for claim in (*CLAIMS, *QUESTIONS) for row in claim.rows(e)])
+    return pd.DataFrame([row for claim in (*CLAIMS, *QUESTIONS) for row in outcomes(claim, e)])
 
 
 def answers(e: Evidence) -> pd.DataFrame:  # as `ledger`, the verdict an answer

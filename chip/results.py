@@ -15,6 +15,7 @@ __all__ = ['OWN_FIGURES', 'OWN_TABLES', 'PAPER', 'DIAGRAMS', 'METHOD_COLOURS', '
 
 # %% ../nbs/40_results.ipynb #3ec6fe89
 import os
+import re
 import shlex
 import shutil
 import textwrap
@@ -123,82 +124,57 @@ class Reported(NamedTuple):
     where: str  # in the paper
     what: str  # in words
 
-
-def _number(printed: str) -> float:
-    "The first number in what the paper prints."
-    words = printed.rstrip("%").split()
-    return next(float(word) for word in words if word[0].isdigit())
-
-
+# %% ../nbs/40_results.ipynb #ac1c4017
 def _reported(
     quantity: str,  # what we call it
     where: str,  # in the paper
     what: str,  # in words
-    printed: Sequence[str],  # at levels 0, 1 and 2, or for the last of them alone
+    printed: str,  # at levels 0, 1 and 2, with semicolons between, or once for `levels`
     levels: Sequence[int | None] = LEVELS,  # of what is printed
     unit: float = 1,  # 100 where the paper prints percentages
 ) -> list[Reported]:
-    "One quantity at all levels that it is reported for."
+    "One quantity at all levels that it is reported for; its value is the first number of each text."
+    texts = printed.split("; ") if "; " in printed else [printed] * len(levels)
+    values = [float(re.search(r"[\d.]+", text)[0]) for text in texts]
     return [
-        Reported(quantity, level, round(_number(text) / unit, 9), text, where, what)
-        for level, text in zip(levels, printed, strict=True)
+        Reported(quantity, level, round(value / unit, 9), text, where, what)
+        for level, value, text in zip(levels, values, texts, strict=True)
     ]
 
 
+_TEXT = "§5 Phase 2, text on Figure 7"
+_LOSSES, _COSINES = "0.035117637; 0.03500075; 0.03300126", "0.92117435; 0.5109769; 0.5102735"
+_BOTH = "unseen classes with the correct parent and super-parent"
 PAPER = (
-    *_reported("n_seen", "§3", "seen classes", ["366"], [None]),
-    *_reported("n_unseen", "§3", "unseen classes", ["20"], [None]),
-    *_reported("k", "§5 Phase 1, Figure 5", "number of parents", ["88"], [1]),
-    *_reported("k", "§5 Phase 1, Figure 6", "number of super-parents", ["8"], [2]),
+    *_reported("n_seen", "§3", "seen classes", "366", [None]),
+    *_reported("n_unseen", "§3", "unseen classes", "20", [None]),
+    *_reported("k", "§5 Phase 1, Figure 5", "number of parents", "88", [1]),
+    *_reported("k", "§5 Phase 1, Figure 6", "number of super-parents", "8", [2]),
+    *_reported("seen_loss", "Table 1", "average loss, seen classes", _LOSSES),
+    *_reported("seen_cosine", "Table 1", "average cosine similarity, seen classes", _COSINES),
     *_reported(
-        "seen_loss",
-        "Table 1",
-        "average loss, seen classes",
-        ["0.035117637", "0.03500075", "0.03300126"],
-    ),
-    *_reported(
-        "seen_cosine",
-        "Table 1",
-        "average cosine similarity, seen classes",
-        ["0.92117435", "0.5109769", "0.5102735"],
-    ),
-    *_reported(
-        "seen_accuracy_text",
-        "§5 Phase 2, text on Figure 7",
-        "contrastive accuracy, seen classes",
-        ["around 94%"] * 3,
-        unit=100,
+        "seen_accuracy_text", _TEXT, "contrastive accuracy, seen classes", "around 94%", unit=100
     ),
     *_reported(
         "seen_cosine_text",
-        "§5 Phase 2, text on Figure 7",
+        _TEXT,
         "cosine similarity, seen classes",
-        ["over 0.85", "over 0.85", "over 0.74"],
+        "over 0.85; over 0.85; over 0.74",
     ),
     *_reported(
-        "unseen_accuracy",
-        "Table 2",
-        "average accuracy, unseen classes",
-        ["93.8", "93.9", "95"],
-        unit=100,
+        "unseen_accuracy", "Table 2", "average accuracy, unseen classes", "93.8; 93.9; 95", unit=100
     ),
     *_reported(
         "unseen_cosine",
         "Table 2",
         "average cosine similarity, unseen classes",
-        ["81.5", "82", "74.5"],
+        "81.5; 82; 74.5",
         unit=100,
     ),
-    *_reported(
-        "placed_both",
-        "§5 Phase 3, Figure 9",
-        "unseen classes with the correct parent and super-parent",
-        ["14 of 20"],
-        [None],
-    ),
+    *_reported("placed_both", "§5 Phase 3, Figure 9", _BOTH, "14 of 20", [None]),
 )
 
-
+# %% ../nbs/40_results.ipynb #ac1c4018
 def reported(
     quantity: str,  # such as 'seen_loss'
     level: int | None = None,  # 0, 1, 2, where it has one
@@ -299,7 +275,7 @@ def method_colours(
     order = [f"{m}_{rule}" if rule else m for m in known for rule in RULE_HATCHES]
     return {m: known[rule_of(m)[0]] for m in order if m in set(methods)}
 
-
+# %% ../nbs/40_results.ipynb #286b1812
 def main_methods(methods: Sequence[str]) -> list[str]:
     "The methods that answer as they are meant to, without the other rules of inference."
     return [m for m in method_colours(methods) if not rule_of(m)[1]]
@@ -670,7 +646,7 @@ def _row(level: int, kind: Kind, ours: SeedMean, frozen: float, limit: float) ->
     row |= {"ours": ours.mean, "low": ours.low, "high": ours.high, "n_seeds": ours.n}
     return {**row, "frozen": frozen, "limit": limit, "limit_is": kind.limit_is}
 
-
+# %% ../nbs/40_results.ipynb #6f355a11
 def table1(
     seen: pd.DataFrame,  # tables/seen.csv, perhaps empty
     margin: float,  # of Phase 2
@@ -742,8 +718,7 @@ def table2(
 # %% ../nbs/40_results.ipynb #8e72fcb9
 def read_hits(run: Run) -> pd.DataFrame:  # method, seed, level, picture, label, hit
     "Phase 2's test pictures one by one; an empty frame where there were none."
-    rows, older = read_rows(run, "hits"), run.folder / "hits.parquet"
-    return pd.read_parquet(older) if rows.empty and older.exists() else rows
+    return read_rows(run, "hits")
 
 
 def compared_with(
@@ -795,8 +770,8 @@ def seen_differences(hits: pd.DataFrame, seed: int) -> list[dict]:
 
 
 def placement_differences(placements: pd.DataFrame, seed: int) -> list[dict]:
-    """Rows of differences.csv for unseen classes and for their single photos, by level; each
-    comparison's classes, then its photos."""
+    """Rows of differences.csv for unseen classes, and for their photos, by level: of photos each
+    class's rate, so that a class counts once however many photos it has."""
     rows = []
     if placements.empty:
         return rows
@@ -805,14 +780,9 @@ def placement_differences(placements: pd.DataFrame, seed: int) -> list[dict]:
             ["right", "photos_right", "photos_total"]
         ].mean()
         classes["rate"] = classes["photos_right"] / classes["photos_total"]
-        copies = classes["photos_total"].round().astype(int)
-        photos = classes.loc[classes.index.repeat(copies)].reset_index()
-        photos["photo"] = photos.groupby("method").cumcount()
-        photos = photos.set_index(["method", "photo"])
-        about = {"of": "unseen classes", "level": level}
-        by_class = _difference_rows(classes, "right", None, seed, about)
-        by_photo = _difference_rows(photos, "rate", "slug", seed, about | {"of": "unseen photos"})
-        rows += [row for pair in zip(by_class, by_photo, strict=True) for row in pair]
+        for what, column in (("unseen classes", "right"), ("unseen photos", "rate")):
+            about = {"of": what, "level": level}
+            rows += _difference_rows(classes, column, None, seed, about)
     return rows
 
 # %% ../nbs/40_results.ipynb #1298901c
@@ -989,7 +959,7 @@ def _ours(
     k = tables.phase1.set_index("level")["k"].get(r.level, nothing)
     return SeedMean(float(sizes.get(r.quantity, k)), nothing, nothing, 1)
 
-
+# %% ../nbs/40_results.ipynb #eb82cfdc
 def _remark(r: Reported, tables: Tables, counts: pd.DataFrame, settings: Settings) -> str:
     "What has to be known to read a row."
     if r.quantity == "k":

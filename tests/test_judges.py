@@ -71,6 +71,7 @@ from chip.audit.evidence import (
     claim,
     first_sentence,
     kinship,
+    ledger_line,
     near,
     spread_rows,
     taxonomy_facts,
@@ -184,7 +185,7 @@ def verdicts(judge, *evidence: Evidence) -> list[str]:
 
 def of_claim(id: str, *evidence: Evidence) -> list[str]:
     "The ledger's verdict on a claim."
-    return [REGISTER[id].row(e)["verdict"] for e in evidence]
+    return [ledger_line(REGISTER[id], e)["verdict"] for e in evidence]
 
 
 def is_lacking(judge, e: Evidence = BARE) -> bool:
@@ -240,7 +241,7 @@ def test_columns_of_a_table_fit_together_or_not():
         assert judge_columns(BARE, level, 1).verdict == CONTRADICTS
         assert judge_columns(BARE, level, 2).verdict == CONTRADICTS
     for id in ("S3", "U3"):
-        assert REGISTER[id].row(BARE)["settings"].startswith("under Algorithm 2")
+        assert ledger_line(REGISTER[id], BARE)["settings"].startswith("under Algorithm 2")
     assert judge_columns(with_paper(seen_loss_0=0.06), 0, 1).verdict == REPRODUCED
     assert judge_columns(with_paper(unseen_cosine_2=0.95), 2, 2).verdict == REPRODUCED
 
@@ -383,7 +384,7 @@ def test_what_training_does():
 
 def test_a_level_that_was_not_measured_is_left_out():
     e = with_seen(mean_pairwise_cosine=([0.1, 0.9, NAN], [0.5] * 3))
-    row = REGISTER["M1"].row(e)
+    row = ledger_line(REGISTER["M1"], e)
     assert (
         row["verdict"] == PARTLY and "Level 1: " in row["found"] and "Level 2" not in row["found"]
     )
@@ -655,7 +656,7 @@ def test_the_strongest_evidence_decides_and_the_rest_is_told():
     files, run = with_findings(*kin), replace(BARE, tree=tree)
     both = replace(files, tree=tree)
     assert of_claim("H5", files, run, both) == [REPRODUCED, NOT, REPRODUCED]
-    rows = [REGISTER["H5"].row(e) for e in (files, run, both)]
+    rows = [ledger_line(REGISTER["H5"], e) for e in (files, run, both)]
     assert [r["evidence"] for r in rows] == [FILES, RERUN, FILES]
     assert "By rerun, not reproduced" in rows[2]["found"] and "By rerun" not in rows[0]["found"]
 
@@ -670,7 +671,7 @@ def test_a_verdict_that_turns_with_the_setting_says_so():
         ((INCONCLUSIVE, CANNOT), REPRODUCED),
     ):
         robust = replace(e, studies={"robustness": table.assign(verdict=verdicts_elsewhere)})
-        row = REGISTER["S9"].row(robust)
+        row = ledger_line(REGISTER["S9"], robust)
         assert row["verdict"] == verdict
         if NOT in verdicts_elsewhere:
             assert "In this run reproduced" in row["found"] and "epochs" in row["sentence"]

@@ -137,7 +137,7 @@ def judge_k(e: Evidence, level: int) -> Finding:
     verdict, words, numbers = _best_k(sweep, e.says("k", level))
     return Finding(verdict, f"In this run {words}.", *numbers)
 
-
+# %% ../../nbs/audit/51_claims.ipynb #5935c355
 def judge_authors_k(e: Evidence, level: int) -> Finding:
     "The number of clusters that the silhouette chooses on the authors' points, by their procedure."
     study, k = e.studies.get("choice_of_k_restarts"), e.says("k", level)
@@ -214,7 +214,7 @@ def judge_kinds(e: Evidence) -> Finding:
         raise Lacking("The classes of this run stand in no tree.")
     return _kinds(rows)
 
-
+# %% ../../nbs/audit/51_claims.ipynb #d4c368c8
 def _pooling_studies(e: Evidence, column: str) -> dict[str, pd.Series]:
     "A column by pooling, for each study of the poolings. Raises Lacking where there is none."
     studies = {
@@ -323,7 +323,7 @@ def _number(
     test = f"{pictures} of this run (tolerance {NUMBERS[quantity][1]:g})"
     tested(id, RERUN, test, LEVELS, "seeds")(partial(judge_number, quantity=quantity))
 
-
+# %% ../../nbs/audit/51_claims.ipynb #95f99246
 _number("S1", "Table 1", "The average loss on seen classes is", "seen_loss")
 _number("S2", "Table 1", "The average cosine on seen classes is", "seen_cosine")
 _number("S4", "§5, Figure 7", "Accuracy on seen classes is", "seen_accuracy_text")
@@ -379,7 +379,7 @@ def judge_text_cosine(e: Evidence, level: int) -> Finding:
         table,
     )
 
-
+# %% ../../nbs/audit/51_claims.ipynb #c35a881f
 @tested("S6", ALGEBRA, _TEXT)
 def judge_text_accuracy(e: Evidence) -> Finding:
     "Around 94 % in the text, beside one minus the losses of Table 1."
@@ -468,7 +468,7 @@ def judge_drop(e: Evidence) -> Finding:
         n=e.settings.n_seeds,
     )
 
-
+# %% ../../nbs/audit/51_claims.ipynb #eb22e5c0
 @tested("M1", RERUN, _CHANGE, LEVELS, "seeds")
 def judge_apart(e: Evidence, level: int) -> Finding:
     "Whether training moves pictures apart, or together."
@@ -489,7 +489,8 @@ def judge_classifier(e: Evidence, level: int) -> Finding:
     "Whether the trained encoders name seen classes, parents, super-parents better than untrained ones."
     ours, gain = on_seen(e, "top1", level), change(e, "top1", level)
     chance, verdict = on_seen(e, "chance", level).mean, by_sign(gain)
-    if verdict == NOT and ours.mean > 2 * chance:
+    pictures = int(on_seen(e, "n_images", level).mean)
+    if verdict == NOT and wilson_count(ours.mean * pictures, pictures)[0] > chance * pictures:
         verdict = PARTLY
     return Finding(
         REPRODUCED if gain.mean == 0 else verdict,
@@ -547,7 +548,7 @@ def judge_skewed(e: Evidence, level: int) -> Finding:
         none,
     )
 
-
+# %% ../../nbs/audit/51_claims.ipynb #213f4c3a
 @tested("M7", RERUN, "all thresholds on this run's pictures", LEVELS)
 def judge_thresholds(e: Evidence, level: int) -> Finding:
     "Accuracy, precision and recall over all thresholds, on the run's pictures."
@@ -638,7 +639,7 @@ def judge_better(
         *(d.difference * n, d.low * n, d.high * n, n),
     )
 
-
+# %% ../../nbs/audit/51_claims.ipynb #3d25454b
 tested(
     "P6",
     RERUN,
@@ -763,7 +764,7 @@ def judge_released_alike(e: Evidence) -> Finding:
         n=20,
     )
 
-
+# %% ../../nbs/audit/51_claims.ipynb #d23ff52c
 @tested("F2", FILES, "differences between the levels' embeddings", **_PUBLISHED)
 def judge_released_levels(e: Evidence) -> Finding:
     "Three separate encoders: whether the published embeddings of two levels are different numbers."
@@ -873,7 +874,7 @@ def judge_authors_constant(e: Evidence) -> Finding:
     "What one answer for all scores on the authors' own targets, by Algorithm 2 with margin 0.1."
     return _constant(e, e.shown("accuracy of a constant"))
 
-
+# %% ../../nbs/audit/51_claims.ipynb #d2771e9c
 @tested("M4", RERUN, "this run's pictures and targets", counts="levels")
 def judge_constant(e: Evidence) -> Finding:
     "What one answer for all scores on this run's pictures and targets."

@@ -10,7 +10,7 @@ __all__ = ['VERDICTS', 'REPRODUCED', 'PARTLY', 'NOT', 'CONTRADICTS', 'DEPENDS', 
            'change', 'change_unseen', 'taxonomy_facts', 'kinship', 'cluster_tree', 'spread_rows', 'measured_rows',
            'run_pictures', 'read_studies', 'read_settings', 'pictures_per_class', 'setting_of', 'best_constant',
            'gather', 'Test', 'unlike_paper', 'Claim', 'usual_command', 'settings_of_test', 'told', 'first_sentence',
-           'other_settings', 'claim', 'tested']
+           'other_settings', 'outcomes', 'weighed', 'ledger_line', 'claim', 'tested']
 
 # %% ../../nbs/audit/48_evidence.ipynb #c35e52db
 import json
@@ -139,18 +139,13 @@ class Evidence:
     n_seen: int = 0
     imagenet: bool = False  # the seen classes are ImageNet's animals
     per_class: tuple[int, int] = (0, 0)  # fewest and most training pictures of a class
-    # level and the columns of `spectrum`
-    spectra: pd.DataFrame = field(default_factory=pd.DataFrame)
-    # level, method and the columns of `match_curve`
-    matches: pd.DataFrame = field(default_factory=pd.DataFrame)
-    # level, within, shuffled, p, n: the run's clusters in the tree
-    tree: pd.DataFrame = field(default_factory=pd.DataFrame)
+    spectra: pd.DataFrame = field(default_factory=pd.DataFrame)  # level, and as `spectrum`
+    matches: pd.DataFrame = field(default_factory=pd.DataFrame)  # level, method, `match_curve`
+    tree: pd.DataFrame = field(default_factory=pd.DataFrame)  # as `cluster_tree`
     best_constant: Mapping[int, float] = field(default_factory=dict)  # by level, classes right
-    # finding, of, level, value: the published files
-    released: pd.DataFrame = field(default_factory=pd.DataFrame)
+    released: pd.DataFrame = field(default_factory=pd.DataFrame)  # finding, of, level, value
     facts: Mapping[str, float] = field(default_factory=dict)  # of the taxonomy
-    # tables of reports/studies by name
-    studies: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    studies: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # tables by name
 
     def says(self, quantity: str, level: int | None = None) -> float:
         "A number of the paper, by its name in `PAPER`; None: it belongs to no single level."
@@ -228,7 +223,7 @@ def change(
     after, before = (_by_seed(e.tables.seen, column, level=level, method=m) for m in methods)
     return mean_of((after - before).dropna())
 
-
+# %% ../../nbs/audit/48_evidence.ipynb #a57876ff
 def change_unseen(
     e: Evidence,
     column: str,  # of unseen.csv
@@ -318,7 +313,7 @@ def measured_rows(study: Study) -> tuple[str, pd.DataFrame]:
             return split, spread_rows(rows, MOST_PICTURES)
     return "", study.rows("train").iloc[:0]
 
-
+# %% ../../nbs/audit/48_evidence.ipynb #427144f9
 def run_pictures(
     study: Study,
     h: Hierarchy,
@@ -423,7 +418,7 @@ def best_constant(
         return {}
     return counts.groupby("level")["best_constant"].max().dropna().to_dict()
 
-
+# %% ../../nbs/audit/48_evidence.ipynb #c16226ed
 def gather(
     folder: Path,  # of a run, or of its report, with its tables
     released: pd.DataFrame,  # from `released_findings`
@@ -494,7 +489,7 @@ PAPER_SETTING = (
 )
 AUTHORS_SIZE, AUTHORS_EPOCHS, AUTHORS_UNSEEN_EPOCHS = 224, 21, 5
 
-
+# %% ../../nbs/audit/48_evidence.ipynb #e872c951
 def unlike_paper(e: Evidence) -> list[str]:
     "In what a run differs from the paper and its authors' code, in words; the gravest first."
     s, (low, high) = e.settings, e.per_class
@@ -529,7 +524,7 @@ PARTS = {  # of the paper, by the first letter of a claim's id
 }
 ANSWERS = {REPRODUCED: "yes", PARTLY: "in part", NOT: "no"}  # other verdicts answer themselves
 
-
+# %% ../../nbs/audit/48_evidence.ipynb #c8e13168
 @dataclass(frozen=True)
 class Claim:
     "A sentence of the paper, or a question of ours, and its tests."
@@ -545,60 +540,6 @@ class Claim:
     def word(self, verdict: str) -> str:
         "A verdict as this claim, or question, is answered by it."
         return ANSWERS.get(verdict, verdict) if self.asks else verdict
-
-    def rows(self, e: Evidence) -> list[dict]:
-        "A line for each test and level."
-        return [
-            {
-                "id": self.id,
-                "evidence": test.evidence,
-                "level": "" if level is None else level,
-                "test": test.test,
-                **finding._asdict(),
-                "n_counts": test.counts if finding.n == finding.n else "",
-                "settings": settings_of_test(test, e),
-                "command": test.command or usual_command(test.evidence, e.command),
-            }
-            for test in self.tests
-            for level, finding in test.findings(e)
-        ]
-
-    def row(self, e: Evidence) -> dict:
-        "Its line in the ledger."
-        rows = self.rows(e)
-        tested = [r for r in rows if r["verdict"] != CANNOT] or rows
-        evidence = min((r["evidence"] for r in tested), key=EVIDENCE.index)
-        deciding = [r for r in tested if r["evidence"] == evidence]
-        verdict, found = together(r["verdict"] for r in deciding), told(deciding)
-        sentence = first_sentence(deciding[min(self.speaks, len(deciding) - 1)]["found"])
-        if evidence == RERUN and verdict != CANNOT:
-            found += f" Unlike the paper: {'; '.join(unlike_paper(e)) or 'nothing'}."
-            if words := other_settings(self.id, verdict, e):
-                found = f"In this run {self.word(verdict)}: {found} {words}"
-                verdict, sentence = DEPENDS, words
-        for weaker in EVIDENCE[EVIDENCE.index(evidence) + 1 :]:
-            if others := [r for r in tested if r["evidence"] == weaker]:
-                other = self.word(together(r["verdict"] for r in others))
-                found += f" By {weaker}, {other}: {told(others)}"
-        first = deciding[0]
-        wants = [PAPER_SETTING if t.needs is None else t.needs for t in self.tests]
-        return {
-            "id": self.id,
-            "part": "Our questions" if self.asks else PARTS[self.id[0]],
-            "where": self.where,
-            "claim": self.says,
-            "test": "; ".join(dict.fromkeys(r["test"] for r in rows)),
-            "verdict": self.word(verdict),
-            **{key: first[key] for key in ("ours", "low", "high", "n", "n_counts")},
-            "found": found,
-            "setting": e.setting if evidence == RERUN else SOURCES[evidence],
-            "command": first["command"],
-            "needs": "" if evidence != RERUN and verdict != CANNOT else wants[-1],
-            "evidence": evidence,
-            "settings": first["settings"],
-            "headline": self.headline,
-            "sentence": sentence,
-        }
 
 # %% ../../nbs/audit/48_evidence.ipynb #b1c2d3e3
 SOURCES = {  # of a verdict that rests on no run
@@ -637,7 +578,7 @@ def first_sentence(text: str) -> str:
     "The first sentence of a finding."
     return re.split(r"(?<=[.!?]) (?=[A-Z])", text)[0]
 
-
+# %% ../../nbs/audit/48_evidence.ipynb #040d4fa1
 def other_settings(
     id: str,  # of a claim
     verdict: str,  # of this run
@@ -650,7 +591,76 @@ def other_settings(
     by_verdict = table.groupby("verdict", sort=False)["setting"].agg("; ".join)
     if verdict not in decided or not set(by_verdict.index) - {verdict}:
         return ""
-    return " ".join(f"{v[0].upper()}{v[1:]} with {where}." for v, where in by_verdict.items())
+    words = [f"{v[0].upper()}{v[1:]} with {where}." for v, where in by_verdict.items()]
+    if verdict not in by_verdict:
+        words.insert(0, f"{verdict[0].upper()}{verdict[1:]} in this run.")
+    return " ".join(words)
+
+# %% ../../nbs/audit/48_evidence.ipynb #b1c2d3e8
+def outcomes(claim: Claim, e: Evidence) -> list[dict]:
+    "A line for each test of a claim, at each of its levels."
+    return [
+        {
+            "id": claim.id,
+            "evidence": test.evidence,
+            "level": "" if level is None else level,
+            "test": test.test,
+            **finding._asdict(),
+            "n_counts": test.counts if finding.n == finding.n else "",
+            "settings": settings_of_test(test, e),
+            "command": test.command or usual_command(test.evidence, e.command),
+        }
+        for test in claim.tests
+        for level, finding in test.findings(e)
+    ]
+
+
+def weighed(
+    claim: Claim,
+    rows: Sequence[Mapping],  # from `outcomes`
+    e: Evidence,
+) -> tuple[list[Mapping], str, str, str]:  # what decides, verdict, what was found, in a sentence
+    "The strongest evidence at hand decides; reruns at other settings may turn it; weaker is told."
+    tested = [r for r in rows if r["verdict"] != CANNOT] or rows
+    evidence = min((r["evidence"] for r in tested), key=EVIDENCE.index)
+    deciding = [r for r in tested if r["evidence"] == evidence]
+    verdict, found = together(r["verdict"] for r in deciding), told(deciding)
+    sentence = first_sentence(deciding[min(claim.speaks, len(deciding) - 1)]["found"])
+    if evidence == RERUN and verdict != CANNOT:
+        found += f" Unlike the paper: {'; '.join(unlike_paper(e)) or 'nothing'}."
+        if words := other_settings(claim.id, verdict, e):
+            found = f"In this run {claim.word(verdict)}: {found} {words}"
+            verdict, sentence = DEPENDS, words
+    for weaker in EVIDENCE[EVIDENCE.index(evidence) + 1 :]:
+        if others := [r for r in tested if r["evidence"] == weaker]:
+            other = claim.word(together(r["verdict"] for r in others))
+            found += f" By {weaker}, {other}: {told(others)}"
+    return deciding, verdict, found, sentence
+
+# %% ../../nbs/audit/48_evidence.ipynb #b1c2d3e9
+def ledger_line(claim: Claim, e: Evidence) -> dict:
+    "A claim's line in the ledger."
+    rows = outcomes(claim, e)
+    deciding, verdict, found, sentence = weighed(claim, rows, e)
+    first, wants = deciding[0], claim.tests[-1].needs
+    rerun = first["evidence"] == RERUN
+    return {
+        "id": claim.id,
+        "part": "Our questions" if claim.asks else PARTS[claim.id[0]],
+        "where": claim.where,
+        "claim": claim.says,
+        "test": "; ".join(dict.fromkeys(r["test"] for r in rows)),
+        "verdict": claim.word(verdict),
+        **{key: first[key] for key in ("ours", "low", "high", "n", "n_counts")},
+        "found": found,
+        "setting": e.setting if rerun else SOURCES[first["evidence"]],
+        "command": first["command"],
+        "needs": (PAPER_SETTING if wants is None else wants) if rerun or verdict == CANNOT else "",
+        "evidence": first["evidence"],
+        "settings": first["settings"],
+        "headline": claim.headline,
+        "sentence": sentence,
+    }
 
 # %% ../../nbs/audit/48_evidence.ipynb #b1c2d3e6
 REGISTER: dict[str, Claim] = {}  # all claims and questions, by id

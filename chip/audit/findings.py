@@ -124,7 +124,7 @@ def most_renumbered(
     rows, columns = linear_sum_assignment(gain, maximize=True)
     return int(gain[rows, columns].sum())
 
-
+# %% ../../nbs/audit/49_findings.ipynb #24b5a34c
 def frame_findings(
     a: Authors,
     taxonomy: Taxonomy,  # that holds seen and unseen classes

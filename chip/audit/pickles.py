@@ -118,7 +118,7 @@ FILLING = ("APPEND", "APPENDS", "SETITEM", "SETITEMS", "BUILD")  # change what l
 KEEPING = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")
 RECALLING = ("GET", "BINGET", "LONG_BINGET")
 
-
+# %% ../../nbs/audit/44_pickles.ipynb #cabc8c4a
 def look_through(
     program: bytes,  # a pickle
 ) -> None:
@@ -246,7 +246,7 @@ def _array(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
         flat = np.frombuffer(content, dtype).copy() if content else np.empty(0, dtype)
     return flat.reshape(shape, order="F" if fortran else "C")
 
-
+# %% ../../nbs/audit/44_pickles.ipynb #bc786c56
 @stand_in(*(f"{module} scalar" for module in NUMPY))
 def _scalar(shop: Workshop, args: tuple, state: Any) -> Any:
     "numpy's note of one number."
@@ -305,7 +305,7 @@ def _slice(shop: Workshop, args: tuple, state: Any) -> range:
     )
     return range(*args)
 
-
+# %% ../../nbs/audit/44_pickles.ipynb #93e5c74e
 @stand_in("torch._utils _rebuild_tensor_v2")
 def _tensor(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
     "PyTorch's note of a tensor: storage, offset, size and stride."
@@ -380,7 +380,7 @@ def _manager(shop: Workshop, args: tuple, state: Any) -> tuple:
     )
     return args
 
-
+# %% ../../nbs/audit/44_pickles.ipynb #8d4b802b
 @stand_in("pandas.core.frame DataFrame")
 def _frame(shop: Workshop, args: tuple, state: Any) -> pd.DataFrame:
     "A frame from its blocks: values (columns, rows) and the places of these columns."

@@ -122,7 +122,7 @@ def _frames_and_groups(
         return frames, None
     return frames, {int(c): frozenset(members) for c, members in contents["groups"].items()}
 
-
+# %% ../../nbs/audit/45_released.ipynb #9efa4e6b
 def read_published(
     folder: Path,  # with the files under their published paths, or all in one folder
 ) -> Authors:  # what is there; None or empty where a file is missing
@@ -196,7 +196,7 @@ def authors_home() -> Path:
     "Where `chip fetch authors` puts the published files."
     return home() / "data" / "authors"
 
-
+# %% ../../nbs/audit/45_released.ipynb #39f155d5
 def load_authors(
     folders: tuple[Path, ...]
     | None = None,  # where to look; None: downloaded files, then packs beside the project

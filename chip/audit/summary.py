@@ -81,7 +81,7 @@ def _html_table(table: pd.DataFrame, title: str) -> str:
         + "</tbody></table></div>"
     )
 
-
+# %% ../../nbs/audit/55_summary.ipynb #b595bf0c
 def to_html(
     sections: Sequence[Section],
     level: int = 3,  # of the headings
