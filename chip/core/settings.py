@@ -33,7 +33,8 @@ from ..data.tables import csv_text, read_names
 from ..data.taxonomy import animals, imagenet_index
 
 # %% ../../nbs/core/06_settings.ipynb #e63516be
-GROUPS = {  # of settings → the notebook that takes them; a later phase inherits them through the run's folder
+# of settings → the notebook that takes them; a later phase inherits them through the run's folder
+GROUPS = {
     "general": "10_hierarchy",
     "data": "10_hierarchy",
     "menagerie": "10_hierarchy",
@@ -55,7 +56,9 @@ def _setting(
     meaning: str,
     low: float | None = None,
     high: float | None = None,
-    **more: Any,  # choices: what a text may be; joined: several of these, with + between them; path: it names a file or folder
+    # choices: what a text may be; joined: several of these, with + between them; path: it names
+    # a file or folder
+    **more: Any,
 ) -> Any:
     "A dataclass field that knows its group, meaning and range."
     about = {"group": group, "meaning": meaning, "low": low, "high": high}
@@ -219,7 +222,10 @@ def _unexpected(f: Field, value: Any) -> SettingError:
     "The refusal of a value of the wrong type or out of range."
     said = f"{f.name}={_short(value)}: expected {_EXPECTED[f.type]}{_range_text(f)}"
     if f.type is str:
-        said += f"; where something takes it for a number or a truth value (papermill: -r {f.name} TEXT, YAML: quotes)"
+        said += (
+            f"; where it is taken for a number or a truth value, papermill has -r {f.name} TEXT and "
+            "YAML has quotes"
+        )
     return SettingError(said)
 
 
@@ -277,7 +283,7 @@ def _text(value: Any) -> str:
         raise ValueError
     return str(value)
 
-
+# %% ../../nbs/core/06_settings.ipynb #e6164a32
 def _truth(value: Any) -> bool:
     "A truth value, or its name. Raises ValueError."
     return {"true": True, "false": False}[str(value).lower()]
@@ -343,7 +349,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 # %% ../../nbs/core/06_settings.ipynb #0c5ee001
-KEEP_MEMORY = {  # environment of a process that trains on a processor: blocks that are freed stay with it, and need not be cleared again by the kernel
+# environment of a process that trains on a processor: blocks that are freed stay with it, and need
+# not be cleared again by the kernel
+KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(4 * 2**30),
     "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30),
     "MALLOC_TOP_PAD_": str(64 * 2**20),
@@ -411,7 +419,7 @@ def profile_values(
         "profile": profile,
     }
 
-
+# %% ../../nbs/core/06_settings.ipynb #af033db4
 def make_settings(
     profile: str = "demo",  # smoke, demo, photos or paper
     **overrides: Any,  # any setting; text or typed; None leaves the profile's value
@@ -516,7 +524,7 @@ def changed_settings(
     usual = profile_values(settings.profile, "" if preset == own else preset) | {"preset": own}
     return {name: value for name, value in asdict(settings).items() if value != usual[name]}
 
-
+# %% ../../nbs/core/06_settings.ipynb #0dd0324e
 def settings_in_force(
     settings: Settings,  # of a run
     phase: str,  # whose settings, such as '10_hierarchy'
@@ -584,7 +592,7 @@ def fitted(
         line += ", a group for each" if n == 2 else ", one for each parent"
     return s, [*lines, line]
 
-
+# %% ../../nbs/core/06_settings.ipynb #823bc044
 def fit_folder(
     s: Settings,
     say: Callable[[str], None] = print,  # is told what is other than in the profile
@@ -831,7 +839,7 @@ def save_rows(
     keep_rows(run, rows, name, phase)
     return join_rows(run, name, caption)
 
-
+# %% ../../nbs/core/06_settings.ipynb #36611530
 def joined_tables(run: Run) -> list[str]:
     "The tables in tables/ to which phases add rows."
     names = {path.name.split(".")[0] for path in (run.folder / "rows").glob("*.parquet")}
@@ -936,7 +944,7 @@ def injected_parameters(
     ]
     return given, declared_types(shown[-1]) if shown else {}
 
-
+# %% ../../nbs/core/06_settings.ipynb #d02a9ccf
 def _not_taken(name: str, taken: Sequence[str], phase: str) -> SettingError:
     "The refusal of a parameter that a notebook does not take."
     groups = {f.name: f.metadata["group"] for f in fields(Settings)}
@@ -955,7 +963,8 @@ def _not_taken(name: str, taken: Sequence[str], phase: str) -> SettingError:
 def _own_field(
     name: str,  # of a notebook's own parameter
     kind: str,  # the type as declared
-    allowed: Sequence = (),  # texts: one of them; two numbers: lowest and highest, None for no highest
+    # texts: one of them; two numbers: lowest and highest, None for no highest
+    allowed: Sequence = (),
 ) -> Field:
     "A parameter of a notebook's own, described as a setting is."
     limits: dict[str, Any] = {}
@@ -975,12 +984,14 @@ def profile_of(
     variable = os.environ.get("CHIP_PROFILE") or parameters["profile"]
     return check_value("profile", given.get("profile", variable))
 
-
+# %% ../../nbs/core/06_settings.ipynb #f1fd6be2
 def check_parameters(
     parameters: dict[str, Any],  # the notebook's globals()
     phase: str = "",  # the notebook's own name, where it is a phase
     /,
-    **allowed: Sequence,  # of the notebook's own parameters: texts to choose from, or lowest and highest number (None: no limit)
+    # of the notebook's own parameters: texts to choose from, or lowest and highest number (None:
+    # no limit)
+    **allowed: Sequence,
 ) -> None:
     """Checks what papermill was given, by name, type and range, and what the notebook's own
     parameters are; each becomes what its type says. Raises SettingError."""

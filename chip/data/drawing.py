@@ -103,7 +103,7 @@ def draw_background(
         draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=ink(land[1] * 0.65 + 90))
     return image.filter(ImageFilter.BoxBlur(rng.uniform(0.3, 1.8) * size / 128))
 
-
+# %% ../../nbs/data/05_drawing.ipynb #18c1039a
 def grow_plants(
     draw: ImageDraw.ImageDraw, rng: np.random.Generator, colour: np.ndarray, level: float, size: int
 ) -> None:
@@ -174,7 +174,7 @@ class Part:
     skin: bool = False  # the coat's pattern shows here
     line: bool = True  # drawn with an ink line
 
-
+# %% ../../nbs/data/05_drawing.ipynb #fbd6af7b
 class Sketch:
     "An animal's parts, back to front, in its own coordinates. Methods take `Part`'s fields."
 
@@ -366,7 +366,7 @@ def bird_legs(s: Sketch, t: Traits, stride: float) -> None:
         for reach in (0.16, 0.08, -0.08):
             s.tube([(toe, ground), (toe + reach, ground + 0.03)], [0.025], colour)
 
-
+# %% ../../nbs/data/05_drawing.ipynb #4b00585c
 def bird_wing(s: Sketch, t: Traits, beat: float) -> None:
     "The near wing, folded or half lifted, with its long feathers."
     l, d = t.length, t.depth
@@ -441,7 +441,7 @@ def fish_fins(s: Sketch, t: Traits) -> None:
         back.add([(-0.15, 0.12), (-0.4, -0.6 * h), (-0.5, 0.25)], tone)
     s.add([(-0.1 * l, 0.7 * d), (-0.45 * l, 0.75 * d + t.anal), (-0.6 * l, 0.4 * d)], tone)
 
-
+# %% ../../nbs/data/05_drawing.ipynb #e01fb4c5
 def fish(t: Traits, pose: Scene) -> Sketch:
     "Fins and gills; from the side."
     s, l, d, hunch = Sketch(), t.length, t.depth, t.hunch
@@ -515,7 +515,7 @@ def insect_head(s: Sketch, t: Traits, sway: float) -> None:
             path = [(x + h, side * 0.5 * h), (x + h + jaw, side * h), (x + h + jaw, side * 0.02)]
             s.tube(path, [0.05, 0.02], "accent_dark")
 
-
+# %% ../../nbs/data/05_drawing.ipynb #e12f8372
 def insect(t: Traits, pose: Scene) -> Sketch:
     "Six legs and wings; from above."
     s = Sketch()
@@ -686,7 +686,7 @@ def saurian(t: Traits, pose: Scene) -> Sketch:
     saurian_head(s, t, *head)
     return s
 
-
+# %% ../../nbs/data/05_drawing.ipynb #061f9678
 def saurian_head(s: Sketch, t: Traits, x: float, y: float) -> None:
     "Frill, throat, jaws and an eye on top."
     h, nose = t.head, x + t.head * (0.5 + 1.1 * t.snout)
@@ -752,7 +752,7 @@ def serpent_tail(s: Sketch, t: Traits, spine: np.ndarray) -> None:
         for side in (1, -1):
             end.tube([(0, 0), (-r, 0), (-2 * r, side * 1.3 * r)], [0.04, 0.015], "accent")
 
-
+# %% ../../nbs/data/05_drawing.ipynb #321079d7
 def serpent_head(s: Sketch, t: Traits, x: float, y: float) -> None:
     "Hood, horns, tongue, head and eyes."
     h = max(t.girth * t.head, 0.1)
@@ -810,7 +810,7 @@ def jelly(t: Traits, pose: Scene) -> Sketch:
     jelly_face(s, t, w, top, 0.06 * pose.nod)
     return s
 
-
+# %% ../../nbs/data/05_drawing.ipynb #9bb6c612
 def jelly_face(s: Sketch, t: Traits, w: float, top: float, look: float) -> None:
     "The skirt's ruffles, what crowns the dome, and two eyes."
     big = t.crown_size
@@ -872,7 +872,7 @@ def on_map(name: str, across: float, down: float) -> np.ndarray:  # (3,)
     above, below = (grid[i + k, j] * (1 - fx) + grid[i + k, j + 1] * fx for k in (0, 1))
     return above * (1 - fy) + below * fy
 
-
+# %% ../../nbs/data/05_drawing.ipynb #7d464400
 def animal_colours(t: Traits, body_plan: str) -> dict[str, np.ndarray]:
     "All colours that the parts ask for by name."
     coat = on_map("earthy" if body_plan == "beast" else "vivid", t.coat_hue, t.coat_shade)
@@ -940,7 +940,7 @@ def patches(t: Traits, rng: np.random.Generator, squeeze: float) -> list[np.ndar
     corners = at + radius[..., None] * np.c_[np.cos(a) * squeeze, np.sin(a)]
     return [catmull_rom(outline, 3) for outline in corners]
 
-
+# %% ../../nbs/data/05_drawing.ipynb #2ff743b1
 def spots(
     t: Traits, rng: np.random.Generator, width: float, height: float, pitch: float
 ) -> np.ndarray:
@@ -998,7 +998,7 @@ def paint(
     coat.paste(inks["mark"], mask=overlay)
     return coat.reduce(2), silhouette.reduce(2), heights.reduce(2)
 
-
+# %% ../../nbs/data/05_drawing.ipynb #65eca83b
 def draw_pattern(
     sketch: Sketch, t: Traits, to_pixels: Callable, rng: np.random.Generator, big: int
 ) -> Image.Image:

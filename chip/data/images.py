@@ -131,7 +131,7 @@ def is_deep(image: Image.Image) -> bool:
     "Has it more than eight bits of grey?"
     return image.mode == "F" or image.mode.startswith("I")
 
-
+# %% ../../nbs/data/01_images.ipynb #e82e63cf
 def to_rgb(
     image: Image.Image,  # any mode that Pillow decodes
 ) -> Image.Image:  # mode RGB, same size
@@ -298,7 +298,7 @@ def decode_image(
     image.info.clear()  # the note has been obeyed: nobody shall turn the picture twice
     return image
 
-
+# %% ../../nbs/data/01_images.ipynb #c0425b0f
 def open_image(
     path: str | Path,  # a picture's file
     at_least: int | None = None,  # as in `decode_image`
@@ -391,7 +391,7 @@ def _identity(path: str | Path) -> tuple[int, int]:
     status = os.stat(path)
     return status.st_dev, status.st_ino
 
-
+# %% ../../nbs/data/01_images.ipynb #39a2b237
 def walk_files(
     folder: str | Path,  # where to start
     around: Iterable[str | Path] = (),  # folders that hold it: links to them lead back
@@ -433,7 +433,7 @@ def _in_tar(tar: str) -> Iterator[tuple[str, str]]:
         if not (is_hidden(last) or any(is_hidden(folder, True) for folder in folders)):
             yield f"{tar}/{name}", ""
 
-
+# %% ../../nbs/data/01_images.ipynb #6f4109f6
 def _in_split(folder: Path, classes: set[str] | None) -> Iterator[tuple[str, str]]:
     "Every file of a split, those outside of any class folder with the reason 'stray'."
     for entry in _entries(folder):
@@ -467,7 +467,7 @@ def nearest_name(
     near = difflib.get_close_matches(word, words, 1, 0.75)
     return words[near[0]] if near else ""
 
-
+# %% ../../nbs/data/01_images.ipynb #6f4149c7
 def _beside_splits(root: Path) -> Iterator[tuple[str, str]]:
     "What lies directly below the root and is not used, unless it is a file that is no picture."
     for entry in _entries(root):
@@ -516,7 +516,7 @@ def _candidate(full: str, relative: str) -> Candidate | str:
     label = label.removesuffix(".tar") if inside else label
     return Candidate(relative, full, label, split, size, changed)
 
-
+# %% ../../nbs/data/01_images.ipynb #e59e28f2
 def list_files(
     root: str | Path,  # DIR of the layout
     classes: Iterable[str] | None = None,  # take these seen classes only; None: all
@@ -593,7 +593,7 @@ def _advice(root: Path, folders: Sequence[str], files: Sequence[str]) -> str:
         return f" (its pictures need a folder for each class: {commands})"
     return ""
 
-
+# %% ../../nbs/data/01_images.ipynb #24442ab2
 def check_layout(
     root: str | Path,  # DIR of the layout
 ) -> None:
@@ -684,7 +684,7 @@ def save_cache(
     with written_aside(cache) as aside:
         pd.DataFrame(rows, columns=_CACHE_COLUMNS).to_parquet(aside, index=False)
 
-
+# %% ../../nbs/data/01_images.ipynb #061385f2
 def inspect_cached(
     candidates: Sequence[Candidate],  # what to open
     root: Path,  # their folder
@@ -752,7 +752,7 @@ def _counted(n: int, one: str, many: str) -> str:
     "'1 image', '1,234 images'."
     return f"{n:,} {one if n == 1 else many}"
 
-
+# %% ../../nbs/data/01_images.ipynb #1466d4de
 @dataclass(frozen=True, eq=False)
 class ImageFolder:
     "An image folder as two tables: what is used, and what is not and why."
@@ -879,7 +879,7 @@ def as_folder(
     check_splits(folder, names)
     return folder
 
-
+# %% ../../nbs/data/01_images.ipynb #8685bd7e
 def unused(
     rejected: Iterable[tuple[str, str]],  # path, reason: as `list_files` gives them
     most: int = 5,  # names

@@ -74,7 +74,7 @@ def run_jobs(
     finally:
         pool.shutdown(cancel_futures=True)
 
-
+# %% ../../nbs/data/06_menagerie.ipynb #735f4667
 def draw_all(jobs: list[tuple], workers: int, progress: bool) -> None:
     "Draw the classes of `jobs`, in this process when others cannot be had."
     label, total = "drawing the menagerie", sum(job[2] for job in jobs)
@@ -128,7 +128,7 @@ def drawing_aside(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
-
+# %% ../../nbs/data/06_menagerie.ipynb #ef64ea0e
 def make_menagerie(
     folder: Path | str,  # where; its parent is made if need be
     settings: MenagerieSettings,

@@ -133,7 +133,7 @@ def name_score(
     cost = sum(CLASS_COST if part.single else NODE_COST for part in parts[1:])
     return 5 * covered / (4 * n_members + total) - cost
 
-
+# %% ../../nbs/data/03_names.ipynb #d2f4241e
 def name_candidates(
     taxonomy: Taxonomy,
     members: Sequence[str],  # the cluster's classes

@@ -66,7 +66,7 @@ class UserTable:
         "The error to raise for a line."
         return TableError(f"{self.path}, line {line}: {problem}; {advice}")
 
-
+# %% ../../nbs/data/07_tables.ipynb #077f0f9b
 _FOREIGN = {
     b"PK\x03\x04": "a spreadsheet's own file (xlsx, ods) or a zip",
     b"\xd0\xcf\x11\xe0": "an Excel workbook (xls)",
@@ -98,7 +98,7 @@ def _filled(lines: Iterator[list[str]]) -> Iterator[list[str]]:
     "The rows in which anything stands."
     return (cells for cells in lines if any(cell.strip() for cell in cells))
 
-
+# %% ../../nbs/data/07_tables.ipynb #dae88349
 def read_user_table(
     path: str | Path,
 ) -> UserTable:

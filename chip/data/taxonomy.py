@@ -182,7 +182,8 @@ COLUMNS = {  # meaning -> headings that are understood, in order of preference
 }
 _NEEDED = {
     "key": "the class folders' names",
-    "chain": "the chains: each class's kinds from the widest to its own, as in animal > mammal > cat",
+    "chain": "the chains: each class's kinds from the widest to its own, as in "
+    "animal > mammal > cat",
 }
 
 
@@ -238,7 +239,7 @@ def parse_row(
     name = texts.get("name") or key
     return TaxonomyRow(line, key, name, chain, ids, dict(zip(header, cells)))
 
-
+# %% ../../nbs/data/02_taxonomy.ipynb #da2accfc
 def read_rows(path: Path) -> list[TaxonomyRow]:
     "The classes of a taxonomy file. Raises TaxonomyError naming file, line and what to change."
     try:

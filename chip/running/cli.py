@@ -101,7 +101,7 @@ class Once(argparse.Action):
             parser.error(f"{option_string} is given twice, {before} and {values}: leave one out")
         setattr(namespace, self.dest, values)
 
-
+# %% ../../nbs/running/99_cli.ipynb #4ce92fbb
 class Parser(argparse.ArgumentParser):
     "An argument parser whose errors are one line that suggests what would do."
 
@@ -180,7 +180,7 @@ def values_of(
     kept = {name: value for name, value in file.items() if name not in later}
     return {**kept, **given, "profile": "demo" if profile is None else profile, "name": name}
 
-
+# %% ../../nbs/running/99_cli.ipynb #6e18dea1
 def settings_and_run(
     arguments: argparse.Namespace,  # of `chip run`
 ) -> tuple[Settings, Run]:
@@ -251,7 +251,7 @@ def _recover(target: Path) -> None:
 
     recover(target)
 
-
+# %% ../../nbs/running/99_cli.ipynb #005dceae
 def why_command(arguments: argparse.Namespace, settings: Settings, run: Run) -> None:
     "chip run --why: what a run would do, and what makes it so; nothing is written."
     notebooks, phases = arguments.notebooks, arguments.phases
@@ -505,7 +505,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         "ADDRESS",
     )
 
-
+# %% ../../nbs/running/99_cli.ipynb #38056fc7
 def _add_sweep(commands: argparse._SubParsersAction) -> None:
     "chip sweep and its arguments."
     sweep = _command(
@@ -541,7 +541,7 @@ def _add_sweep(commands: argparse._SubParsersAction) -> None:
     _add(sweep, "--fresh", fresh)
     _add(sweep, "--yes", f"more than {MOST:,} points are meant")
 
-
+# %% ../../nbs/running/99_cli.ipynb #b9474e0e
 def _add_bench(commands: argparse._SubParsersAction) -> None:
     "chip bench and its arguments."
     bench = _command(
@@ -683,7 +683,7 @@ def _positive(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text}: expected a number above 0")
     return value
 
-
+# %% ../../nbs/running/99_cli.ipynb #9aa83b99
 def _add_teaching(commands: argparse._SubParsersAction) -> None:
     "chip assign, chip grade and their arguments."
     assign = _command(
@@ -804,7 +804,7 @@ def _stopped_like_ctrl_c() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-
+# %% ../../nbs/running/99_cli.ipynb #34abb903
 def _fail(message: object, status: int) -> int:
     "Say in one line what went wrong."
     print("chip: " + " ".join(str(message).split()), file=sys.stderr, flush=True)

@@ -72,17 +72,15 @@ class Phase:
 
     notebook: str  # its name without suffix
     title: str  # for people
-    makes: tuple[
-        str, ...
-    ] = ()  # files in the run's folder, as patterns, that must be there, and hold rows, when it has ended
-    reads: tuple[
-        str, ...
-    ] = ()  # files that it reads beside the run's, as patterns below the project's root, or below CHIP_HOME where they begin with 'home:'
-    makes_of: tuple[
-        tuple[str, str], ...
-    ] = ()  # (split, file): made only where two pictures or more of that split exist
+    # files in the run's folder, as patterns, that must be there, and hold rows, when it has ended
+    makes: tuple[str, ...] = ()
+    # files that it reads beside the run's, as patterns below the project's root, or below
+    # CHIP_HOME where they begin with 'home:'
+    reads: tuple[str, ...] = ()
+    # (split, file): made only where two pictures or more of that split exist
+    makes_of: tuple[tuple[str, str], ...] = ()
 
-
+# %% ../../nbs/running/90_runs.ipynb #d636c253
 PHASES = (
     Phase(
         "10_hierarchy",
@@ -196,7 +194,7 @@ def shown_parameters(
         for name in assigned_names(source)
     ]
 
-
+# %% ../../nbs/running/90_runs.ipynb #032e8eb5
 def parameters_of(
     path: Path,  # a notebook
 ) -> list[str]:
@@ -301,7 +299,7 @@ def _read(path: str, known: tuple) -> tuple:  # state and SHA-256; () for what c
     except OSError:
         return ()  # a broken link; Phase 1 lists it with its reason
 
-
+# %% ../../nbs/running/90_runs.ipynb #7a74718c
 class Contents:
     """Fingerprints of files and folders by content; what was read is known again, by this object
     and, after `keep`, by later ones."""
@@ -413,7 +411,7 @@ def files_read(
         if p.is_file()
     }
 
-
+# %% ../../nbs/running/90_runs.ipynb #ab14d115
 def engine_kind(
     engine: str,  # local, ray, or a cluster's address
 ) -> str:
@@ -455,7 +453,7 @@ def inputs_of(
         "earlier phase": upstream,
     }
 
-
+# %% ../../nbs/running/90_runs.ipynb #020043b3
 def what_changed(
     before: Mapping[str, Any],  # inputs of a phase, as inputs_of gives them
     now: Mapping[str, Any],
@@ -511,7 +509,7 @@ def is_made(
     alone = len(inside.parts) == 1 and inside.suffix in (".parquet", ".json")
     return alone or inside.parts[0] in MADE
 
-
+# %% ../../nbs/running/90_runs.ipynb #e5687309
 def files_of(
     run: Run,
 ) -> dict[str, list[int]]:  # size in bytes and time of last change in ns, by path
@@ -660,7 +658,7 @@ def kernel_environment(
         "PYTHONUTF8": "1",
         "PYTHONIOENCODING": "utf-8",
         "PYTHONSTARTUP": "",
-        # libraries that timm brings import tqdm.auto, which warns where ipywidgets is missing; no bar here needs a widget
+        # libraries that timm brings import tqdm.auto, which warns where ipywidgets is missing
         "PYTHONWARNINGS": "ignore:IProgress not found",
         "IPYTHONDIR": str(folder / "ipython"),
         "JUPYTER_CONFIG_DIR": str(folder),
@@ -673,7 +671,7 @@ def kernel_environment(
         **KEEP_MEMORY,
     }
 
-
+# %% ../../nbs/running/90_runs.ipynb #47692977
 _LONGEST = 90  # bytes of a folder's path that leave room for a socket's name below it
 
 
@@ -706,7 +704,7 @@ def _kernel_manager(
             super().__init__(connection_file=str(folder / "kernel.json"), **sockets, **kw)
 
         async def start_kernel(self, **kw: Any) -> None:
-            # all that notebooks say arrives as messages; what remains is the kernel's chatter about being shut down
+            # what notebooks say arrives as messages; the rest is chatter about being shut down
             await super().start_kernel(env=dict(environment), stderr=subprocess.DEVNULL, **kw)
             started.append(psutil.Process(self.provisioner.pid))
 
@@ -806,14 +804,17 @@ def _failure(phase: Phase, error: Exception, executed: Path) -> PhaseFailed:
         kind, message = error.ename, error.evalue
     reason = f"{kind}: {(message.strip().splitlines() or [''])[0]}"
     if isinstance(error, DeadKernelError):
-        reason = "its process was killed, often because memory ran out; try a smaller batch_size or workers"
+        reason = (
+            "its process was killed, often because memory ran out; try a smaller batch_size or "
+            "workers"
+        )
     failed = PhaseFailed(
         f"{phase.notebook} failed: {reason} (the notebook as far as it came: {shown(executed)})"
     )
     failed.reason = reason
     return failed
 
-
+# %% ../../nbs/running/90_runs.ipynb #957bb3ba
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
@@ -920,7 +921,7 @@ def _as_template(path: Path) -> str:
     "A path for papermill, to which braces mean parameters."
     return str(path).replace("{", "{{").replace("}", "}}")
 
-
+# %% ../../nbs/running/90_runs.ipynb #044bc500
 def execute(
     source: Path,  # a phase's notebook
     target: Path,  # where it goes, executed: a file in the folder notebooks of a run
@@ -995,7 +996,7 @@ def check_made(
         if fault:
             raise PhaseFailed(f"{phase.notebook} {fault}: it is not to be trusted")
 
-
+# %% ../../nbs/running/90_runs.ipynb #5c99fa52
 def _outputs(run: Run, phase: Phase, owned: Mapping[str, list]) -> dict[str, list[int]]:
     """What a phase has added to a run's folder. Raises PhaseFailed where it has changed what is not
     its own."""
@@ -1098,7 +1099,7 @@ def _graphics() -> list[str]:
     told = subprocess.run(command, capture_output=True, text=True)
     return told.stdout.strip().splitlines() if told.returncode == 0 else []
 
-
+# %% ../../nbs/running/90_runs.ipynb #4282536e
 def circumstances() -> dict[str, Any]:
     "What a phase runs on: hardware, versions and commit."
     processor, instructions = _processor()
@@ -1138,7 +1139,7 @@ def check_writable(
             "write to"
         ) from error
 
-
+# %% ../../nbs/running/90_runs.ipynb #6a8b46d6
 def check_images(
     images: str,  # image folder, or ''
     paper_classes: bool = False,  # as in Settings: Phase 1 leaves out the other classes
@@ -1239,7 +1240,7 @@ def _check_rows(settings: Settings, pictures: Mapping[str, int]) -> int:  # clas
         )
     return len(kept)
 
-
+# %% ../../nbs/running/90_runs.ipynb #d3c1f0b8
 def check_classes(
     settings: Settings,
     pictures: Mapping[str, int],  # training pictures of each class; empty for the menagerie
@@ -1282,7 +1283,7 @@ def _check_useless(settings: Settings, because: str, names: Iterable[str]) -> No
     if useless := [name for name in changed_settings(settings) if name in names]:
         raise Refused(f"{because}, so {', '.join(useless)} would change nothing: leave it out")
 
-
+# %% ../../nbs/running/90_runs.ipynb #b7a43d28
 def _check_hierarchy(settings: Settings, pictures: Mapping[str, int]) -> None:
     "Raises Refused for a hierarchy file that cannot be read or lacks classes."
     from chip.hierarchy import read_hierarchy  # imports torch
@@ -1421,7 +1422,7 @@ def _earlier_runs(
         record = json.loads(kept.read_text(encoding="utf-8"))
         yield record["settings"], {p["notebook"]: p["seconds"] for p in record["phases"]}
 
-
+# %% ../../nbs/running/90_runs.ipynb #2ed06384
 def expected_seconds(
     settings: Settings,
     run: Run,
