@@ -54,7 +54,8 @@ EXECUTED = "executed.json"  # beside the chapters: for each, the fingerprints of
 def chapters_of(
     notebooks: Path,  # nbs/
 ) -> list[Path]:
-    "The book's chapters in the order in which they are read: the index, the numbered ones, the glossary."
+    """The book's chapters in the order in which they are read: the index, the numbered ones,
+    the glossary."""
     chapters = [path for path in notebooks.glob("*.ipynb") if not path.name.startswith(".")]
     part = {"index": 0, "glossary": 2}
     return sorted(chapters, key=lambda path: (part.get(path.stem, 1), path.name))
@@ -87,7 +88,8 @@ def _meaning(node: Any) -> Any:
 def code_fingerprint(
     source: str,  # Python; lines of IPython's own are passed over
 ) -> str:  # 16 hexadecimal digits
-    "A fingerprint of what code says, whatever its comments, docstrings and layout. Raises SyntaxError."
+    """A fingerprint of what code says, whatever its comments, docstrings and layout. Raises
+    SyntaxError."""
     plain = re.sub(r"^\s*[%!].*$", "", source, flags=re.MULTILINE)
     return digest(_meaning(ast.parse(plain)))
 
@@ -133,7 +135,7 @@ def older_chapters(
             old[chapter.stem] = " and ".join(words[part] for part in parts) + " changed since"
     return old
 
-
+# %% ../../nbs/running/98_book.ipynb #7bc55c09
 def _read_record(notebooks: Path) -> dict[str, dict[str, str]]:
     "What the last refreshes have written."
     path = notebooks / EXECUTED
@@ -157,8 +159,8 @@ def small_picture(
     picture.quantize(256, dither=Image.Dither.NONE).save(few, "png", optimize=True)
     if few.tell() > heavy:
         photo = io.BytesIO()
-        picture.save(photo, "webp", quality=80, method=6)
-        if photo.tell() < few.tell() / 2:
+        picture.save(photo, "webp", quality=75, method=6)
+        if photo.tell() < 0.75 * few.tell():
             data = base64.b64encode(photo.getvalue()).decode()
             alt = html.escape(text, quote=True)
             return {"text/html": f'<img src="data:image/webp;base64,{data}" alt="{alt}">'}
@@ -182,7 +184,7 @@ def _clean_text(text: str, folder: Path) -> str:
     text = scrub(text.replace(f"{folder}/", ""))
     return re.sub(r"(<.*?)( at 0x[0-9a-fA-F]+)(>)", r"\1\3", text)
 
-
+# %% ../../nbs/running/98_book.ipynb #3aa558d0
 def kept_outputs(
     cell: nbformat.NotebookNode,  # executed
     folder: Path,  # of the run that it belongs to, to be written as "."
@@ -225,7 +227,8 @@ def execute_chapter(
     chapter: Path,  # a notebook
     folder: Path,  # CHIP_HOME of its kernel
 ) -> nbformat.NotebookNode:  # with outputs fit to be committed
-    "Executes a chapter at the size at which its prose reads it. Raises Refused with the cell that failed."
+    """Executes a chapter at the size at which its prose reads it. Raises Refused with the cell
+    that failed."""
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
@@ -252,12 +255,13 @@ def execute_chapter(
             cell.metadata.pop("execution", None)
     return notebook
 
-
+# %% ../../nbs/running/98_book.ipynb #4653664e
 def keep_named(
     notebook: nbformat.NotebookNode,  # executed
     folder: Path,  # where pictures for the prose are kept
 ) -> None:
-    "Writes the pictures of cells whose metadata give them a name as files, for the README and its like."
+    """Writes the pictures of cells whose metadata give them a name as files, for the README and
+    its like."""
     for cell in notebook.cells:
         name = _name_of(cell)
         for output in cell.get("outputs", ()) if name else ():
@@ -274,13 +278,14 @@ def notebook_text(
     plain["metadata"].pop("language_info", None)
     return json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
 
-
+# %% ../../nbs/running/98_book.ipynb #22033465
 def refresh_chapters(
     names: Sequence[str],  # of chapters; none: all
     notebooks: Path,  # nbs/
     say: Callable[[str], None] = print,
 ) -> None:
-    "Executes chapters and writes their outputs into them. Raises Refused, and then leaves the rest as it was."
+    """Executes chapters and writes their outputs into them. Raises Refused, and then leaves the
+    rest as it was."""
     chapters = {path.stem: path for path in executed_chapters(notebooks)}
     unknown = [name for name in names if name not in chapters]
     if unknown:
@@ -344,7 +349,7 @@ def _prompt(source: str) -> str:
 
 _LONG = 16  # lines of code that may stand before their output without being folded
 
-
+# %% ../../nbs/running/98_book.ipynb #ee1e426f
 def page_cell(
     cell: nbformat.NotebookNode,  # a code cell
     fold: bool,  # fold it in any case
@@ -391,13 +396,14 @@ def _captioned(output: nbformat.NotebookNode, shown_by: dict) -> nbformat.Notebo
 
 # %% ../../nbs/running/98_book.ipynb #98b00043
 _APART = re.compile(  # what is left as it is
-    r"(^```.*?^```|^:::.*?^:::|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$|!?\[[^\]]*\]\([^)]*\)|<[^>\n]+>|^#.*?$|^\|.*?$)",
+    r"(^```.*?^```|^:::.*?^:::|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$"  # code, boxes, formulas
+    r"|!?\[[^\]]*\]\([^)]*\)|<[^>\n]+>|^#.*?$|^\|.*?$)",  # links, HTML, headings, tables
     re.DOTALL | re.MULTILINE,
 )
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)(?:\s+\"([^\"]*)\")?\)")
 _PAPER = re.compile(r"^\*(?!\*)([^*\n]+)\*$", re.MULTILINE)
 
-
+# %% ../../nbs/running/98_book.ipynb #74331bcc
 @dataclass(frozen=True)
 class Book:
     "What all pages have to know of each other."
@@ -434,7 +440,7 @@ class Book:
         name = "-".join(path.relative_to(self.root).parts)
         return f"```{{figure}} /_pictures/{name}\n:alt: {text}\n\n{caption or text}\n```"
 
-
+# %% ../../nbs/running/98_book.ipynb #dbc466e0
 def _linked(part: str, page: Page, book: Book, unseen: dict[str, str]) -> str:
     "A piece of text that is no code and no link, with the first mention of each term linked."
     for word in sorted(unseen, key=len, reverse=True):
@@ -498,7 +504,7 @@ def glossary_text(source: str) -> str:
     return _TERM.sub(r"\1\n  \3\n", lists)
 
 
-BEHIND = {  # studies behind a chapter, where the study's text does not begin with the chapter's name
+BEHIND = {  # study → the chapter before it; of others, the first chapter that their text names
     "60_sources": "10_hierarchy",
     "61_poolings": "10_hierarchy",
     "62_choice_of_k": "10_hierarchy",
@@ -510,7 +516,7 @@ BEHIND = {  # studies behind a chapter, where the study's text does not begin wi
     "69_promise": "38_place",
 }
 
-
+# %% ../../nbs/running/98_book.ipynb #b7a2c6f0
 def chapter_behind(
     study: nbformat.NotebookNode,
     name: str,  # of the study's notebook
@@ -618,7 +624,8 @@ def reports_text(
     lines = [
         "# Pages to explore",
         "",
-        "Each run of the study makes a page of its own, with all figures and tables, an explorer of the tree, and the audit. These are kept with the code:",
+        "Each run of the study makes a page of its own, with all figures and tables, an explorer "
+        "of the tree, and the audit. These are kept with the code:",
         "",
     ]
     for name, about in REPORTS.items():
@@ -649,7 +656,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
-
+# %% ../../nbs/running/98_book.ipynb #f8ecd55a
 def sphinx_settings(
     title: str,
     address: str,  # of the sources; '': none is public
@@ -722,7 +729,7 @@ def check_out(
             f"{shown(out)} is there, and no book (it holds no {MARK}): give another --out"
         )
 
-
+# %% ../../nbs/running/98_book.ipynb #2bbe9a4b
 def prepare(
     source: Path,  # an empty folder, for Sphinx to read
     notebooks: Path,  # nbs/
@@ -772,7 +779,7 @@ def _copy_pictures(source: Path, root: Path) -> None:
             if f"/_pictures/{name}" in text:
                 shutil.copy(path, source / "_pictures" / name)
 
-
+# %% ../../nbs/running/98_book.ipynb #6c5a1f0c
 def run_sphinx(
     source: Path,  # prepared pages
     made: Path,  # where the pages go
@@ -807,7 +814,7 @@ _NAMED = (  # labels of the theme that hide what stands there from those who hea
     (' aria-label="Search" data-bs-placement', " data-bs-placement"),
 )
 
-
+# %% ../../nbs/running/98_book.ipynb #6ca178f6
 def name_as_shown(made: Path) -> None:
     "Takes labels out of pages where the visible text is the better name."
     for path in made.rglob("*.html"):
@@ -826,7 +833,7 @@ def check_extra() -> None:
             f"the book needs {', '.join(lacking)}: pip install -e '.[book]' in the project's folder"
         )
 
-
+# %% ../../nbs/running/98_book.ipynb #5e6ecb5c
 def build_book(
     out: Path | None = None,  # its folder; None: reports/book
     notebooks: Path | None = None,  # nbs/; None: the study's
@@ -858,7 +865,8 @@ def build_book(
 
 
 def _put_beside(source: Path, root: Path) -> None:
-    "The style, the reference runs' pages, and the page that runs a model in the browser, if there is one."
+    """The style, the reference runs' pages, and the page that runs a model in the browser, if
+    there is one."""
     extra, static = source / "_extra", source / "_static"
     extra.mkdir()
     static.mkdir()
