@@ -594,11 +594,15 @@ def _add_place(commands: argparse._SubParsersAction) -> None:
     _add(place, "--overwrite", "replace files of these names")
     encoders = "encoders, with commas between (the three EfficientNet-Lite together)"
     _add(place, "--encoder", encoders, "NAMES")
+    weights = "a file of the encoder's weights: safetensors, or a state dict of torch (its own)"
+    _add(place, "--weights", weights, "FILE")
+    mine = "own classes, DIR/CLASS/PHOTOS, hung in the tree by DIR/taxonomy.csv"
+    _add(place, "--mine", mine, "DIR")
     _add(place, "--within", "it is one of these: an animal or a group, such as bird", "NAME")
     _add(place, "--among", "it is one of these: animals and groups, one a line", "FILE")
     level = "force one level, with no promise: class, parent, super-parent"
     _add(place, "--level", level, "LEVEL")
-    _add(place, "--run", "the clusters of this run for --level (the authors')", "NAME")
+    _add(place, "--run", "this run's classes are what was seen; with --level, its clusters", "NAME")
     place.add_argument(
         "-v", "--verbose", action="store_true", help="show the whole way of each answer"
     )
