@@ -45,6 +45,7 @@ setup(
         "book": cfg["book_requirements"].split(),
         "ray": cfg["ray_requirements"].split(),
         "fast": cfg["fast_requirements"].split(),
+        "text": cfg["text_requirements"].split(),
     },
     entry_points={"console_scripts": [cfg["console_scripts"]]},
 )

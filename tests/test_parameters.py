@@ -215,7 +215,7 @@ def test_papermill_directly(tmp_path: Path, notebook: str, given: list[str], say
         ("63_clusterers", "n_seeds", 0, "n_seeds=0: expected a whole number from 1 to 100"),
         ("64_atlas", "perplexity", "lots", "perplexity=lots: expected a number from 1 to 365"),
         ("61_poolings", "images", "nowhere", "images=nowhere: there is no such folder"),
-        ("66_placing", "scope", "every", "scope=every: expected one of few, menagerie, all"),
+        ("66_placing", "scope", "every", "scope=every: expected one of few, all"),
         ("67_training", "max_classes", 2.5, "max_classes=2.5: expected a whole number from 0 on"),
     ],
 )

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['LEVEL', 'NO_INTERVAL', 'N_RESAMPLES', 'Interval', 'wilson_interval', 'wilson_count', 'PlacementSummary',
            'placement_summary', 't_interval', 'SeedMean', 'mean_of', 'seed_mean', 'bootstrap_interval',
-           'PairedDifference', 'paired_difference', 'placements_by_seed', 'summarise_placements', 'both_levels']
+           'PairedDifference', 'paired_difference', 'sign_flip_test', 'holm', 'placements_by_seed',
+           'summarise_placements', 'both_levels']
 
 # %% ../../nbs/core/08_statistics.ipynb #5c2edf0c
 from collections.abc import Sequence
@@ -227,6 +228,40 @@ def paired_difference(
         )
     interval = bootstrap_interval(a - b, rng, groups)
     return PairedDifference(float((a - b).mean()), *interval, len(a))
+
+# %% ../../nbs/core/08_statistics.ipynb #08f10002
+def sign_flip_test(
+    differences: np.ndarray,  # (n,) paired differences
+    rng: np.random.Generator,  # draws the signs
+    groups: np.ndarray | None = None,  # (n,) what items belong to; None: each is its own
+    draws: int = 9999,  # of the signs: no p is below 1 / (draws + 1)
+) -> float:  # two-sided p of the mean being 0
+    """Randomisation test that gives whole groups the other sign (Fisher 1935). Raises ValueError
+    as `bootstrap_interval`."""
+    differences = _check_values(differences, "differences")
+    if groups is not None and np.shape(groups) != differences.shape:
+        raise ValueError(
+            f"differences {differences.shape} and groups {np.shape(groups)}: unlike lengths"
+        )
+    groups = np.arange(len(differences)) if groups is None else groups
+    sums = np.bincount(np.unique(groups, return_inverse=True)[1], differences)
+    signs = rng.choice([-1.0, 1.0], size=(draws, len(sums)))
+    extreme = np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9
+    return float((extreme.sum() + 1) / (draws + 1))
+
+
+def holm(
+    p: np.ndarray,  # (n,) p-values of n tests
+) -> np.ndarray:  # (n,) corrected, in the same order
+    "Holm's step-down correction. Raises ValueError for values outside [0, 1]."
+    p = np.asarray(p, dtype=float)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p={p}: expected values between 0 and 1")
+    order = np.argsort(p)
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(steps, 1.0)
+    return corrected
 
 # %% ../../nbs/core/08_statistics.ipynb #e2a21287
 def placements_by_seed(
