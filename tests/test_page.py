@@ -357,16 +357,14 @@ class Visit:
             assert not self.faults, self.faults
 
     def cells(self) -> list[str]:
-        return self.page.locator(".cell").evaluate_all(
-            "all => all.map(c => c.getAttribute('aria-label'))"
-        )
+        return self.page.locator(".cell").evaluate_all("all => all.map(c => c.dataset.label)")
 
     def cell(self, name: str):
-        return self.page.locator(f'.cell[aria-label^="{name}"]').first
+        return self.page.locator(f'.cell[data-label^="{name}"]').first
 
     def focused(self) -> str:
         return self.page.evaluate(
-            "document.activeElement.getAttribute('aria-label') || document.activeElement.id"
+            "(e => e.dataset.label || e.getAttribute('aria-label') || e.id)(document.activeElement)"
         )
 
     def about(self) -> str:
@@ -535,7 +533,7 @@ def test_zooming(visit):
     visit.cell("group 7").click()
     assert len(visit.cells()) == 5 and visit.path()[-1] == "group 7"
     boxes = visit.page.locator(".cell").evaluate_all(
-        "all => all.map(c => [c.clientHeight, c.innerText])"
+        "all => all.map(c => [c.clientHeight, c.querySelector('.text').innerText])"
     )
     assert all(height > 40 and text for height, text in boxes)  # a class can be read
     first = visit.cells()[0].split(",")[0]
@@ -635,7 +633,7 @@ def test_walking_down_stays_readable(visit):
     visit.press("ArrowRight", "ArrowRight")
     assert ", class" in visit.focused()
     assert visit.page.evaluate(
-        "document.activeElement.clientHeight >= 14 && document.activeElement.innerText.length > 0"
+        "(e => e.clientHeight >= 14 && e.querySelector('.text').innerText)(document.activeElement)"
     )
 
 
@@ -734,7 +732,7 @@ def test_photos_are_inside_the_page_and_light_has_none(browser, report):
         assert json.loads(light.page.locator("#explorer-data").text_content())["pictures"] == {}
         light.cell("kingdom 1").click()
         assert light.page.locator(".cell img").count() == 0 and all(
-            light.page.locator(".cell").all_inner_texts()
+            light.page.locator(".cell .text").all_inner_texts()
         )
 
 

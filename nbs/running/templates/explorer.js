@@ -141,11 +141,11 @@
       .attr("class", classOf)
       .attr("style", c => `--hue:${c.node.hue};top:${c.top.toFixed(2)}px;height:${c.height.toFixed(2)}px;left:${c.left}%;width:${c.width}%`)
       .attr("title", c => c.height < 30 ? nameOf(c.node) : null)
-      .attr("aria-label", c => label(c.node)).attr("aria-level", c => c.node.depth - state.focus.depth)
+      .attr("data-label", c => label(c.node)).attr("aria-level", c => c.node.depth - state.focus.depth)
       .attr("aria-setsize", c => c.node.parent.children.length).attr("aria-posinset", c => c.node.parent.children.indexOf(c.node) + 1)
       .attr("aria-expanded", c => c.node.children ? "true" : null)
       .attr("aria-selected", c => String(c.node === state.shown)).attr("tabindex", c => c.node === state.cell ? 0 : -1)
-      .each(function (c) { this.replaceChildren(...fill(c)); });
+      .each(function (c) { this.replaceChildren(said(label(c.node)), ...fill(c)); });
     drawPath();
     drawUnseen();
     drawAbout();
