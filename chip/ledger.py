@@ -13,39 +13,32 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
+from .audit import evidence, findings
 from .audit.claims import CLAIMS, QUESTIONS
-from chip.audit.evidence import (
-    EVIDENCE,
-    VERDICTS,
-    Claim,
-    Evidence,
-    gather,
-    ledger_line,
-    outcomes,
-)
-from .audit.findings import released_findings
 from .audit.released import load_authors
 from .results import read_optional
 
 # %% ../nbs/50_audit.ipynb #71b46b95
 def ledger(
-    e: Evidence,  # from `gather`
-    claims: Sequence[Claim] = CLAIMS,
+    e: evidence.Evidence,  # from `gather`
+    claims: Sequence[evidence.Claim] = CLAIMS,
 ) -> pd.DataFrame:
     # id, part, where, claim, test, verdict, ours, low, high, n, n_counts, found, setting, command,
     # needs, evidence, settings, headline, sentence
     """The verdict on every claim. `ours` with its interval is that of the first deciding test, `settings`
     what the verdict holds under, `sentence` the finding to be read aloud."""
-    return pd.DataFrame([ledger_line(claim, e) for claim in claims])
+    return pd.DataFrame([evidence.ledger_line(claim, e) for claim in claims])
 
 
-def lines_of_tests(e: Evidence) -> pd.DataFrame:
+def lines_of_tests(e: evidence.Evidence) -> pd.DataFrame:
     # id, evidence, level, test, verdict, found, ours, low, high, n, n_counts, settings, command
     "One line for each test of a claim or question, at each of its levels."
-    return pd.DataFrame([row for claim in (*CLAIMS, *QUESTIONS) for row in outcomes(claim, e)])
+    return pd.DataFrame(
+        [row for claim in (*CLAIMS, *QUESTIONS) for row in evidence.outcomes(claim, e)]
+    )
 
 
-def answers(e: Evidence) -> pd.DataFrame:  # as `ledger`, the verdict an answer
+def answers(e: evidence.Evidence) -> pd.DataFrame:  # as `ledger`, the verdict an answer
     "What is found on our own questions: yes, in part, no, or why neither."
     return ledger(e, QUESTIONS)
 
@@ -55,7 +48,7 @@ def counts_by_evidence(
 ) -> pd.DataFrame:  # evidence, a column for each verdict, claims
     "How many claims have which verdict by which evidence, the strongest first."
     counts = pd.crosstab(claims["evidence"], claims["verdict"]).reindex(
-        index=list(EVIDENCE), columns=list(VERDICTS), fill_value=0
+        index=list(evidence.EVIDENCE), columns=list(evidence.VERDICTS), fill_value=0
     )
     counts["claims"] = counts.sum(axis=1)
     counts.loc["all"] = counts.sum()
@@ -63,7 +56,10 @@ def counts_by_evidence(
 
 # %% ../nbs/50_audit.ipynb #c51ceb45
 VERDICT_COLOURS = dict(
-    zip(VERDICTS, ("#009E73", "#94CFAE", "#E69F00", "#D55E00", "#CC79A7", "#999999", "#DDDDDD"))
+    zip(
+        evidence.VERDICTS,
+        ("#009E73", "#94CFAE", "#E69F00", "#D55E00", "#CC79A7", "#999999", "#DDDDDD"),
+    )
 )
 
 
@@ -91,20 +87,20 @@ def headlines(
 ) -> pd.DataFrame:  # evidence, id, where, verdict, sentence
     "The findings that stand out and could be tested, as sentences; the strongest evidence first."
     rows = pd.concat(tables, ignore_index=True)
-    rows = rows[(rows["headline"] > 0) & (rows["verdict"] != VERDICTS[-1])]
-    rank = rows["evidence"].map(EVIDENCE.index)
+    rows = rows[(rows["headline"] > 0) & (rows["verdict"] != evidence.VERDICTS[-1])]
+    rank = rows["evidence"].map(evidence.EVIDENCE.index)
     rows = rows.assign(rank=rank).sort_values(["rank", "headline"], kind="stable").head(most)
     return rows[["evidence", "id", "where", "verdict", "sentence"]].reset_index(drop=True)
 
 
 def judged_again(
     folder: Path,  # of a finished run, or of its report, with its tables
-) -> Evidence:
+) -> evidence.Evidence:
     """A finished run's evidence from its tables, for `ledger`, `answers` and `headlines`; nothing is
     trained and no picture is read."""
     released = read_optional(folder, "released")
     if released.empty or "placed right by the best renumbering" not in set(released["finding"]):
-        released = pd.concat([released_findings(load_authors()), released])
+        released = pd.concat([findings.released_findings(load_authors()), released])
         if len(released):
             released = released.drop_duplicates(["finding", "of", "level"])
-    return gather(folder, released)
+    return evidence.gather(folder, released)

@@ -170,7 +170,7 @@ def made(tmp_path_factory):
         )
         save_hierarchy(h, run.path("hierarchy.parquet"))
         h.table().to_csv(run.path("hierarchy.csv"), index=False)
-        return home, run, settings, evidence.run_pictures(study, h, settings)
+        return home, run, settings, evidence.run_pictures(run, settings)
 
 
 @pytest.fixture

@@ -25,13 +25,13 @@ import pandas as pd
 
 from .limits import match_curve, spectrum
 from ..compute.encoders import load_encoder
-from ..core.settings import Settings
+from ..core.settings import Run, Settings
 from ..core.statistics import SeedMean, mean_of, seed_mean
-from ..core.study import Study, frozen_embeddings, study_encoder
+from ..core.study import Study, frozen_embeddings, load_study, study_encoder
 from ..data.places import project_root
 from ..data.tables import read_names
 from ..data.taxonomy import Taxonomy, animals, place_classes, unseen_animals
-from ..hierarchy import LEVELS, Hierarchy
+from ..hierarchy import LEVELS, load_hierarchy
 from ..measures import cosine_similarity_matrix, seen_measures
 from ..results import PAPER, Tables, command_of, load_tables, read_optional, untrained
 
@@ -315,12 +315,13 @@ def measured_rows(study: Study) -> tuple[str, pd.DataFrame]:
 
 # %% ../../nbs/audit/48_evidence.ipynb #427144f9
 def run_pictures(
-    study: Study,
-    h: Hierarchy,
+    run: Run,  # after Phase 1
     settings: Settings,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # spectra and matches, as in `Evidence`
     """What the frozen encoder and an untrained network of the same kind give at every level; empty
     without pictures."""
+    study = load_study(run)
+    h = load_hierarchy(run.needs("hierarchy.parquet", "10_hierarchy"))
     split, rows = measured_rows(study)
     if rows.empty:
         return pd.DataFrame(), pd.DataFrame()
@@ -423,8 +424,6 @@ def gather(
     folder: Path,  # of a run, or of its report, with its tables
     released: pd.DataFrame,  # from `released_findings`
     pictures: tuple[pd.DataFrame, pd.DataFrame] = (pd.DataFrame(), pd.DataFrame()),
-    root: Path | None = None,  # of the pictures, which may hold a taxonomy.csv
-    name: str = "",  # the run's; '': the folder's
 ) -> Evidence:
     "All evidence for a run. Raises FileNotFoundError where Phases 1 and 2 have not been run."
     settings = read_settings(folder)
@@ -436,6 +435,9 @@ def gather(
     imagenet = len(of_paper & keys) >= 0.9 * len(of_paper)
     imagenet = imagenet and keys <= set(animals(paper_only=False).keys)
     per_class = pictures_per_class(folder, len(keys))
+    about, root = folder / "study.json", Path()
+    if about.is_file():  # where the pictures are, which may have a tree of their own
+        root = Path(json.loads(about.read_text(encoding="utf-8"))["root"])
     spectra = pictures[0] if len(pictures[0]) else read_optional(folder, "measure")
     matches = pictures[1] if len(pictures[1]) else read_optional(folder, "thresholds")
     return Evidence(
@@ -443,13 +445,13 @@ def gather(
         tables,
         settings,
         setting_of(settings, len(keys), per_class, imagenet),
-        command_of(settings, name or folder.name),
+        command_of(settings, folder.name),
         len(keys),
         imagenet,
         per_class,
         spectra,
         matches,
-        cluster_tree(hierarchy, place_classes(sorted(keys), root)[0]),
+        cluster_tree(hierarchy, place_classes(sorted(keys), root if root.is_dir() else None)[0]),
         best_constant(read_optional(folder, "placement_counts")),
         released,
         taxonomy_facts(),
