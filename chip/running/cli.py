@@ -6,7 +6,8 @@
 __all__ = ['FETCHES', 'COMMANDS', 'check_known', 'Once', 'Parser', 'parse_parameters', 'values_of', 'settings_and_run',
            'report_summary', 'run_command', 'why_command', 'sweep_of', 'sweep_command', 'compare_command',
            'report_command', 'profile_lines', 'profiles_command', 'fetch_command', 'bench_command', 'cache_lines',
-           'cache_command', 'place_command', 'book_command', 'assign_command', 'grade_command', 'make_parser', 'main']
+           'cache_command', 'place_command', 'book_command', 'assign_command', 'grade_command', 'slides_command',
+           'make_parser', 'main']
 
 # %% ../../nbs/running/99_cli.ipynb #99e0b0de
 import os
@@ -681,6 +682,18 @@ def grade_command(arguments: argparse.Namespace) -> None:
     _teaching(work)
 
 
+def slides_command(arguments: argparse.Namespace) -> None:
+    "chip slides"
+
+    def work() -> None:
+        from chip.running.slides import write_slides
+
+        for page in write_slides(arguments.dir, arguments.notebooks):
+            _say(f"slides: {shown(page.resolve())}")
+
+    _teaching(work)
+
+
 def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
@@ -689,7 +702,7 @@ def _positive(text: str) -> float:
 
 # %% ../../nbs/running/99_cli.ipynb #9aa83b99
 def _add_teaching(commands: argparse._SubParsersAction) -> None:
-    "chip assign, chip grade and their arguments."
+    "chip assign, chip grade, chip slides and their arguments."
     assign = _command(
         commands, assign_command, "write the chapters' exercises for students, without answers"
     )
@@ -712,6 +725,8 @@ def _add_teaching(commands: argparse._SubParsersAction) -> None:
     _add(grade, "--seconds", "for a cell (20)", "S", type=_positive)
     _add(grade, "--memory", "for a hand-in, in GB (2)", "GB", type=_positive)
     _add(grade, "--overwrite", "replace a file of this name")
+    slides = _command(commands, slides_command, "write slides for three lectures, of the chapters")
+    _add(slides, "dir", "folder for the slides; what lies there stays", "DIR")
 
 # %% ../../nbs/running/99_cli.ipynb #c89bbda6
 def make_parser() -> Parser:
@@ -774,6 +789,7 @@ COMMANDS = (
     "book",
     "assign",
     "grade",
+    "slides",
 )
 
 
