@@ -419,7 +419,7 @@ def key_numbers(
         for name in ([m for m in _TOLD if m in bars] or list(bars))[: max(1, 2 - len(numbers))]:
             others = [f"{bars[m].text} {_TOLD[m]}" for m in ("frozen",) if m in bars and m != name]
             beside = "; ".join([*others, f"chance {bars['chance'].text}"])
-            what = "test pictures of known animals are recognised"
+            what = "of test pictures of known animals are recognised"
             numbers.append(_key_number(bars, name, what, beside))
     return numbers[:3]
 
