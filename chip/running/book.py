@@ -342,7 +342,7 @@ def _prompt(source: str) -> str:
     "What a folded cell is, in a few words."
     names = re.findall(r"^(?:def|class) (\w+)", source, re.MULTILINE)
     public = [name for name in names if not name.startswith("_")] or names
-    if re.search(r"^assert\b", source, re.MULTILINE):
+    if re.search(r"^\s*assert\b", source, re.MULTILINE):
         return "Code that checks this"
     return f"Code: {', '.join(public[:3])}" if public else "Code"
 
@@ -369,7 +369,7 @@ def page_cell(
         for output in cell.outputs
     )
     long = source.count("\n") >= (_LONG // 2 if pictures else _LONG)
-    machinery = not cell.outputs and re.search(r"^(assert|from|import)\b", source, re.MULTILINE)
+    machinery = not cell.outputs and re.search(r"^\s*(assert|from|import)\b", source, re.MULTILINE)
     shown_by = {**cell.metadata.get("mystnb", {})}
     if "echo" in directives:
         tags.add("remove-input")
@@ -401,7 +401,7 @@ _APART = re.compile(  # what is left as it is
     re.DOTALL | re.MULTILINE,
 )
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)(?:\s+\"([^\"]*)\")?\)")
-_PAPER = re.compile(r"^\*(?!\*)([^*\n]+)\*$", re.MULTILINE)
+_PAPER = re.compile(r"^\*((?:The paper|Algorithm|§)[^*\n]+)\*$", re.MULTILINE)
 
 # %% ../../nbs/running/98_book.ipynb #74331bcc
 @dataclass(frozen=True)
