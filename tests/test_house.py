@@ -166,8 +166,8 @@ def lacks_windows(source: str) -> list[str]:
             lacking.append(node.module)
     for node in read_at_import(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.attr in NOT_ON_WINDOWS.get(node.value.id, ()):
-                lacking.append(f"{node.value.id}.{node.attr}")
+            missing = node.attr in NOT_ON_WINDOWS.get(node.value.id, ())
+            lacking += [f"{node.value.id}.{node.attr}"] * missing
     return lacking
 
 

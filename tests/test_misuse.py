@@ -313,6 +313,35 @@ def test_settings_file(home: Path, here: Path, tmp_path: Path, content: str | by
     assert not home.exists() and contents(here) == before
 
 
+@pytest.mark.parametrize(
+    "n, profile, says",
+    [
+        (2, "photos", "2 classes: parents 2, super-parents 2, a group for each"),
+        (3, "demo", "3 classes: parents 2, super-parents 2, one for each parent"),
+        (5, "photos", "5 classes: parents 3 to 4, super-parents 2"),
+        (10, "photos", "10 classes: parents 3 to 5, super-parents 2"),
+        (3, "photos -p k1_max=2", "3 classes: parents 2, super-parents 2"),
+        (5, "photos -p k1=3 -p k2=2", "5 classes: parents 3, super-parents 2"),
+        (10, "demo -p k1_max=8", "10 classes: parents 8, super-parents 2"),
+    ],
+)
+def test_small_folders_need_no_setting(
+    home: Path, here: Path, tmp_path: Path, n: int, profile: str, says: str
+):
+    for i in range(n):
+        few = tmp_path / "few" / "train" / f"my kind {i}"
+        few.mkdir(parents=True)
+        (few / "1.png").symlink_to(here / "photos" / "train" / f"kind{i:02d}" / "0.png")
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        words = ["run", *profile.split(), "--images", str(tmp_path / "few"), "--why"]
+        assert main(words) == 0
+    told = out.getvalue()
+    assert says in told and f"{len(PHASES)} phases would be run" in told
+    assert ("prototype images: 'my kind 0'" in told) == ("photos" in profile)
+    assert "accuracy is left out" in told and "nothing is placed" in told
+
+
 def test_the_command_line_goes_before_the_file_and_the_file_before_the_profile(
     home: Path, here: Path
 ):

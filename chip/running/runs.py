@@ -1182,7 +1182,13 @@ def check_images(
         if not paper_classes:
             as_folder(Path(images), [(c, "", "") for c in candidates], rejected)
         _, unplaced = place_classes(labels, images)
-    lines = unused(rejected)
+    lines, splits = unused(rejected), {c.split for c in candidates}
+    if "test" not in splits and max(pictures.values()) == 1:
+        lines.append(
+            "one picture a class: none to test with, so accuracy is left out (or DIR/test)"
+        )
+    if "unseen" not in splits:
+        lines.append("no unseen classes: nothing is placed, Phase 3 is left out (or DIR/unseen)")
     if unplaced and os.path.isfile(os.path.join(images, "taxonomy.csv")):
         few = ", ".join(map(repr, unplaced[:3])) + ", …" * (len(unplaced) > 3)
         lines.append(
@@ -1307,11 +1313,14 @@ def check_asked(
     taken = {name for phase in phases for name in parameters_of(notebook_path(phase, notebooks))}
     if "encoder" in taken:
         check_encoder(settings)
-    pictures = check_images(settings.images, settings.paper_classes, say)
+    lines: list[str] = []
+    pictures = check_images(settings.images, settings.paper_classes, lines.append)
     if "k1_max" in taken:
         check_classes(settings, pictures)
     if unread := sorted(set(changed_settings(settings)) - taken):
         raise Refused(f"no phase reads {', '.join(unread)}: setting it would change nothing")
+    for line in lines if say else ():
+        say(line)
 
 
 def check_run(
