@@ -538,9 +538,9 @@ def test_table_2_by_the_published_embeddings():
             ("accuracy number by number", "", [single] * 3),
             ("nearest targets in use", "", [1, 1, 1]),
         )
-        for written, single in ((0.938, 0.5), (0.9, 0.9), (0.9, 0.937))
+        for written, single in ((0.938, 0.938), (0.9, 0.937), (0.938, 0.9), (0.9, 0.9))
     ]
-    assert verdicts(judge, *changed) == THREE
+    assert verdicts(judge, *changed) == [REPRODUCED, DEPENDS, DEPENDS, NOT]
 
 
 def test_the_published_embeddings():
@@ -621,7 +621,9 @@ MOVED = {  # old id → where its sentence is judged now
     "P7": "P6",
     "U7": "U6",
     **{f"{id}.{level}": id for id in ("S1", "S2", "S3", "S4", "S5") for level in LEVELS},
-    **{f"{id}.{level}": id for id in ("U1", "U2", "U3", "U4") for level in LEVELS},
+    **{f"{id}.{level}": id for id in ("U1", "U2", "U3") for level in LEVELS},
+    **{f"U4.{level}": "U1" for level in LEVELS},
+    "S6": "S4",
 }
 OWN = {"M3", "M4", "M8", "P5"}  # questions of ours
 
@@ -630,7 +632,7 @@ def test_every_sentence_of_the_old_ledger_has_its_place():
     ids = {c.id for c in CLAIMS}
     assert {c.id for c in QUESTIONS} == OWN and not ids & OWN
     assert set(MOVED.values()) - {"M4"} <= ids and not set(MOVED) & ids
-    assert len(ids) == len(CLAIMS) == len({c.says for c in CLAIMS}) == 38
+    assert len(ids) == len(CLAIMS) == len({c.says for c in CLAIMS}) == 36
 
 
 def test_without_evidence_the_ledger_is_complete_all_the_same():

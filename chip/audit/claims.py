@@ -22,6 +22,7 @@ import pandas as pd
 from chip.audit.evidence import (
     ALGEBRA,
     CONTRADICTS,
+    DEPENDS,
     FILES,
     INCONCLUSIVE,
     NAN,
@@ -314,12 +315,13 @@ def _number(
     where: str,  # section, table or figure
     says: str,  # before the numbers
     quantity: str,  # one of NUMBERS
+    headline: int = 0,  # its place among the headlines
 ) -> None:
     "A number that the paper prints at three levels."
     pictures = "unseen pictures, after fine-tuning on them"
     if quantity.startswith("seen"):
         pictures = "test pictures"
-    claim(id, where, f"{says} {_printed(quantity)}.")
+    claim(id, where, f"{says} {_printed(quantity)}.", headline)
     test = f"{pictures} of this run (tolerance {NUMBERS[quantity][1]:g})"
     tested(id, RERUN, test, LEVELS, "seeds")(partial(judge_number, quantity=quantity))
 
@@ -327,7 +329,7 @@ def _number(
 _number("S1", "Table 1", "The average loss on seen classes is", "seen_loss")
 _number("S2", "Table 1", "The average cosine on seen classes is", "seen_cosine")
 _number("S4", "§5, Figure 7", "Accuracy on seen classes is", "seen_accuracy_text")
-_number("U1", "Table 2", "The average accuracy on unseen classes is", "unseen_accuracy")
+_number("U1", "Table 2", "The average accuracy on unseen classes is", "unseen_accuracy", 5)
 _number("U2", "Table 2", "The average cosine on unseen classes is", "unseen_cosine")
 
 # %% ../../nbs/audit/51_claims.ipynb #ca72db84
@@ -335,7 +337,6 @@ for _id, _table, _what in (("S3", 1, "Loss"), ("U3", 2, "Accuracy")):
     says = f"{_what} and cosine similarity of Table {_table} are means over the same images."
     claim(_id, f"Table {_table}", says, 3 if _table == 2 else 1, speaks=_table)
 claim("S5", "§5, text", f"Cosine on seen classes is {_printed('seen_cosine_text')}.", 2, speaks=1)
-claim("S6", "§5 and Table 1", "Accuracy, one minus the loss, is around 94 % at each level.")
 claim("U5", "§5 and Table 2", "Cosine drops significantly for levels 1 and 2 compared to level 0.")
 claim("U6", "§5, Tables 1 and 2", "Cosine drops for unseen as compared to seen classes.")
 _TEXT = "the text beside the tables"
@@ -380,7 +381,7 @@ def judge_text_cosine(e: Evidence, level: int) -> Finding:
     )
 
 # %% ../../nbs/audit/51_claims.ipynb #c35a881f
-@tested("S6", ALGEBRA, _TEXT)
+@tested("S4", ALGEBRA, _TEXT, settings="accuracy as one minus the loss, as in the released code")
 def judge_text_accuracy(e: Evidence) -> Finding:
     "Around 94 % in the text, beside one minus the losses of Table 1."
     implied = 1 - np.array(e.printed("seen_loss"))
@@ -721,7 +722,6 @@ def judge_fourteen(e: Evidence) -> Finding:
     )
 
 # %% ../../nbs/audit/51_claims.ipynb #648d8a9d
-claim("U4", "Table 2", "Accuracy is one minus the loss of Algorithm 2.", 5)
 claim("F1", "§4.3, step 1", "Each unseen class has a mean embedding of its own at each level.", 6)
 claim("F2", "§4.2, step 1", "There are three separate encoders.")
 claim("F3", "§4.3, step 2", "Each unseen class gets the target at the smallest cosine distance.")
@@ -733,18 +733,18 @@ _PUBLISHED = {
 }
 
 
-@tested("U4", FILES, "nearest targets with margin 0.1, by both losses", LEVELS, **_PUBLISHED)
+@tested("U1", FILES, "nearest targets with margin 0.1, by both losses", LEVELS, **_PUBLISHED)
 def judge_released_table2(e: Evidence, level: int) -> Finding:
-    "Whether Table 2's accuracy is one minus the loss of Algorithm 2, by the published embeddings."
+    "Table 2's accuracy beside that of the published embeddings, by Algorithm 2 and as released."
     written, single = (
         e.shows(f"accuracy {form}", level) for form in ("as written", "number by number")
     )
     used, paper = e.shows("nearest targets in use", level), e.says("unseen_accuracy", level)
-    by_single = NOT if abs(single - paper) <= 0.005 else PARTLY
+    fits = [abs(value - paper) <= 0.005 for value in (written, single)]
     return Finding(
-        REPRODUCED if abs(written - paper) <= 0.005 else by_single,
+        REPRODUCED if all(fits) else DEPENDS if any(fits) else NOT,
         f"With margin 0.1 and the nearest target the published embeddings score {written:.4f} by "
-        f"the loss as written, {single:.4f} by the released loss; Table 2 has {paper:.4f}. All of "
+        f"Algorithm 2's loss and {single:.4f} by the released one; Table 2 has {paper:.4f}. All of "
         f"them are nearest to {some(used, 'target')}.",
         written,
         n=20,

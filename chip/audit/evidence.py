@@ -8,9 +8,9 @@ __all__ = ['VERDICTS', 'REPRODUCED', 'PARTLY', 'NOT', 'CONTRADICTS', 'DEPENDS', 
            'AUTHORS_EPOCHS', 'AUTHORS_UNSEEN_EPOCHS', 'PARTS', 'ANSWERS', 'SOURCES', 'REGISTER', 'Finding', 'Lacking',
            'near', 'by_sign', 'together', 'in_full_or_part', 'listed', 'some', 'Evidence', 'on_seen', 'on_unseen',
            'change', 'change_unseen', 'taxonomy_facts', 'kinship', 'cluster_tree', 'spread_rows', 'measured_rows',
-           'run_pictures', 'read_studies', 'read_settings', 'pictures_per_class', 'setting_of', 'best_constant',
-           'gather', 'Test', 'unlike_paper', 'Claim', 'usual_command', 'settings_of_test', 'told', 'first_sentence',
-           'other_settings', 'outcomes', 'weighed', 'ledger_line', 'claim', 'tested']
+           'run_pictures', 'read_studies', 'read_settings', 'pictures_folder', 'pictures_per_class', 'setting_of',
+           'best_constant', 'gather', 'Test', 'unlike_paper', 'Claim', 'usual_command', 'settings_of_test', 'told',
+           'first_sentence', 'other_settings', 'outcomes', 'weighed', 'ledger_line', 'claim', 'tested']
 
 # %% ../../nbs/audit/48_evidence.ipynb #c35e52db
 import json
@@ -377,6 +377,17 @@ def read_settings(
     return Settings(**{name: value for name, value in saved.items() if name in known})
 
 
+def pictures_folder(
+    folder: Path,  # of a run, or of its report
+) -> Path | None:  # which may hold a taxonomy.csv; None where it is not at hand
+    "Where a run's pictures are."
+    about = folder / "study.json"
+    if not about.is_file():
+        return None
+    root = Path(json.loads(about.read_text(encoding="utf-8"))["root"])
+    return root if root.is_dir() else None
+
+
 def pictures_per_class(
     folder: Path,  # of a run, or of its report
     n_seen: int,  # classes
@@ -435,9 +446,6 @@ def gather(
     imagenet = len(of_paper & keys) >= 0.9 * len(of_paper)
     imagenet = imagenet and keys <= set(animals(paper_only=False).keys)
     per_class = pictures_per_class(folder, len(keys))
-    about, root = folder / "study.json", Path()
-    if about.is_file():  # where the pictures are, which may have a tree of their own
-        root = Path(json.loads(about.read_text(encoding="utf-8"))["root"])
     spectra = pictures[0] if len(pictures[0]) else read_optional(folder, "measure")
     matches = pictures[1] if len(pictures[1]) else read_optional(folder, "thresholds")
     return Evidence(
@@ -451,7 +459,7 @@ def gather(
         per_class,
         spectra,
         matches,
-        cluster_tree(hierarchy, place_classes(sorted(keys), root if root.is_dir() else None)[0]),
+        cluster_tree(hierarchy, place_classes(sorted(keys), pictures_folder(folder))[0]),
         best_constant(read_optional(folder, "placement_counts")),
         released,
         taxonomy_facts(),
@@ -635,8 +643,10 @@ def weighed(
             verdict, sentence = DEPENDS, words
     for weaker in EVIDENCE[EVIDENCE.index(evidence) + 1 :]:
         if others := [r for r in tested if r["evidence"] == weaker]:
-            other = claim.word(together(r["verdict"] for r in others))
-            found += f" By {weaker}, {other}: {told(others)}"
+            other = together(r["verdict"] for r in others)
+            if weaker == RERUN and (words := other_settings(claim.id, other, e)):
+                others, other = [*others, {"level": "", "found": words}], DEPENDS
+            found += f" By {weaker}, {claim.word(other)}: {told(others)}"
     return deciding, verdict, found, sentence
 
 # %% ../../nbs/audit/48_evidence.ipynb #b1c2d3e9

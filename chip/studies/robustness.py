@@ -17,6 +17,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
+from ..audit.claims import CLAIMS
 from ..audit.evidence import CANNOT, RERUN, Evidence, gather
 from ..core.settings import Settings
 from ..data.places import home, project_root
@@ -104,16 +105,16 @@ def robustness(
     "The verdict on every claim that reruns decide, or tell about, under each setting."
     groups: dict[str, list[Evidence]] = {}
     for folder in folders:
-        e = gather(folder, pd.DataFrame())
-        others = {name: t for name, t in e.studies.items() if name != "robustness"}
-        e = replace(e, studies=others)
+        e = replace(gather(folder, pd.DataFrame()), studies={})
         groups.setdefault(setting_words(e.settings), []).append(e)
+    own = ((claim, [test for test in claim.tests if test.evidence == RERUN]) for claim in CLAIMS)
+    rerun = [replace(claim, tests=tests) for claim, tests in own if tests]
     parts = []
     for words, several in groups.items():
         e = pooled(several)
         first, last = e.settings.seed, e.settings.seed + e.settings.n_seeds - 1
-        table = ledger(e)
-        table = table[(table["evidence"] == RERUN) & (table["verdict"] != CANNOT)]
+        table = ledger(e, rerun)
+        table = table[table["verdict"] != CANNOT]
         table = table.rename(columns={"claim": "says"}).rename(columns={"id": "claim"})
         seeds = f"{first} to {last}" if first < last else str(first)
         parts.append(table.assign(setting=words, seeds=seeds))
