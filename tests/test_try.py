@@ -186,7 +186,7 @@ def test_notes_are_read_and_taken_out(scripts: Path, kind: str, orientation: int
 
 
 @needs_node
-@pytest.mark.parametrize("cut", [3, 12, 30, 60, 100])
+@pytest.mark.parametrize("cut", [12, 60])
 def test_a_torn_file_goes_to_the_decoder_as_it_is(scripts: Path, cut: int):
     for kind in ("jpeg", "png", "webp"):
         run_node(scripts, PLAIN, noted(kind, 6)[:cut])
@@ -446,7 +446,8 @@ def prepared(kind: str) -> tuple[str, bytes]:
 CROP = """async ([data, folder, shape]) => {
   const { readCrop } = await import(folder + "try_pixels.js");
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-  return Array.from((await readCrop(new Blob([bytes]), shape)).crop);
+  const { crop } = await readCrop(new Blob([bytes]), shape);
+  return btoa(Array.from(crop, (byte) => String.fromCharCode(byte)).join(""));
 }"""
 
 
@@ -456,7 +457,7 @@ def crop_in(visit: Visit, data: bytes) -> np.ndarray:  # (size, size, 3)
     shape = {"size": SPEC.size, "resize": SPEC.resize}
     address = f"http://localhost/{folder}"
     pixels = visit.page.evaluate(CROP, [base64.b64encode(data).decode(), address, shape])
-    return np.array(pixels).reshape(SPEC.size, SPEC.size, 3)
+    return np.frombuffer(base64.b64decode(pixels), np.uint8).reshape(SPEC.size, SPEC.size, 3)
 
 
 @pytest.mark.browser
@@ -469,7 +470,7 @@ def test_a_crop_is_that_of_place(visit: Visit, tmp_path: Path, kind: str):
     name, data = prepared(kind)
     path = tmp_path / name
     path.write_bytes(data)
-    difference = np.abs(crop_in(visit, data) - cropped(open_image(path), SPEC))
+    difference = np.abs(crop_in(visit, data).astype(int) - cropped(open_image(path), SPEC))
     print(f"{kind}: largest difference {difference.max()}, mean {difference.mean():.3f}")
     assert difference.max() <= 4 and difference.mean() < 0.5
 
@@ -480,6 +481,10 @@ UNREADABLE = {
     "scan.tif": (b"II*\0" + bytes(64), "TIFF"),
     "empty.jpg": (b"", "empty"),
     "notes.jpg": (b"these are no pixels", "no picture"),
+    "vast.png": (
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\xff\xff\0\0\xff\xff\x08\2" + bytes(40),
+        "too large",
+    ),
     "torn.png": (b"\x89PNG\r\n\x1a\n" + bytes(40), "damaged"),
 }
 
@@ -501,11 +506,19 @@ def test_what_cannot_be_opened_is_said_and_names_are_text(visit: Visit):
     assert "open" not in visit.text("verdict") and visit.faults == []
 
 
+WATCH = """() => {
+  const native = Worker.prototype.postMessage;
+  let times = 0;
+  Worker.prototype.postMessage = () => { times += 1; };
+  window.unwatch = () => { Worker.prototype.postMessage = native; return times; };
+}"""
+
+
 @pytest.mark.browser
-def test_the_dial_moves_the_stop_without_the_network(visit: Visit, placer: Placer):
+def test_the_dial_moves_the_stop_without_the_network(visit: Visit, placer: Placer, folder: Path):
     "Bolder is never less deep, each stop is that of chip.place, and the network is asked nothing."
-    visit.give(prepared("grey"), prepared("webp"))
-    visit.page.evaluate("() => { Worker.prototype.postMessage = () => { throw Error('asked'); }; }")
+    visit.give(*(next(folder.rglob(f"drawn-{i}.jpg")) for i in (1, 4)))
+    visit.page.evaluate(WATCH)
     scores = visit.scores()
     for together in (False, True):
         visit.page.locator("#together").set_checked(together)
@@ -522,9 +535,8 @@ def test_the_dial_moves_the_stop_without_the_network(visit: Visit, placer: Place
             name = visit.page.locator("#way [aria-current] .name").inner_text()
             assert name == row["answer_name"]
             depths.append(row["depth"])
-        assert depths == sorted(depths)
-    visit.page.reload()
-    visit.wait()
+        assert depths == sorted(depths) and len(set(depths)) > 1
+    assert visit.page.evaluate("window.unwatch()") == 0
 
 
 @pytest.mark.browser
@@ -587,24 +599,27 @@ def test_the_policy_holds_in_the_page_and_in_its_workers(visit: Visit):
     tried, harmed, refused = visit.page.evaluate(BREAK_OUT)
     assert tried == ["refused"] * 3 and harmed is None
     assert {"connect-src", "script-src-elem"} <= set(refused)
-    visit.page.reload()
-    visit.wait()
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_for_everyone(browser, scheme: str):
-    "Contrast, names and roles, and no scrolling sideways on a phone."
+def test_for_everyone(visit: Visit, folder: Path):
+    "Contrast by day and in the dark, names and roles, and no scrolling sideways on a phone."
     from test_page import BASICS, CONTRAST
 
-    visit = Visit(browser, color_scheme=scheme, viewport={"width": 390, "height": 844})
-    for files in ((), (prepared("grey"), ("notes.jpg", b"none"))):
-        if files:
-            visit.give(*files)
-        assert visit.page.evaluate(CONTRAST) == []
-        assert visit.page.evaluate(BASICS) == []
-        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
-    visit.context.close()
+    page = visit.page
+    drawn = next(folder.rglob("drawn-1.jpg")).read_bytes()
+    visit.give(("snake.jpg", drawn), ("notes.jpg", b"none"))
+    for i in (0, 1):
+        page.locator("#photos button").nth(i).click()
+        assert page.evaluate(BASICS) == []
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert page.evaluate(CONTRAST) == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    for i in (0, 1):
+        page.locator("#photos button").nth(i).click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 1280, "height": 900})
 
 
 @pytest.mark.browser
@@ -617,10 +632,11 @@ def test_by_keyboard_and_by_paste(visit: Visit):
     name, data = prepared("grey")
     chooser.value.set_files([{"name": name, "mimeType": "image/jpeg", "buffer": data}])
     page.locator("#photos b", has_not_text="…").first.wait_for()
+    page.locator("#dial").fill("5")
     page.locator("#dial").focus()
     before = page.locator("#dial").input_value()
-    page.keyboard.press("ArrowRight")
-    assert int(page.locator("#dial").input_value()) == int(before) + 1
+    page.keyboard.press("ArrowLeft")
+    assert int(page.locator("#dial").input_value()) == int(before) - 1
     page.evaluate(
         """(data) => {
           const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));

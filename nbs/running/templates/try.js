@@ -23,23 +23,26 @@ function el(tag, attributes = {}, ...children) {
 
 // ---- the worker ----
 
-const worker = { live: null, waiting: new Map(), next: 0 };
+const worker = { live: null, isBroken: false, waiting: new Map(), next: 0 };
 
 function startWorker() { // by way of a blob, so that it obeys the policy of this page
   const door = URL.createObjectURL(new Blob([`import ${JSON.stringify(new URL("try_worker.js", here).href)};`], { type: "text/javascript" }));
   worker.live?.terminate();
+  worker.isBroken = false;
   worker.live = new Worker(door, { type: "module" });
   worker.live.addEventListener("message", ({ data }) => {
     worker.waiting.get(data.id)?.(data);
     worker.waiting.delete(data.id);
   });
   worker.live.addEventListener("error", (event) => { // it is gone: no memory, or its script did not come
+    worker.isBroken = true;
     for (const answer of worker.waiting.values()) answer({ error: "network", detail: event.message || "the worker stopped" });
     worker.waiting.clear();
   });
 }
 
 function ask(message, transfer = []) {
+  if (worker.isBroken) return Promise.resolve({ error: "network", detail: "the worker stopped" });
   const id = worker.next++;
   return new Promise((resolve) => {
     worker.waiting.set(id, resolve);
@@ -114,7 +117,7 @@ async function isKept() {
 async function sayOffline() {
   const pause = () => new Promise((resolve) => setTimeout(resolve, 500));
   let kept = false;
-  for (let i = 0; canKeep() && !kept && i < 10; i++) {
+  for (let i = 0; canKeep() && !kept && i < 40; i++) {
     kept = await isKept().catch(() => false);
     if (!kept) await pause();
   }

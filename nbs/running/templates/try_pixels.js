@@ -37,23 +37,26 @@ function exifOrientation(bytes) {
   return 1;
 }
 
+const FRAMES = new Set([0xc0, 0xc1, 0xc2, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf]); // say height and width
+
 // JPEG without its notes on colour and orientation, so that every browser decodes the same pixels.
 function plainJpeg(bytes) {
   const kept = [bytes.subarray(0, 2)];
-  let orientation = 1, at = 2;
+  let orientation = 1, at = 2, size = 0;
   while (at + 4 <= bytes.length && bytes[at] === 0xff && bytes[at + 1] !== 0xda) {
     if (bytes[at + 1] === 0xff) {
       at += 1;
       continue;
     }
     const end = at + 2 + 256 * bytes[at + 2] + bytes[at + 3];
+    if (FRAMES.has(bytes[at + 1])) size = (256 * bytes[at + 5] + bytes[at + 6]) * (256 * bytes[at + 7] + bytes[at + 8]);
     const isExif = bytes[at + 1] === 0xe1 && ascii(bytes, at + 4, 6) === "Exif\0\0";
     const isProfile = bytes[at + 1] === 0xe2 && ascii(bytes, at + 4, 11) === "ICC_PROFILE";
     if (isExif) orientation = exifOrientation(bytes.subarray(at + 4, end));
     if (!isExif && !isProfile) kept.push(bytes.subarray(at, end));
     at = end;
   }
-  return { bytes: joined([...kept, bytes.subarray(at)]), orientation };
+  return { bytes: joined([...kept, bytes.subarray(at)]), orientation, size };
 }
 
 const PNG_NOTES = /iCCP|gAMA|cHRM|sRGB|cICP|eXIf|acTL|fcTL|fdAT/; // of an animation the first picture stays
@@ -67,7 +70,7 @@ function plainPng(bytes) {
     if (!PNG_NOTES.test(kind)) kept.push(bytes.subarray(at, end));
     at = end;
   }
-  return { bytes: joined(kept), orientation };
+  return { bytes: joined(kept), orientation, size: big(bytes, 16) * big(bytes, 20) };
 }
 
 function plainWebp(bytes) {
@@ -96,13 +99,15 @@ export function kindOf(bytes) {
   return "";
 }
 
+// The file without its notes, its orientation, and how many pixels it has (0 where that is not known).
 export function plain(bytes) {
   const reader = { jpeg: plainJpeg, png: plainPng, webp: plainWebp }[kindOf(bytes)];
+  const asItIs = { bytes, orientation: 1, size: 0 };
   try {
-    return reader ? reader(bytes) : { bytes, orientation: 1 };
+    return reader ? { ...asItIs, ...reader(bytes) } : asItIs;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error; // a damaged file: the decoder says what it can do
-    return { bytes, orientation: 1 };
+    return asItIs;
   }
 }
 
@@ -204,6 +209,8 @@ const TURNS = { // EXIF orientation → what canvas does to a picture of that wi
   8: (w) => [0, -1, 1, 0, 0, w],
 };
 const BAND = 1 << 20; // pixels that are held at once
+const MOST = 178956970; // pixels that Pillow opens at most
+const LARGE = 40e6; // pixels: where such a picture cannot be opened, memory is the likely reason
 
 function draw(context, bitmap, orientation, x, y, scale = 1) {
   const { width, height } = context.canvas;
@@ -225,10 +232,19 @@ async function smallCopy(bitmap, orientation, width, height) {
   return canvas.convertToBlob({ type: "image/jpeg", quality: 0.8 });
 }
 
-// The crop of a photo and a small copy of it. Raises what `createImageBitmap` raises for a file that is no picture.
+async function decode(bytes, size) {
+  if (size > MOST) throw new RangeError(`${size} pixels`);
+  try {
+    return await createImageBitmap(new Blob([bytes]), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  } catch (error) {
+    throw size > LARGE ? new RangeError(`${size} pixels: ${error.message}`) : error;
+  }
+}
+
+// The crop of a photo and a small copy of it. Raises RangeError for one that is too large, else what `createImageBitmap` raises for a file that is no picture.
 export async function readCrop(file, shape) {
-  const { bytes, orientation } = plain(new Uint8Array(await file.arrayBuffer()));
-  const bitmap = await createImageBitmap(new Blob([bytes]), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  const { bytes, orientation, size } = plain(new Uint8Array(await file.arrayBuffer()));
+  const bitmap = await decode(bytes, size);
   const [width, height] = orientation > 4 ? [bitmap.height, bitmap.width] : [bitmap.width, bitmap.height];
   const plan = cropPlan(width, height, shape);
   const tall = Math.max(Math.min(Math.floor(BAND / plan.width), plan.last - plan.first), 1);
