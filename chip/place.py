@@ -7,11 +7,12 @@ __all__ = ['PHOTO_COLOURS', 'FEATURES', 'SHARP', 'PRICES', 'CARE', 'OWN_SHARE', 
            'LEAST_PHOTOS', 'MOST_OWN', 'FEW', 'TEMPERATURES', 'KIN', 'NO_CLASSES', 'TOGETHER', 'NOTHING',
            'plot_promise', 'Branches', 'branches', 'walk', 'class_probabilities', 'Ways', 'find_ways', 'pooled_logits',
            'falling', 'stops', 'Cases', 'class_cases', 'unit_weights', 'fit_chances', 'wrong_share', 'conformal_prices',
-           'Calibration', 'calibrate', 'uncalibrated', 'Scores', 'animal_scores', 'Classifiers', 'spelled',
+           'Calibration', 'calibrate', 'uncalibrated', 'Scores', 'animal_scores', 'Networks', 'Classifiers', 'spelled',
            'known_names', 'allowed_classes', 'Clusters', 'run_classes', 'read_clusters', 'Lab', 'hang', 'read_lab',
            'fingerprints', 'Prototypes', 'prototypes', 'own_features', 'with_own', 'own_temperature', 'calibrate_own',
            'Question', 'answer_row', 'reason_to_stop', 'cluster_answer', 'Animal', 'is_photo', 'list_animals', 'Seen',
-           'column_names', 'ScorePlacer', 'own_answer', 'RowMaker', 'Placer', 'calibrated_encoders', 'read_calibration']
+           'column_names', 'ScorePlacer', 'chosen_own', 'forced', 'stopped', 'own_answer', 'RowMaker', 'Learner',
+           'Placer', 'calibrated_encoders', 'read_calibration']
 
 # %% ../nbs/38_place.ipynb #6fda881f
 import csv
@@ -531,7 +532,7 @@ def animal_scores(
 Picture = Any  # a path, or a picture that Pillow has opened
 
 
-class Classifiers:
+class Networks:
     "Several encoders with their classifiers' last layers, made fast for the machine at hand."
 
     def __init__(
@@ -580,6 +581,10 @@ class Classifiers:
             embeddings = network(torch.from_numpy(room)).cpu().numpy()[: len(pictures)]
             found.append(embeddings @ encoder.rows.T + encoder.bias if self.rows else embeddings)
         return np.stack(found)
+
+# %% ../nbs/38_place.ipynb #38c0003b
+class Classifiers(Networks):
+    "Networks that look at files, one after the other."
 
     def stream(
         self,
@@ -825,7 +830,7 @@ def read_lab(
     paths = {key: tuple(path) for key, (path, _) in hung.items()}
     return Lab(str(folder), names, paths, node_names, photos)
 
-
+# %% ../nbs/38_place.ipynb #38c0003e
 def _lab_rows(root: Path, keys: Sequence[str], tree: Branches) -> dict[str, TaxonomyRow]:
     "For each own class its line of taxonomy.csv, or one made up from what its name is known as."
     file = root / "taxonomy.csv"
@@ -1187,56 +1192,59 @@ class ScorePlacer:
             return Scores(cosines[None] / self.temperature, np.ones(len(cosines)))
         return with_own(seen, cosines, self.prototypes.photos, self.calibration.own)
 
-    def own_classes(
-        self,
-        classes: np.ndarray,  # (n, n_classes) probabilities
-        question: Question,
-    ) -> np.ndarray:  # (n,) the own class that each animal is taken for, -1: none
-        "Own classes beside ImageNet's are answered where their odds reach what the risk asks for."
-        n_seen = len(self.known[1].keys)
-        own = classes[:, n_seen:] if self.rows and self.prototypes is not None else classes[:, :0]
-        if not own.size or question.clusters is not None:
-            return np.full(len(classes), -1)
-        odds = np.log(own.max(axis=1) + 1e-12) - np.log(classes[:, :n_seen].sum(axis=1) + 1e-12)
-        enough = odds >= self.calibration.own_least(question.risk, own.shape[1])
-        return np.where(enough, n_seen + own.argmax(axis=1), -1)
+# %% ../nbs/38_place.ipynb #38c0003c
+def chosen_own(
+    placer: ScorePlacer,
+    classes: np.ndarray,  # (n, n_classes) probabilities
+    question: Question,
+) -> np.ndarray:  # (n,) the own class that each animal is taken for, -1: none
+    "Own classes beside ImageNet's are answered where their odds reach what the risk asks for."
+    n_seen = len(placer.known[1].keys)
+    own = classes[:, n_seen:] if placer.rows and placer.prototypes is not None else classes[:, :0]
+    if not own.size or question.clusters is not None:
+        return np.full(len(classes), -1)
+    odds = np.log(own.max(axis=1) + 1e-12) - np.log(classes[:, :n_seen].sum(axis=1) + 1e-12)
+    enough = odds >= placer.calibration.own_least(question.risk, own.shape[1])
+    return np.where(enough, n_seen + own.argmax(axis=1), -1)
 
-    def stopped(
-        self,
-        logits: np.ndarray,  # (encoders, n, n_classes)
-        question: Question,
-        photos: np.ndarray,  # (n,)
-    ) -> tuple[tuple[Ways, np.ndarray, np.ndarray], np.ndarray]:
-        "The ways of animals as if there were no own classes, their chances and stops; the prices."
-        tree = self.tree
-        masks = [mask for mask in (question.allowed, question.seen) if mask is not None]
-        shut = ~np.logical_and.reduce(masks) if masks else np.zeros(len(tree.keys), dtype=bool)
-        hidden = shut.copy()
-        if self.rows:  # own classes have an answer of their own
-            hidden[len(self.known[1].keys) :] = True
-        ways = find_ways(logits, tree, photos, shut if hidden.all() else hidden)
-        chances = self.calibration.chances(ways)
-        if question.allowed is not None:  # what holds all that is allowed is right, by the user
-            sure = (tree.holds | ~question.allowed).all(axis=1)[np.maximum(ways.nodes, 0)]
-            chances = np.where(sure & (ways.nodes >= 0), 1.0, chances)
-        price = np.array([self.calibration.price(question.risk, n) for n in photos])
-        steps = stops(chances, ways, np.minimum(price, 1e12))
-        together = class_probabilities(logits, shut).mean(axis=0)
-        return (replace(ways, classes=together), chances, steps), price
 
-    def forced(
-        self, question: Question
-    ) -> tuple[Clusters | None, str]:  # what has to be answered with, and why
-        "Where nothing can be promised the answer is the nearest class, as *frozen* says it."
-        n_seen = len(self.tree.keys) if question.seen is None else int(question.seen.sum())
-        if question.clusters is not None:
-            return question.clusters, "as was asked"
-        if not self.calibration.prices and self.rows:
-            return read_clusters("class", self.tree), "as these encoders were not calibrated"
-        if n_seen < FEW:
-            why = f"as {n_seen} seen classes are fewer than {FEW}"
-            return read_clusters("class", self.tree), why
-        return None, ""
+def forced(
+    placer: ScorePlacer, question: Question
+) -> tuple[Clusters | None, str]:  # what has to be answered with, and why
+    "Where nothing can be promised the answer is the nearest class, as *frozen* says it."
+    n_seen = len(placer.tree.keys) if question.seen is None else int(question.seen.sum())
+    if question.clusters is not None:
+        return question.clusters, "as was asked"
+    if not placer.calibration.prices and placer.rows:
+        return read_clusters("class", placer.tree), "as these encoders were not calibrated"
+    if n_seen < FEW:
+        why = f"as {n_seen} seen classes are fewer than {FEW}"
+        return read_clusters("class", placer.tree), why
+    return None, ""
+
+# %% ../nbs/38_place.ipynb #38c0003d
+def stopped(
+    placer: ScorePlacer,
+    logits: np.ndarray,  # (encoders, n, n_classes)
+    question: Question,
+    photos: np.ndarray,  # (n,)
+) -> tuple[tuple[Ways, np.ndarray, np.ndarray], np.ndarray]:
+    "The ways of animals as if there were no own classes, their chances and stops; the prices."
+    tree = placer.tree
+    masks = [mask for mask in (question.allowed, question.seen) if mask is not None]
+    shut = ~np.logical_and.reduce(masks) if masks else np.zeros(len(tree.keys), dtype=bool)
+    hidden = shut.copy()
+    if placer.rows:  # own classes have an answer of their own
+        hidden[len(placer.known[1].keys) :] = True
+    ways = find_ways(logits, tree, photos, shut if hidden.all() else hidden)
+    chances = placer.calibration.chances(ways)
+    if question.allowed is not None:  # what holds all that is allowed is right, by the user
+        sure = (tree.holds | ~question.allowed).all(axis=1)[np.maximum(ways.nodes, 0)]
+        chances = np.where(sure & (ways.nodes >= 0), 1.0, chances)
+    price = np.array([placer.calibration.price(question.risk, n) for n in photos])
+    steps = stops(chances, ways, np.minimum(price, 1e12))
+    together = class_probabilities(logits, shut).mean(axis=0)
+    return (replace(ways, classes=together), chances, steps), price
 
 # %% ../nbs/38_place.ipynb #38c00038
 def own_answer(
@@ -1266,18 +1274,18 @@ class RowMaker(ScorePlacer):
     ) -> list[dict[str, object]]:  # one row for each animal
         "Answers from scores, of single photos or pooled. Raises ValueError for a risk outside 0 … 1."
         photos = np.ones(len(scores), dtype=int) if photos is None else np.asarray(photos)
-        placed, price = self.stopped(scores.logits, question, photos)
+        placed, price = stopped(self, scores.logits, question, photos)
         ways, chances, steps = placed
-        clusters, forced = self.forced(question)
+        clusters, why_forced = forced(self, question)
         rows = []
-        for i, own in enumerate(self.own_classes(ways.classes, question)):
+        for i, own in enumerate(chosen_own(self, ways.classes, question)):
             if own < 0:
                 why = reason_to_stop(ways, chances, i, steps[i], self.tree, price[i])
                 row = answer_row(ways, chances, i, steps[i], self.tree, why)
             else:
                 row = own_answer(ways.classes[i], own, self.tree)
             if clusters is not None:
-                row |= cluster_answer(ways.classes[i], clusters, forced)
+                row |= cluster_answer(ways.classes[i], clusters, why_forced)
             row["animal_probability"] = float(scores.animal[i])
             if scores.animal[i] < self.calibration.animal:
                 why = f"all animals together have a probability of {scores.animal[i]:.3f}"
@@ -1286,22 +1294,8 @@ class RowMaker(ScorePlacer):
         return rows
 
 # %% ../nbs/38_place.ipynb #38c00037
-class Placer(RowMaker):
-    """Says what kind of animal a picture shows, as far down the tree as a risk allows.
-
-    >>> from chip.data.drawing import draw_picture
-    >>> from chip.data.menagerie_tree import MenagerieSettings, grow_kingdom
-    >>> menagerie = MenagerieSettings()
-    >>> picture = draw_picture(menagerie, grow_kingdom(menagerie)[0], 0)
-    >>> placer = Placer.load("efficientnet_lite0")
-    >>> table = placer.place(picture, risk=0.2)
-    >>> list(table["path"]), list(table["verdict"])
-    (['picture 1'], ['no animal'])
-
-    >>> table = placer.place("no/such/photo.jpg")
-    >>> list(table["verdict"]), list(table["reason"])
-    (['unreadable'], ['no such file or folder'])
-    """
+class Learner(RowMaker):
+    "Networks that have been loaded, and what they learn of own classes."
 
     @classmethod
     def load(
@@ -1309,7 +1303,7 @@ class Placer(RowMaker):
         encoders: str = ENCODERS,  # names with + between them
         n: int = 1,  # pictures that are to come
         weights: str = "pretrained",  # or a file, for a single encoder
-    ) -> "Placer":
+    ) -> "Learner":
         "The placer of some encoders. Raises as `Classifiers`."
         classifiers = Classifiers(encoders, n, weights=weights)
         tree = branches(animals(paper_only=False))
@@ -1318,7 +1312,7 @@ class Placer(RowMaker):
     def fit(
         self,
         folder: str | Path | Lab,  # own classes: class/photo, and perhaps taxonomy.csv
-    ) -> "Placer":  # itself
+    ) -> "Learner":  # itself
         "Learns own classes, in place of any it has. Raises ValueError as `read_lab`."
         seen = self.known[1]
         lab = folder if isinstance(folder, Lab) else read_lab(folder, seen)
@@ -1339,6 +1333,24 @@ class Placer(RowMaker):
                 raise ValueError(f"{problem} be read: at least {LEAST_PHOTOS} are needed")
         outputs = np.stack([o for o in found if not isinstance(o, str)], axis=1)
         return outputs.astype(float), own, problems
+
+# %% ../nbs/38_place.ipynb #38c0003f
+class Placer(Learner):
+    """Says what kind of animal a picture shows, as far down the tree as a risk allows.
+
+    >>> from chip.data.drawing import draw_picture
+    >>> from chip.data.menagerie_tree import MenagerieSettings, grow_kingdom
+    >>> menagerie = MenagerieSettings()
+    >>> picture = draw_picture(menagerie, grow_kingdom(menagerie)[0], 0)
+    >>> placer = Placer.load("efficientnet_lite0")
+    >>> table = placer.place(picture, risk=0.2)
+    >>> list(table["path"]), list(table["verdict"])
+    (['picture 1'], ['no animal'])
+
+    >>> table = placer.place("no/such/photo.jpg")
+    >>> list(table["verdict"]), list(table["reason"])
+    (['unreadable'], ['no such file or folder'])
+    """
 
     def answers(
         self,

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import timm
+import torch
 from PIL import Image
 
 import chip
@@ -20,6 +22,7 @@ from chip.data.menagerie_tree import MenagerieSettings, grow_kingdom
 from chip.data.taxonomy import animals, imagenet_index
 from chip.place import (
     ENCODERS,
+    Lab,
     Placer,
     Question,
     Scores,
@@ -32,6 +35,7 @@ from chip.place import (
     read_clusters,
     read_lab,
     spelled,
+    uncalibrated,
 )
 from chip.running import answers
 from chip.running.cli import main
@@ -513,3 +517,67 @@ def test_few_seen_classes_promise_nothing(stub, capsys, tmp_path, monkeypatch):
     file.write_text(file.read_text() + "lynx_of_mine,x,0,a,0,b\n")
     assert main(["place", "robins", "--run", "few"]) == 2
     assert "--mine" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    "A small network's weights, with and without its last layer, and photos of drawn animals."
+    folder = tmp_path_factory.mktemp("networks")
+    network = timm.create_model("test_vit")
+    torch.save(network.state_dict(), folder / "whole.pt")
+    network.reset_classifier(0)
+    torch.save(network.state_dict(), folder / "headless.pt")
+    settings = MenagerieSettings()
+    for species in grow_kingdom(settings)[:2]:
+        for i in range(3):
+            path = folder / "lab" / species.key / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draw_picture(settings, species, i).save(path)
+    keys = sorted(os.listdir(folder / "lab"))
+    rows = "".join(f"{key}\tBeast {i}\tanimal > mammal\n" for i, key in enumerate(keys))
+    (folder / "lab" / "taxonomy.csv").write_text("key\tname\thypernyms\n" + rows)
+    return folder
+
+
+def test_a_network_that_was_not_calibrated_says_so_and_how_it_could_be(
+    networks, capsys, monkeypatch
+):
+    monkeypatch.chdir(networks)
+    call = ["place", "lab", "--encoder", "timm:test_vit", "--weights", "whole.pt"]
+    assert main([*call, "--out", "whole.csv"]) == 0
+    told = capsys.readouterr().out
+    assert "timm:test_vit was not calibrated" in told and "69_promise" in told
+    assert "nothing is promised" in pd.read_csv("whole.csv")["reason"][0]
+
+
+def test_a_network_without_a_classifier_needs_photos_of_classes(networks, capsys, monkeypatch):
+    monkeypatch.chdir(networks)
+    call = ["place", "lab", "--encoder", "timm:test_vit", "--weights", "headless.pt"]
+    assert main(call) == 2
+    error = capsys.readouterr().err
+    assert "--mine" in error and len(error.splitlines()) == 1
+    assert main([*call, "--mine", "lab", "--out", "own.csv"]) == 0
+    assert "2 seen classes are fewer than" in capsys.readouterr().out
+    table = pd.read_csv("own.csv")
+    assert set(table["answer"]) <= set(os.listdir("lab")) and set(table["depth"]) == {3}
+    assert table["reason"].str.contains("nothing is promised").all()
+
+
+def test_own_classes_alone_are_calibrated_on_themselves():
+    "Forty classes in ten groups, three photos each, far apart: new ones are placed in their group."
+    rng = np.random.default_rng(0)
+    groups = rng.normal(size=(10, 64))
+    own = np.repeat(np.arange(40), 3)
+    means = groups[np.arange(40) % 10] + 0.5 * rng.normal(size=(40, 64))
+    outputs = (means[own] + 0.1 * rng.normal(size=(120, 64)))[None]
+    paths = {f"c{i}": ("n00015388", f"g{i % 10}", f"c{i}") for i in range(40)}
+    names = {node: node for path in paths.values() for node in path[1:]}
+    placer = Placer(uncalibrated("x"), TREE)
+    placer.rows = False
+    placer.learn(Lab("", dict.fromkeys(paths, "x"), paths, names, {}), outputs, own)
+    assert 1 in placer.calibration.prices and len(placer.tree.keys) == 40
+    new = groups + 0.5 * rng.normal(size=(10, 64))
+    rows = placer.place_scores(placer.scores(new[None]), Question(0.2))
+    right = [row["answer"] in (f"g{i}", "n00015388") for i, row in enumerate(rows)]
+    assert np.mean(right) >= 0.8
+    assert np.mean([row["answer"] == f"g{i}" for i, row in enumerate(rows)]) >= 0.5

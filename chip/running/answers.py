@@ -15,6 +15,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ from chip.place import (
     branches,
     calibrated_encoders,
     column_names,
+    forced,
     list_animals,
     read_calibration,
     read_clusters,
@@ -309,8 +311,12 @@ def _check_file(option: str, file: str, endings: Sequence[str], overwrite: bool)
     if path.is_dir() or not path.absolute().parent.is_dir():
         what = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
         raise Refused(f"{option} {file}: {what}")
-    if not os.access(path.absolute().parent, os.W_OK):
-        raise Refused(f"{option} {file}: the folder {path.absolute().parent} cannot be written to")
+    try:
+        with tempfile.TemporaryFile(dir=path.absolute().parent):
+            pass
+    except OSError as error:
+        problem = f"the folder {path.absolute().parent} cannot be written to"
+        raise Refused(f"{option} {file}: {problem} ({error.strerror})") from None
     if path.exists() and option == "--page" and not overwrite:
         raise Refused(f"{option} {file} exists: name another file, or --overwrite")
     return path
@@ -431,8 +437,6 @@ def _journal_of(
     request: Request, columns: Mapping[str, type], lab: Lab | None
 ) -> Iterator[Journal | None]:
     "The journal of a call; None where neither a table nor a page is asked for."
-    import tempfile
-
     if request.out:
         yield Journal(Path(request.out), columns, asked_of(request, lab), request.overwrite)
     elif request.page:
@@ -499,7 +503,7 @@ def promise_notes(
     if not placer.calibration.prices and placer.rows:
         name = f"-p encoder {request.encoders}"
         notes.append(f"{request.encoder} was not calibrated, which {CALIBRATE} {name} would do")
-    if (why := placer.forced(question)[1]) and not request.level:
+    if (why := forced(placer, question)[1]) and not request.level:
         notes.append(f"answers are the nearest class, {why}: nothing is promised")
     return notes
 

@@ -8,8 +8,8 @@ __all__ = ['PHOTOS', 'OWN_SHARES', 'OWN_CLASSES', 'RULES', 'SHARES', 'THROUGH', 
            'own_odds', 'right_nodes', 'by_species', 'kin_set_draws', 'interval', 'promise_rows', 'threshold_rule',
            'floor_rule', 'ancestor_rule', 'flat_rule', 'cost_rule', 'class_rule', 'curves', 'bits_at', 'rule_rows',
            'area_rows', 'curve_rows', 'animal_threshold', 'no_animal_row', 'seen_sets', 'few_rows', 'lab_of',
-           'own_rows', 'own_shares', 'Packs', 'calibrated', 'tested', 'tested_known', 'group_table', 'paper_facts',
-           'species_table', 'known_table']
+           'own_rows', 'own_shares', 'Packs', 'calibrated', 'tested', 'tested_known', 'tested_further', 'group_table',
+           'paper_facts', 'species_table', 'known_table']
 
 # %% ../../nbs/studies/69_promise.ipynb #cd2420d1
 import json
@@ -432,7 +432,8 @@ def rule_rows(
         for name, curve in found.items():
             theirs = bits_at(curve, share, draws)
             gain = (ours - theirs)[1:]
-            low, high = np.quantile(gain[np.isfinite(gain)], [0.025, 0.975])
+            gain = gain[np.isfinite(gain)] if np.isfinite(theirs[0]) else [np.nan]
+            low, high = np.quantile(gain, [0.025, 0.975])
             row = {"rule": name, "right": share, "bits": theirs[0]}
             rows.append(row | {"place_minus_rule": ours[0] - theirs[0], "low": low, "high": high})
     return rows
@@ -526,7 +527,7 @@ def few_rows(
     calibration: Calibration,
     tree: Branches,
     sizes: Sequence[int] = (5, 10, 20, 40, 80, 160, 320),
-    n_sets: int = 10,
+    n_sets: int = 6,
 ) -> list[dict]:  # seen, risk, right, worst (the set in ten that is worst), bits
     "What is kept of the promise where few classes are seen, on photos of those that are not."
     found = []
@@ -695,8 +696,6 @@ def tested(
     tables = {
         "promise": promise_rows(scores.logits, right, species, kin_sets, calibration, tree),
         "promise_rules": rule_rows(found, kin_sets),
-        "promise_area": area_rows(found, kin_sets),
-        "promise_curve": curve_rows(found),
         "promise_things": [
             {"pack": name} | no_animal_row(share, everything, calibration.animal)
             for name, share in things.items()
@@ -708,23 +707,41 @@ def tested(
         packs, calibration
     )
 
-
+# %% ../../nbs/studies/69_promise.ipynb #69b0000d
 def tested_known(packs: Packs, calibration: Calibration) -> dict[str, pd.DataFrame]:
-    "The tables of the paper's classes, of known animals and of few seen classes."
+    "The tables of the paper's classes and of known animals."
     tree, paper, shown = packs.tree, paper_facts(), packs.folders("photos/unseen")
     right = right_nodes((paper["path"][name] for name in shown), tree)
     logits = packs.scores("photos/unseen").logits
     again, test = packs.scores("seen_again").logits, packs.scores("photos/test").logits
     known = np.concatenate([packs.covered[~packs.half], packs.classes("photos/test")])
     known_logits = np.concatenate([again[:, ~packs.half], test], axis=1)
-    left = packs.left().values()
-    photos = np.concatenate([part for part, _ in left], axis=1)
-    classes = np.concatenate([part for _, part in left])
     return {
         "promise_paper": species_table(logits, right, shown, paper, calibration, tree),
         "promise_known": known_table(known_logits, known, calibration, tree),
-        "promise_few": pd.DataFrame(few_rows(photos, classes, calibration, tree)),
     }
+
+# %% ../../nbs/studies/69_promise.ipynb #69b0000e
+def tested_further(
+    packs: Packs,
+    calibration: Calibration,
+    wild: pd.DataFrame,  # by species
+) -> dict[str, pd.DataFrame]:
+    "What is tested with all encoders together only: whole curves, few seen classes, own classes."
+    tree, species, scores = packs.tree, packs.folders("wild"), packs.scores("wild")
+    right = right_nodes((wild["hypernym_wnids"][name].split(" > ") for name in species), tree)
+    ways, left = find_ways(scores.logits, tree), packs.left().values()
+    found = curves(ways, calibration.chances(ways), right, species, tree)
+    photos = np.concatenate([part for part, _ in left], axis=1)
+    classes = np.concatenate([part for _, part in left])
+    placer = Placer(calibration, tree)
+    tables = {
+        "promise_area": area_rows(found, wild["kin_wnids"]),
+        "promise_curve": curve_rows(found),
+        "promise_few": few_rows(photos, classes, calibration, tree),
+        "promise_own": own_rows(packs.outputs["wild"], species, wild, placer),
+    }
+    return {name: pd.DataFrame(rows) for name, rows in tables.items()}
 
 # %% ../../nbs/studies/69_promise.ipynb #69b0000a
 def group_table(
