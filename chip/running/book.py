@@ -18,7 +18,6 @@ import importlib
 import importlib.util
 import io
 import json
-import math
 import re
 import shutil
 import subprocess
@@ -146,25 +145,36 @@ KINDS = ("text/html", "text/markdown", "text/latex", "image/svg+xml", "image/png
 MOST_CHAPTER, MOST_BOOK = 600_000, 6_000_000  # bytes of notebooks with outputs
 
 
+_PHOTO = 10_000  # colours that a drawing has not
+_HEAVY = 22_000  # bytes of a PNG above which a WebP is tried
+
+
 def small_picture(
     png: bytes,  # as a cell gave it
     text: str,  # what it shows, for those who cannot see it
-    heavy: float = 90_000,  # bytes of a PNG above which a WebP is tried
+    as_png: bool = False,  # whatever its size
 ) -> dict[str, str]:  # an output's data, by kind
-    "A picture as a PNG in few colours, or as a WebP where that is much smaller."
+    "A picture as a PNG in few colours, or as a WebP where that is smaller by a tenth."
     picture = Image.open(io.BytesIO(png)).convert("RGBA")
-    page = Image.new("RGBA", picture.size, "white")
-    picture = Image.alpha_composite(page, picture).convert("RGB")
-    few = io.BytesIO()
-    picture.quantize(256, dither=Image.Dither.NONE).save(few, "png", optimize=True)
-    if few.tell() > heavy:
-        photo = io.BytesIO()
-        picture.save(photo, "webp", quality=75, method=6)
-        if photo.tell() < 0.75 * few.tell():
-            data = base64.b64encode(photo.getvalue()).decode()
-            alt = html.escape(text, quote=True)
+    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    picture = picture.convert("RGB")
+    drawing = picture.getcolors(_PHOTO) is not None
+    few = picture.quantize(64 if drawing else 256, dither=Image.Dither.NONE)
+    kept = _written(few, "png", optimize=True)
+    if len(kept) > _HEAVY and not as_png:
+        exact = few.convert("RGB") if drawing else picture
+        other = _written(exact, "webp", lossless=drawing, quality=80, method=6)
+        if len(other) < 0.9 * len(kept):
+            data, alt = base64.b64encode(other).decode(), html.escape(text, quote=True)
             return {"text/html": f'<img src="data:image/webp;base64,{data}" alt="{alt}">'}
-    return {"image/png": base64.b64encode(few.getvalue()).decode()}
+    return {"image/png": base64.b64encode(kept).decode()}
+
+
+def _written(picture: Image.Image, kind: str, **how: Any) -> bytes:
+    "The bytes of a picture's file."
+    file = io.BytesIO()
+    picture.save(file, kind, **how)
+    return file.getvalue()
 
 
 def _alternative(cell: nbformat.NotebookNode) -> str:
@@ -173,7 +183,7 @@ def _alternative(cell: nbformat.NotebookNode) -> str:
     caption = shown_by.get("figure", {}).get("caption", "")
     return shown_by.get("image", {}).get("alt", "") or caption
 
-
+# %% ../../nbs/running/98_book.ipynb #3aa558d0
 def _name_of(cell: nbformat.NotebookNode) -> str:
     "The name of a cell's picture, if it is also kept as a file; ''."
     return cell.metadata.get("mystnb", {}).get("figure", {}).get("name", "")
@@ -204,8 +214,8 @@ def kept_outputs(
         if kind is None:
             continue
         if kind == "image/png":
-            heavy = {"heavy": math.inf} if _name_of(cell) else {}
-            data = small_picture(base64.b64decode(output.data[kind]), _alternative(cell), **heavy)
+            png = base64.b64decode(output.data[kind])
+            data = small_picture(png, _alternative(cell), as_png=bool(_name_of(cell)))
         else:
             data = {kind: _clean_text(output.data[kind], folder)}
         kept.append(nbformat.v4.new_output("display_data", data=data))
