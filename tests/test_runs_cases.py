@@ -18,7 +18,14 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from chip.core.settings import Run, changed_settings, make_settings, save_rows, save_settings
+from chip.core.settings import (
+    Run,
+    changed_settings,
+    fit_folder,
+    make_settings,
+    save_rows,
+    save_settings,
+)
 from chip.data.places import project_root
 from chip.running import runs
 from chip.running.runs import (
@@ -581,6 +588,16 @@ def test_folders(home: Path, picture: Path):
     (home / "empty").mkdir()
     with pytest.raises(Refused, match="is empty"):
         check_images(str(home / "empty"))
+
+
+def test_what_fits_the_folder_need_not_be_said(home: Path, picture: Path):
+    (picture.parent.parent / "another").mkdir()
+    given = make_settings("photos", images=str(home / "images"), epochs=9)
+    settings = fit_folder(given, lambda line: None)
+    assert (settings.k1_max, settings.prototype) == (2, "images")
+    again = f"chip run photos --images {home / 'images'} -p epochs=9"
+    assert resume_command(settings, Run("photos")) == again
+    assert "k1_max=3" in resume_command(replace(settings, k1_max=3), Run("photos"))
 
 
 def test_a_setting_that_no_phase_reads(run: Run, notebooks: Path):

@@ -45,14 +45,18 @@ from pyarrow import parquet
 
 import chip
 from chip.core.settings import (
+    FITTED,
     KEEP_MEMORY,
     Run,
+    SettingError,
     Settings,
     assigned_names,
     changed_settings,
     find_setting,
+    fit_folder,
     join_rows,
     joined_tables,
+    make_settings,
     read_settings,
     save_settings,
     settings_of,
@@ -874,7 +878,12 @@ def resume_command(
 ) -> str:
     "The command that runs this again: what has ended well is kept."
     words = ["chip", "run", settings.profile]
-    for name, value in changed_settings(settings).items():
+    given = changed_settings(settings)
+    asked = {name: value for name, value in given.items() if name not in FITTED}
+    with suppress(SettingError, OSError):  # what fits the folder need not be said
+        if fit_folder(make_settings(settings.profile, **asked), lambda line: None) == settings:
+            given = asked
+    for name, value in given.items():
         words += ["--images", value] if name == "images" else ["-p", f"{name}={value}"]
     if run.name != default_name(settings.profile):
         words += ["--name", run.name]
