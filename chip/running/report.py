@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['BOTH', 'EXPLAINED', 'STEP', 'SHOWN', 'FIRST_TABLES', 'TITLES', 'SHORT', 'LONG', 'LIGHT_LONG', 'KEPT_BESIDE',
-           'PHOTOGRAPHIC', 'SCATTERED', 'ONE_MORE_SEED', 'FINDINGS', 'MADE_LIST', 'REPORT_FOLDERS', 'Bar', 'Group',
-           'count', 'seen_groups', 'placed_groups', 'told_methods', 'in_words', 'Answer', 'seed_spans', 'with_scatter',
-           'answers', 'summary_lines', 'explained_methods', 'verdict', 'KeyNumber', 'key_numbers', 'chart', 'Panel',
-           'panel', 'panels', 'title_of', 'few_colours', 'packed', 'figures_of', 'without_gap', 'beside_scatter',
-           'tables_of', 'shown_settings', 'scrub', 'run_record', 'settings_table', 'templates', 'mathml',
-           'notebook_page', 'fingerprint', 'explorer_of', 'audit_of', 'page', 'copy_files', 'lighten', 'recover',
-           'users_files', 'swap_in', 'missing_pictures', 'build_report']
+           'PHOTOGRAPHIC', 'SCATTERED', 'ONE_MORE_SEED', 'COLUMNS', 'FINDINGS', 'MADE_LIST', 'REPORT_FOLDERS', 'Bar',
+           'Group', 'count', 'seen_groups', 'placed_groups', 'told_methods', 'in_words', 'Answer', 'seed_spans',
+           'with_scatter', 'answers', 'summary_lines', 'explained_methods', 'verdict', 'KeyNumber', 'key_numbers',
+           'chart', 'Panel', 'panel', 'panels', 'title_of', 'few_colours', 'packed', 'figures_of', 'without_gap',
+           'beside_scatter', 'tables_of', 'shown_settings', 'scrub', 'run_record', 'settings_table', 'templates',
+           'mathml', 'notebook_page', 'fingerprint', 'explorer_of', 'audit_of', 'page', 'copy_files', 'lighten',
+           'recover', 'users_files', 'swap_in', 'missing_pictures', 'build_report']
 
 # %% ../../nbs/running/91_report.ipynb #6aa2873b
 import base64
@@ -627,6 +627,8 @@ def _cell(value: Any) -> str:
 
 SCATTERED = {"seen": "top1", "placement_counts": "placed"}  # table → measure that scatters
 ONE_MORE_SEED = "one further seed (95 %)"
+_LEDGER = ("id", "where", "claim", "evidence", "verdict", "ours", "low", "high", "found")
+COLUMNS = {"claims": _LEDGER, "questions": _LEDGER}  # that a page shows of them; all are in the CSV
 
 
 def beside_scatter(
@@ -654,6 +656,7 @@ def tables_of(
         table = read_names(path)
         if scatter is not None and path.stem in SCATTERED:
             table = beside_scatter(table, scatter, SCATTERED[path.stem])
+        table = table.filter(COLUMNS.get(path.stem, table.columns))
         numbers = table.select_dtypes("number").columns
         rows = table.head(most).astype(object).itertuples(index=False)
         entries.append(
