@@ -802,8 +802,7 @@ def draw_rules(tables: Tables, counts: pd.DataFrame) -> tuple[Figure, str]:
         else:
             plot_seen(rows, ax)
     return figure, (
-        """The same embeddings under four rules of inference: each level's own targets (the
-        paper's),"""
+        "The same embeddings under four rules of inference: each level's own targets (the paper's), "
         "the best class handed up, summed class probabilities, and least expected cost. Above: test "
         "pictures of seen classes; below: unseen classes, with intervals over classes. The paper "
         "says that the first rule is best, `differences` says where the intervals stand."
