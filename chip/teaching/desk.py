@@ -21,11 +21,12 @@ import signal
 import sys
 import types
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import psutil
 
 # %% ../../nbs/teaching/73_desk.ipynb #73000005
 @dataclass(frozen=True)
@@ -163,12 +164,11 @@ def put_up_fence(
 
 def _limit(memory: int) -> None:
     "Limits of memory and of the size of a file, where the system has them."
-    with suppress(ImportError, OSError, ValueError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2**26, 2**26))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if hasattr(psutil, "RLIMIT_DATA"):
+        own = psutil.Process()
+        own.rlimit(psutil.RLIMIT_DATA, (memory, memory))
+        own.rlimit(psutil.RLIMIT_FSIZE, (2**26, 2**26))
+        own.rlimit(psutil.RLIMIT_CORE, (0, 0))
 
 # %% ../../nbs/teaching/73_desk.ipynb #7300000c
 def _stand_in(inputs: dict[str, dict]) -> None:
