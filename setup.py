@@ -46,6 +46,7 @@ setup(
         "ray": cfg["ray_requirements"].split(),
         "fast": cfg["fast_requirements"].split(),
         "text": cfg["text_requirements"].split(),
+        "clip": cfg["clip_requirements"].split(),
     },
     entry_points={"console_scripts": [cfg["console_scripts"]]},
 )

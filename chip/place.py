@@ -7,12 +7,12 @@ __all__ = ['PHOTO_COLOURS', 'FEATURES', 'SHARP', 'PRICES', 'CARE', 'OWN_SHARE', 
            'LEAST_PHOTOS', 'MOST_OWN', 'FEW', 'TEMPERATURES', 'KIN', 'NO_CLASSES', 'TOGETHER', 'NOTHING',
            'plot_promise', 'Branches', 'branches', 'walk', 'class_probabilities', 'Ways', 'find_ways', 'pooled_logits',
            'falling', 'stops', 'Cases', 'class_cases', 'unit_weights', 'fit_chances', 'wrong_share', 'conformal_prices',
-           'Calibration', 'calibrate', 'uncalibrated', 'Scores', 'animal_scores', 'Networks', 'Classifiers', 'spelled',
-           'known_names', 'allowed_classes', 'Clusters', 'run_classes', 'read_clusters', 'Lab', 'hang', 'read_lab',
-           'fingerprints', 'Prototypes', 'prototypes', 'own_features', 'with_own', 'own_temperature', 'calibrate_own',
-           'Question', 'answer_row', 'reason_to_stop', 'cluster_answer', 'Animal', 'is_photo', 'list_animals', 'Seen',
-           'column_names', 'ScorePlacer', 'chosen_own', 'forced', 'stopped', 'own_answer', 'RowMaker', 'Learner',
-           'Placer', 'calibrated_encoders', 'read_calibration']
+           'Calibration', 'calibration_text', 'calibrate', 'uncalibrated', 'Scores', 'animal_scores', 'Networks',
+           'Classifiers', 'spelled', 'known_names', 'allowed_classes', 'Clusters', 'run_classes', 'read_clusters',
+           'Lab', 'hang', 'read_lab', 'fingerprints', 'Prototypes', 'prototypes', 'own_features', 'with_own',
+           'own_temperature', 'calibrate_own', 'Question', 'answer_row', 'reason_to_stop', 'cluster_answer', 'Animal',
+           'is_photo', 'list_animals', 'Seen', 'column_names', 'ScorePlacer', 'chosen_own', 'forced', 'stopped',
+           'own_answer', 'RowMaker', 'Learner', 'Answers', 'Placer', 'calibrated_encoders', 'read_calibration']
 
 # %% ../nbs/38_place.ipynb #6fda881f
 import csv
@@ -450,27 +450,29 @@ class Calibration:
             found[name] = {int(n): value for n, value in found.get(name, {}).items()}
         return cls(**found)
 
-    def text(self) -> str:
-        "As JSON, numbers with six digits; a price that is infinite is left out."
-        prices = {
-            n: [(risk, float(f"{price:.6g}")) for risk, price in rows if np.isfinite(price)]
-            for n, rows in self.prices.items()
-        }
-        weights, own = (
-            [float(f"{weight:.6g}") for weight in part] for part in (self.weights, self.own)
-        )
-        kept = {
-            **self.__dict__,
-            "prices": prices,
-            "weights": weights,
-            "own": own,
-            "own_odds": {
-                n: [(share, float(f"{odds:.6g}")) for share, odds in rows]
-                for n, rows in self.own_odds.items()
-            },
-            "bias": float(f"{self.bias:.6g}"),
-        }
-        return json.dumps(kept, indent=1) + "\n"
+# %% ../nbs/38_place.ipynb #38c00041
+def calibration_text(calibration: Calibration) -> str:
+    "As JSON, numbers with six digits; a price that is infinite is left out."
+    prices = {
+        n: [(risk, float(f"{price:.6g}")) for risk, price in rows if np.isfinite(price)]
+        for n, rows in calibration.prices.items()
+    }
+    weights, own = (
+        [float(f"{weight:.6g}") for weight in part]
+        for part in (calibration.weights, calibration.own)
+    )
+    kept = {
+        **calibration.__dict__,
+        "prices": prices,
+        "weights": weights,
+        "own": own,
+        "own_odds": {
+            n: [(share, float(f"{odds:.6g}")) for share, odds in rows]
+            for n, rows in calibration.own_odds.items()
+        },
+        "bias": float(f"{calibration.bias:.6g}"),
+    }
+    return json.dumps(kept, indent=1) + "\n"
 
 # %% ../nbs/38_place.ipynb #38c0001f
 RISKS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 0.4, 0.5)
@@ -1335,22 +1337,8 @@ class Learner(RowMaker):
         return outputs.astype(float), own, problems
 
 # %% ../nbs/38_place.ipynb #38c0003f
-class Placer(Learner):
-    """Says what kind of animal a picture shows, as far down the tree as a risk allows.
-
-    >>> from chip.data.drawing import draw_picture
-    >>> from chip.data.menagerie_tree import MenagerieSettings, grow_kingdom
-    >>> menagerie = MenagerieSettings()
-    >>> picture = draw_picture(menagerie, grow_kingdom(menagerie)[0], 0)
-    >>> placer = Placer.load("efficientnet_lite0")
-    >>> table = placer.place(picture, risk=0.2)
-    >>> list(table["path"]), list(table["verdict"])
-    (['picture 1'], ['no animal'])
-
-    >>> table = placer.place("no/such/photo.jpg")
-    >>> list(table["verdict"]), list(table["reason"])
-    (['unreadable'], ['no such file or folder'])
-    """
+class Answers(Learner):
+    "From files to rows."
 
     def answers(
         self,
@@ -1397,6 +1385,24 @@ class Placer(Learner):
                 why = seen.animal.problem or "; ".join(reasons)
                 row |= {"answer": "", "verdict": "unreadable", "reason": why}
             yield row, seen.problems
+
+# %% ../nbs/38_place.ipynb #38c00040
+class Placer(Answers):
+    """Says what kind of animal a picture shows, as far down the tree as a risk allows.
+
+    >>> from chip.data.drawing import draw_picture
+    >>> from chip.data.menagerie_tree import MenagerieSettings, grow_kingdom
+    >>> menagerie = MenagerieSettings()
+    >>> picture = draw_picture(menagerie, grow_kingdom(menagerie)[0], 0)
+    >>> placer = Placer.load("efficientnet_lite0")
+    >>> table = placer.place(picture, risk=0.2)
+    >>> list(table["path"]), list(table["verdict"])
+    (['picture 1'], ['no animal'])
+
+    >>> table = placer.place("no/such/photo.jpg")
+    >>> list(table["verdict"]), list(table["reason"])
+    (['unreadable'], ['no such file or folder'])
+    """
 
     def place(
         self,

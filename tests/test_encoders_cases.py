@@ -1,9 +1,11 @@
 "Encoders that there are not, weights that do not fit or could do harm, devices that are not there."
 
+import sys
 from pathlib import Path
 
 import pytest
 import safetensors.torch
+import timm
 import torch
 from torch import nn
 
@@ -122,3 +124,33 @@ def test_devices():
         pick_device("quantum")
     with pytest.raises(ValueError, match="none of auto"):
         autocast(torch.device("cpu"), "int4")
+
+
+def test_weights_without_a_last_layer_leave_all_others_in_place(tmp_path):
+    "A network that was trained without a classifier, such as DINOv2, has nothing to take off."
+    network = timm.create_model("test_vit", num_classes=0).eval()
+    torch.save(network.state_dict(), tmp_path / "w.pt")
+    encoder = load_encoder("timm:test_vit", weights=str(tmp_path / "w.pt"))
+    assert encoder.rows is None and encoder.bias is None
+    pictures = torch.zeros(1, 3, encoder.spec.size, encoder.spec.size, dtype=torch.uint8)
+    grey = (0 - encoder.mean) / encoder.std + torch.zeros(pictures.shape)
+    with torch.inference_mode():
+        assert torch.allclose(encoder(pictures), network(grey), atol=1e-4)
+
+
+def test_a_model_of_timm_without_a_classifier_keeps_its_blocks():
+    network = timm.create_model("test_vit", num_classes=0)
+    assert encoders._head(network) == ("", None) and encoders._behead(network) is None
+    assert encoders._timm_width(network) == network.num_features
+
+
+def test_open_clip_is_an_extra_and_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install open_clip_torch"):
+        encoder_spec("open_clip:ViT-B-32")
+
+
+def test_an_image_half_is_found_in_whole_and_half_state_dicts():
+    half = {"conv1.weight": torch.ones(1)}
+    whole = {"module.visual.conv1.weight": torch.ones(1), "module.logit_scale": torch.ones(1)}
+    assert encoders._image_half(half).keys() == encoders._image_half(whole).keys() == half.keys()

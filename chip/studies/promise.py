@@ -39,6 +39,7 @@ from chip.place import (
     animal_scores,
     branches,
     calibrate,
+    calibration_text,
     class_cases,
     class_probabilities,
     find_ways,
