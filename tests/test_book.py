@@ -150,7 +150,30 @@ def test_unknown_chapters_are_refused(capsys: pytest.CaptureFixture):
     assert main(["book", "--refresh", "05_measures", "--out", "x"]) == 2
 
 
+# The chapters
+
+
+def test_the_tour_needs_nothing_but_drawn_animals():
+    "Twenty-five cells at most, plain PyTorch and scikit-learn."
+    cells = nbformat.read(NBS / "01_tour.ipynb", as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    assert len([cell for cell in cells if not book._is_exercise(cell)]) <= 25
+    imported = set(re.findall(r"^\s*(?:from|import) (chip[\w.]*)", code, re.MULTILINE))
+    assert imported and all(name.startswith("chip.data.") for name in imported)
+
+
 # The pages
+
+
+def test_buttons_that_launch_need_a_public_address(tmp_path: Path):
+    (tmp_path / "settings.ini").write_text(
+        "[DEFAULT]\npublic_address = https://example.org/us/chip/\n"
+    )
+    address = book.public_address(tmp_path)
+    assert address == "https://example.org/us/chip" and not book.public_address(tmp_path / "none")
+    theme = book.sphinx_settings("A book", address)["html_theme_options"]
+    assert theme["repository_url"] == address and theme["launch_buttons"]
+    assert "launch_buttons" not in book.sphinx_settings("A book", "")["html_theme_options"]
 
 
 def test_every_study_stands_behind_a_chapter():
