@@ -203,12 +203,24 @@ def test_without_npm_there_is_one_line_and_no_page(tmp_path, monkeypatch, capsys
     assert len(lines) == 1 and "npm is missing" in lines[0] and not (tmp_path / "book").exists()
 
 
+@pytest.mark.skipif(shutil.which("npm") is None, reason="no npm here: apt-get install npm")
+def test_without_a_network_there_is_one_line_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CHIP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
+    monkeypatch.setenv("npm_config_fetch_retry_mintimeout", "1")
+    try_page.export(tmp_path / "book")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 and "npm could not fetch" in lines[0] and "ECONNREFUSED" in lines[0]
+    assert not (tmp_path / "book").exists()
+
+
 def test_another_archive_is_refused(tmp_path, monkeypatch):
     archive = tmp_path / "data" / "npm" / "{}-{}.tgz".format(*try_page.RUNTIME)
     archive.parent.mkdir(parents=True)
     archive.write_bytes(b"something else")
     monkeypatch.setenv("CHIP_HOME", str(tmp_path))
-    with pytest.raises(Refused, match="not the one expected"):
+    with pytest.raises(Refused, match="tgz is not onnxruntime-web@1.30.0"):
         try_page.runtime_archive()
 
 

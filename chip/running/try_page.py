@@ -33,7 +33,7 @@ from ..data.places import home, written_aside
 from ..data.taxonomy import animals, imagenet_index
 from ..place import FEATURES, KIN, SHARP, Branches, Calibration, branches, read_calibration
 from .report import templates
-from .runs import Refused
+from .runs import Refused, shown
 
 if TYPE_CHECKING:
     import onnx
@@ -42,6 +42,7 @@ ENCODER = "efficientnet_lite0"  # small enough for a phone
 
 # %% ../../nbs/running/96_try_page.ipynb #96a00005
 RUNTIME = "onnxruntime-web", "1.30.0"
+# SHA-512 of the archive, base64, as npm publishes it
 INTEGRITY = (
     "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 )
@@ -52,16 +53,15 @@ _ARCHIVED = {
 
 
 def check_integrity(
-    data: bytes,  # of an npm archive
-    expected: str = INTEGRITY,  # SHA-512, base64, as npm publishes it
+    archive: Path,
 ) -> None:
     "Raises Refused for another archive than the one that was pinned."
-    found = base64.b64encode(hashlib.sha512(data).digest()).decode()
-    if found != expected:
-        raise Refused(
-            f"the archive of {'@'.join(RUNTIME)} is not the one expected: SHA-512 {found[:12]}…, "
-            f"expected {expected[:12]}…; delete it and try again"
-        )
+    with open(archive, "rb") as file:
+        digest = hashlib.file_digest(file, "sha512").digest()
+    found = base64.b64encode(digest).decode()
+    if found != INTEGRITY:
+        problem = f"SHA-512 {found[:12]}…, expected {INTEGRITY[:12]}…"
+        raise Refused(f"{shown(archive)} is not {'@'.join(RUNTIME)}: {problem}; delete it")
 
 
 def runtime_archive() -> Path:
@@ -69,19 +69,21 @@ def runtime_archive() -> Path:
     name, version = RUNTIME
     archive = home() / "data" / "npm" / f"{name}-{version}.tgz"
     if archive.is_file():
-        check_integrity(archive.read_bytes())
+        check_integrity(archive)
         return archive
     npm = shutil.which("npm")
     if npm is None:
         raise Refused(f"npm is missing, which fetches {name}: install Node.js")
     with tempfile.TemporaryDirectory() as folder:
-        command = [npm, "pack", f"{name}@{version}", "--ignore-scripts", "--silent"]
+        options = ["--ignore-scripts", "--fetch-retries=1", "--loglevel=error"]
+        command = [npm, "pack", f"{name}@{version}", *options]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         packed = list(Path(folder).glob("*.tgz"))
         if done.returncode or not packed:
-            why = (done.stderr.strip() or "no archive came").splitlines()[-1]
-            raise Refused(f"npm could not fetch {name} {version}: {why}")
-        check_integrity(packed[0].read_bytes())
+            said = done.stderr.splitlines() or ["no archive came"]
+            why = said[0].removeprefix("npm error ")
+            raise Refused(f"npm could not fetch {name} {version} ({why}): is there a network?")
+        check_integrity(packed[0])
         with written_aside(archive) as aside:
             shutil.move(packed[0], aside)
     return archive
