@@ -148,6 +148,7 @@ def test_unknown_chapters_are_refused(capsys: pytest.CaptureFixture):
     assert main(["book", "--refresh", "06_measures"]) == 2
     assert "there is no chapter '06_measures'" in capsys.readouterr().err
     assert main(["book", "--refresh", "05_measures", "--out", "x"]) == 2
+    assert main(["book", "--out", ""]) == 2
 
 
 # The chapters
@@ -301,6 +302,8 @@ def test_the_first_figure_comes_before_open_code(built: Path):
 
 @pytest.mark.book
 def test_a_book_is_made_again_in_its_place(built: Path):
+    (built / "notes.txt").write_text("mine")
     page, warnings = book.build_book(built, NBS, {"The book": book.pages_of(NBS)["The book"][:1]})
     assert page.is_file() and not (built / "05_measures.html").exists()
+    assert (built / "notes.txt").read_text() == "mine"
     assert [path.name for path in built.parent.iterdir()] == ["book"]

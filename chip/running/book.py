@@ -35,7 +35,7 @@ from PIL import Image
 
 import chip
 from ..data.places import home, written_aside
-from .report import mathml, scrub, templates
+from .report import mathml, recover, scrub, swap_in, templates
 from chip.running.runs import (
     Refused,
     digest,
@@ -855,6 +855,8 @@ def build_book(
     if not notebooks.is_dir():
         raise Refused("the notebooks are not here: install from a clone, with pip install -e .")
     check_extra()
+    if (out.with_name(f".{out.name}.old") / MARK).is_file():  # a swap that was interrupted
+        recover(out)
     check_out(out)
     parts = parts or pages_of(notebooks)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -868,9 +870,7 @@ def build_book(
         name_as_shown(made)
         count = {title: len(pages) for title, pages in parts.items()}
         (made / MARK).write_text(json.dumps({"pages": count}, indent=1) + "\n", "utf-8")
-        if out.exists():
-            out.rename(Path(folder) / "old")
-        made.rename(out)
+        swap_in(made, out)  # what the user has put there stays
     return out / "index.html", warnings
 
 

@@ -618,6 +618,8 @@ def book_command(arguments: argparse.Namespace) -> None:
         if arguments.out is not None:
             raise Refused("--refresh executes, --out builds: give one after the other")
         return refresh_chapters(arguments.refresh, notebooks, _say)
+    if arguments.out == "":
+        raise Refused("--out '': expected a folder for the book")
     page, warnings = build_book(arguments.out and Path(arguments.out), notebooks)
     _say("\n".join(warnings)) if warnings else None
     if old := older_chapters(notebooks):
