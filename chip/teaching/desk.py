@@ -89,7 +89,7 @@ def encode(answer: Any) -> Any:  # what JSON can hold
         return {"kind": "function"}
     return {"kind": "other", "name": plain(type(answer).__name__)}
 
-
+# %% ../../nbs/teaching/73_desk.ipynb #40c4d8ad
 def decode(data: Any) -> Any:
     "An answer out of plain data. Raises ValueError for what `encode` never gives."
     if not isinstance(data, dict):
@@ -161,7 +161,7 @@ def put_up_fence(
 
     sys.addaudithook(hook)
 
-
+# %% ../../nbs/teaching/73_desk.ipynb #eb6c35dc
 def _limit(memory: int) -> None:
     "Limits of memory and of the size of a file, where the system has them."
     if hasattr(psutil, "RLIMIT_DATA"):
@@ -211,7 +211,7 @@ def _blank(path: str) -> None:
     blanked.blanked = True
     setattr(owner, name, blanked)
 
-
+# %% ../../nbs/teaching/73_desk.ipynb #38ed2398
 def _blank_on_import(paths: Sequence[str]) -> None:
     "Blank these functions as soon as they are imported."
     whole = builtins.__import__
@@ -274,7 +274,7 @@ def _source(cell: str) -> str:
     lines = cell.splitlines()
     return "\n".join("pass" if line.lstrip()[:1] in ("%", "!", "?") else line for line in lines)
 
-
+# %% ../../nbs/teaching/73_desk.ipynb #8e65787d
 def run_cells(
     job: Job,
     out: io.TextIOBase,  # gets a line of JSON for each cell begun, each failure, each answer

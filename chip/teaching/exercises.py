@@ -95,7 +95,7 @@ class Exercise:
 
 EXERCISES: dict[str, Exercise] = {}
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #6e6ba1a3
 def exercise(
     phase: str,
     id: str,
@@ -162,7 +162,7 @@ def _number(answer: Any, called: str = "the answer") -> float:
         )
     return float(answer)
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #fa1b4b25
 def _pair(answer: Any, names: tuple[str, str]) -> tuple[float, float]:
     "Two numbers. Raises Slip for anything else."
     if (
@@ -214,7 +214,7 @@ def judge_number(answers: Callable[..., dict], answer: Any, inputs: dict) -> Non
     "Judges one number; `answers` makes the right one and the slips of the inputs, and has a `hint`."
     check_number(_number(answer), answers(**inputs), answers.hint)
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #b89515ae
 def judge_pair(answers: Callable[..., dict], answer: Any, inputs: dict) -> None:
     """Judges two numbers, whose `names` and `within` (how far off each may be, None: three decimals)
     `answers` has beside its `hint`. None in a slip stands for any number."""
@@ -291,7 +291,7 @@ def _alike(a: Any, b: Any) -> bool:
         np.asarray(a, float), np.asarray(b, float), atol=1e-6, rtol=1e-6
     )
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #c280f39a
 def judge_function(
     answers: Callable[
         ..., dict
@@ -401,7 +401,7 @@ def _two_lists(answer: Any, names: tuple[str, str]) -> tuple[np.ndarray, np.ndar
         raise Slip(f"there are {both}: each image has one of both")
     return first, second
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #188f20ee
 @exercise(
     "05_measures",
     "milder",
@@ -482,7 +482,7 @@ def few_points(seed: int = 22) -> dict:  # points (12, 2), labels (12,)
         "labels": labels,
     }
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #aeec216f
 @exercise(
     "10_hierarchy",
     "silhouette",
@@ -680,7 +680,7 @@ def _pulled(pictures: np.ndarray, targets: np.ndarray) -> np.ndarray:  # (d, d)
         matrix = matrix - RATE * pictures.T @ slope
     return matrix
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #acddca9d
 def predict_answers(
     pictures: np.ndarray,  # (n, d)
     targets: np.ndarray,  # (n, d)
@@ -725,7 +725,7 @@ def judge_predict(answer: Any, inputs: dict) -> None:
             "to be wrong costs nothing"
         )
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #a41dd774
 @exercise(
     "20_oneshot",
     "train",
@@ -802,7 +802,7 @@ def _kin_in(run: Run) -> dict[str, list[str]]:  # unseen class → its kin
         f"run '{run.name}' has no unseen class in a tree, so nothing is kin: leave the run out"
     )
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #7086cdc7
 def _keys(answer: Any, tree: Taxonomy, animal: str, among: Sequence[str]) -> set[str]:
     "Keys of seen classes. Raises Slip for anything else."
     if isinstance(answer, str):
@@ -833,7 +833,7 @@ def _keys(answer: Any, tree: Taxonomy, animal: str, among: Sequence[str]) -> set
         raise Slip(f"{key!r} is none of the seen classes{advice}")
     return set(keys)
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #52ba043e
 @exercise(
     "30_unseen",
     "nearest-kin",
@@ -932,7 +932,7 @@ def ud_cases(seed: int = 111) -> dict:  # cases of pictures (n, d), classes (n,)
     )
     return {"cases": [{"pictures": p, "classes": c, "targets": targets} for p, c in some]}
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #a269f819
 @exercise(
     "30_unseen",
     "self-confirming",
@@ -1032,7 +1032,7 @@ def one_walk(seed: int | None = None) -> dict:  # bits (4,) and chances (4,)
         "chances": np.r_[1, rng.uniform((0.8, 0.45, 0.1), (0.95, 0.6, 0.3)).round(2)],
     }
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #20ed0f52
 @exercise(
     "38_place",
     "stop-price",
@@ -1098,7 +1098,7 @@ def _paths(name: Any, what: str) -> list[tuple[str, ...]]:
         raise Slip(f"{what} is '{name}', which is no name in WordNet's tree of animals: {advice}")
     return named[plain]
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #e007755e
 @exercise(
     "38_place",
     "own-photos",
@@ -1149,7 +1149,7 @@ def seen_table(seed: int = 0) -> dict:  # seen: method, seed, level, top1, …
     table = pd.DataFrame(rows)
     return {"seen": table[(table["method"] != "frozen") | (table["seed"] != 4)]}
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #5247207e
 @exercise(
     "40_results",
     "paired",
@@ -1320,7 +1320,7 @@ def pair_answers(accuracy: float, mean_cosine: float) -> dict[str, bool]:
         "the other way round: possible is what stays below the limit": accuracy > limit,
     }
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #d1ba73c0
 @exercise(
     "40_results",
     "both-true",
@@ -1370,7 +1370,7 @@ def numbers_beside(seed: int = 0) -> dict:  # cases of paper, ours, low, high, t
     table = pd.concat([table, drawn], ignore_index=True)
     return {"cases": table.assign(tolerance=0.01).to_dict("records")}
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #8cb34503
 @exercise(
     "50_audit",
     "reproduced",
@@ -1424,7 +1424,7 @@ def target_cases(seed: int = 14) -> dict:  # cases of targets (n, d) and margin
         ]
     }
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #d1d897fb
 @exercise(
     "50_audit",
     "one-answer",
@@ -1553,7 +1553,7 @@ def _inputs(exercise_id: str, run: Run | str | None, seed: int | None) -> dict[s
         return exercise.of_run(run)
     return copy.deepcopy(inputs_of(exercise_id, seed))
 
-
+# %% ../../nbs/teaching/70_exercises.ipynb #180671c9
 def material(
     exercise_id: str,  # a key of EXERCISES
     run: Run

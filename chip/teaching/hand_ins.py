@@ -95,7 +95,7 @@ def chapters_with_exercises() -> tuple[str, ...]:
     "Names of chapters, in the order of the book."
     return tuple(dict.fromkeys(e.phase for e in EXERCISES.values()))
 
-
+# %% ../../nbs/teaching/72_hand_ins.ipynb #02d0e9a4
 def student_copy(
     notebook: Path,  # a chapter
     student: str = "",  # whose inputs; empty: the built-in ones
@@ -122,7 +122,7 @@ def student_copy(
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel, "chip": about})
 
-
+# %% ../../nbs/teaching/72_hand_ins.ipynb #54b01899
 def assign(
     folder: str | Path,  # where the copies go
     notebooks: Path,  # folder of the chapters
@@ -202,7 +202,7 @@ def _read(path: Path, folder: Path, known: Mapping[str, str]) -> HandIn:
         note = "; ".join(filter(None, [note, f"the copy was made for {whose}"]))
     return HandIn(student, file, cells, note, broken)
 
-
+# %% ../../nbs/teaching/72_hand_ins.ipynb #dd88d504
 def read_hand_ins(
     folder: Path,
     students: Sequence[str] = (),  # those that there are; none: whoever hands in
@@ -248,7 +248,7 @@ def _end(process: subprocess.Popen) -> None:
         process.kill()
     process.wait()
 
-
+# %% ../../nbs/teaching/72_hand_ins.ipynb #52a92f59
 def _run_once(job: Job, limits: Limits, folder: Path) -> str:  # why it was ended, if it was
     "Run a hand-in in a process of its own."
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG") if name in os.environ}
@@ -297,7 +297,7 @@ def _lines(path: Path) -> list[dict]:
                     lines.append(line)
     return lines
 
-
+# %% ../../nbs/teaching/72_hand_ins.ipynb #b7531df7
 def answers_of(
     hand_in: HandIn,
     job: Job,  # of these cells; its folder and file are filled in here
@@ -410,7 +410,7 @@ def _job(hand_in: HandIn, exercises: Iterable[str], limits: Limits, unread: Sequ
         memory=int(limits.memory * 1e9),
     )
 
-
+# %% ../../nbs/teaching/72_hand_ins.ipynb #579f12cd
 def mark_hand_in(
     hand_in: HandIn,
     exercises: Sequence[str],  # ids of those that are marked
@@ -496,7 +496,7 @@ def grade(
     keys = table["student"].map(_key), table["exercise"].map(order)
     return table.assign(s=keys[0], e=keys[1]).sort_values(["s", "e"])[list(COLUMNS)]
 
-
+# %% ../../nbs/teaching/72_hand_ins.ipynb #3691dd1a
 def write_marks(
     table: pd.DataFrame,  # from `grade`
     file: str | Path,

@@ -78,7 +78,7 @@ def _chapter_slides(chapter: nbformat.NotebookNode) -> Iterator[nbformat.Noteboo
             if after is not None and after.cell_type == "markdown":
                 yield _slide(re.split(r"^#", after.source, flags=re.MULTILINE)[0].strip(), "notes")
 
-
+# %% ../../nbs/teaching/74_lectures.ipynb #43f861ee
 def lecture_notebook(
     lecture: Lecture,
     notebooks: Path,  # folder of the chapters, executed
