@@ -409,14 +409,16 @@ def curves(
 
 def bits_at(
     curve: Sequence[tuple[float, pd.DataFrame]],
-    share: float,  # right
+    shares: Sequence[float],  # right
     weights: np.ndarray,  # (n_draws, n_species)
-) -> np.ndarray:  # (n_draws,), nan where the rule is never right so often
+) -> np.ndarray:  # (n_shares, n_draws), -inf where the rule is never right so often
     "The most information of a rule that is right in at least a share of cases, for each draw of species."
-    right = np.stack([weights @ each["right"].to_numpy() for _, each in curve], axis=1)
-    bits = np.stack([weights @ each["bits"].to_numpy() for _, each in curve], axis=1)
+    right = weights @ np.stack([each["right"].to_numpy() for _, each in curve], axis=1)
+    bits = weights @ np.stack([each["bits"].to_numpy() for _, each in curve], axis=1)
     total = weights.sum(axis=1, keepdims=True)
-    return np.where(right >= share * total - 1e-9, bits / total, -np.inf).max(axis=1)
+    return np.stack(
+        [np.where(right >= s * total - 1e-9, bits / total, -np.inf).max(axis=1) for s in shares]
+    )
 
 
 def rule_rows(
@@ -429,9 +431,9 @@ def rule_rows(
     draws = np.vstack([np.ones(len(species)), kin_set_draws([kin_sets[name] for name in species])])
     rows = []
     for share in shares:
-        ours = bits_at(found["chip place"], share, draws)
+        ours = bits_at(found["chip place"], [share], draws)[0]
         for name, curve in found.items():
-            theirs = bits_at(curve, share, draws)
+            theirs = bits_at(curve, [share], draws)[0]
             gain = (ours - theirs)[1:]
             gain = gain[np.isfinite(gain)] if np.isfinite(theirs[0]) else [np.nan]
             low, high = np.quantile(gain, [0.025, 0.975])
@@ -451,7 +453,7 @@ def area_rows(
     species = found["chip place"][0][1].index
     draws = np.vstack([np.ones(len(species)), kin_set_draws([kin_sets[name] for name in species])])
     areas = {
-        name: np.mean([np.maximum(bits_at(curve, share, draws), 0) for share in SHARES], axis=0)
+        name: np.maximum(bits_at(curve, SHARES, draws), 0).mean(axis=0)
         for name, curve in found.items()
     }
     rows = []
@@ -468,9 +470,9 @@ def curve_rows(found: Mapping[str, list]) -> list[dict]:  # rule, right, bits
     rows = []
     for name, curve in found.items():
         once = np.ones((1, len(curve[0][1])))
-        bits = [float(bits_at(curve, share, once)[0]) for share in SHARES]
+        bits = bits_at(curve, SHARES, once)[:, 0]
         rows += [
-            {"rule": name, "right": share, "bits": max(value, 0.0)}
+            {"rule": name, "right": share, "bits": max(float(value), 0.0)}
             for share, value in zip(SHARES, bits, strict=True)
         ]
     return rows
@@ -828,7 +830,7 @@ def known_table(
         total = draws.sum(axis=1)
         shares, bits = draws @ each["right"] / total, draws @ each["bits"] / total
         theirs = np.array(
-            [bits_at(fixed, s, d[None])[0] for s, d in zip(shares, draws, strict=True)]
+            [bits_at(fixed, [s], d[None])[0, 0] for s, d in zip(shares, draws, strict=True)]
         )
         low, high = np.quantile((bits - theirs)[1:], [0.025, 0.975])
         row = {"risk": risk, "right": shares[0], "bits": bits[0], "top1": top1}

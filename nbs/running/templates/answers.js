@@ -33,11 +33,10 @@ function item(node, level) {
   entry.setAttribute("role", "treeitem");
   entry.setAttribute("aria-level", level);
   entry.setAttribute("aria-selected", "false");
-  entry.setAttribute("aria-label", `${node.way.at(-1)}, ${node.cards.length} at or below, ${stopping.length} stop here`);
   entry.tabIndex = -1;
   entry.dataset.way = way;
   row.className = "row";
-  row.append(node.way.slice(node.from).join(SEPARATOR));
+  row.append(node.way.slice(node.from).join(SEPARATOR) + " ");
   const count = document.createElement("b");
   count.textContent = node.cards.length;
   row.append(count);
