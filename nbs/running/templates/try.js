@@ -1,12 +1,17 @@
-// The page: photos go to the worker, their scores come back, and the rest is drawn from the scores alone.
+// The page: photos go to the worker, their scores come back, and the rest is drawn from the
+// scores alone.
 // Text goes in as text, never as HTML: a file may be called anything.
 import { findWay, growTree, lookAt, promises, stopAt, together } from "./try_decide.js";
 
 const here = new URL("./", import.meta.url);
 const by = (id) => document.getElementById(id);
 const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
-const ofHundred = (share) => (share > 0 && share < 0.01 ? "fewer than 1 of 100" : `${Math.min(Math.round(100 * share), share < 1 ? 99 : 100)} of 100`);
-const NEAR = 0.02, MOST_NEAR = 3; // near misses that are shown
+const ofHundred = (share) =>
+  share > 0 && share < 0.01
+    ? "fewer than 1 of 100"
+    : `${Math.min(Math.round(100 * share), share < 1 ? 99 : 100)} of 100`;
+const NEAR = 0.02,
+  MOST_NEAR = 3; // near misses that are shown
 
 const state = { facts: null, tree: null, photos: [], shown: null, risk: 0.1, together: false };
 
@@ -25,8 +30,13 @@ function el(tag, attributes = {}, ...children) {
 
 const worker = { live: null, isBroken: false, waiting: new Map(), next: 0 };
 
-function startWorker() { // by way of a blob, so that it obeys the policy of this page
-  const door = URL.createObjectURL(new Blob([`import ${JSON.stringify(new URL("try_worker.js", here).href)};`], { type: "text/javascript" }));
+function startWorker() {
+  // by way of a blob, so that it obeys the policy of this page
+  const door = URL.createObjectURL(
+    new Blob([`import ${JSON.stringify(new URL("try_worker.js", here).href)};`], {
+      type: "text/javascript",
+    }),
+  );
   worker.live?.terminate();
   worker.isBroken = false;
   worker.live = new Worker(door, { type: "module" });
@@ -34,9 +44,11 @@ function startWorker() { // by way of a blob, so that it obeys the policy of thi
     worker.waiting.get(data.id)?.(data);
     worker.waiting.delete(data.id);
   });
-  worker.live.addEventListener("error", (event) => { // it is gone: no memory, or its script did not come
+  worker.live.addEventListener("error", (event) => {
+    // it is gone: no memory, or its script did not come
     worker.isBroken = true;
-    for (const answer of worker.waiting.values()) answer({ error: "network", detail: event.message || "the worker stopped" });
+    for (const answer of worker.waiting.values())
+      answer({ error: "network", detail: event.message || "the worker stopped" });
     worker.waiting.clear();
   });
 }
@@ -52,7 +64,8 @@ function ask(message, transfer = []) {
 
 // ---- loading ----
 
-const TOO_OLD = "This browser is too old for me, or WebAssembly is switched off in it. A Firefox, Chrome, Edge or Safari of 2024 or later will do.";
+const TOO_OLD =
+  "This browser is too old for me, or WebAssembly is switched off in it. A Firefox, Chrome, Edge or Safari of 2024 or later will do.";
 
 function fail(text, canRetry = true) {
   by("trouble").textContent = text;
@@ -81,13 +94,21 @@ async function loadNetwork() {
   const note = (bytes) => {
     done += bytes;
     by("progress").value = done / total;
-    by("loading-text").textContent = done < total ? `Fetching what I know: ${megabytes(done)} of ${megabytes(total)} MB` : "Waking up …";
+    by("loading-text").textContent =
+      done < total
+        ? `Fetching what I know: ${megabytes(done)} of ${megabytes(total)} MB`
+        : "Waking up …";
   };
   note(0);
   by("loading").hidden = false;
-  const [runtime, network] = await Promise.all(["runtime.bin", "network.bin"].map((name) => fetchPart(name, note)));
+  const [runtime, network] = await Promise.all(
+    ["runtime.bin", "network.bin"].map((name) => fetchPart(name, note)),
+  );
   startWorker();
-  const { error, detail } = await ask({ load: { runtime, network, facts: state.facts } }, [runtime.buffer, network.buffer]);
+  const { error, detail } = await ask({ load: { runtime, network, facts: state.facts } }, [
+    runtime.buffer,
+    network.buffer,
+  ]);
   by("loading").hidden = true;
   if (error) throw new Error(detail);
 }
@@ -98,10 +119,15 @@ const canKeep = () => isSecureContext && "serviceWorker" in navigator;
 async function startKeeping() {
   if (!canKeep()) return;
   try {
-    await navigator.serviceWorker.register(`try-sw.js?${state.facts.version}`, { scope: "try.html" });
-    const inCharge = new Promise((resolve) => navigator.serviceWorker.addEventListener("controllerchange", resolve, { once: true }));
+    await navigator.serviceWorker.register(`try-sw.js?${state.facts.version}`, {
+      scope: "try.html",
+    });
+    const inCharge = new Promise((resolve) =>
+      navigator.serviceWorker.addEventListener("controllerchange", resolve, { once: true }),
+    );
     const patience = new Promise((resolve) => setTimeout(resolve, 5000));
-    const isOurs = () => navigator.serviceWorker.controller?.scriptURL.endsWith(`?${state.facts.version}`);
+    const isOurs = () =>
+      navigator.serviceWorker.controller?.scriptURL.endsWith(`?${state.facts.version}`);
     if (!isOurs()) await Promise.race([inCharge, patience]);
   } catch {
     // private windows and some settings forbid it; the sentence below says so
@@ -110,7 +136,9 @@ async function startKeeping() {
 
 async function isKept() {
   const cache = await caches.open(`chip-try-${state.facts.version}`);
-  const found = await Promise.all(state.facts.files.map((file) => cache.match(new URL(file.name, here))));
+  const found = await Promise.all(
+    state.facts.files.map((file) => cache.match(new URL(file.name, here))),
+  );
   return found.every(Boolean);
 }
 
@@ -121,15 +149,21 @@ async function sayOffline() {
     kept = await isKept().catch(() => false);
     if (!kept) await pause();
   }
-  by("offline").textContent = kept ? "Ready. I also work without a network now, and after a reload."
-    : canKeep() ? "Ready. This browser does not let me keep my files, so I need a network each time the page is opened."
+  by("offline").textContent = kept
+    ? "Ready. I also work without a network now, and after a reload."
+    : canKeep()
+      ? "Ready. This browser does not let me keep my files, so I need a network each time the page is opened."
       : "Ready. At this address a browser cannot keep the page (that takes https, or localhost), so I need a network each time it is opened.";
 }
 
 async function begin() {
   by("trouble").hidden = by("again").hidden = true;
   by("stuck").hidden = true;
-  if (typeof WebAssembly !== "object" || typeof DecompressionStream !== "function" || typeof OffscreenCanvas !== "function") {
+  if (
+    typeof WebAssembly !== "object" ||
+    typeof DecompressionStream !== "function" ||
+    typeof OffscreenCanvas !== "function"
+  ) {
     fail(TOO_OLD, false);
     return;
   }
@@ -148,7 +182,11 @@ async function begin() {
     if (!state.photos.length) await addExample(state.facts.examples[0]);
     else state.photos.forEach(lookAtPhoto);
   } catch (error) {
-    fail(navigator.onLine ? `I could not get ready: ${error.message}. ${TOO_OLD}` : "There is no network, and I have not been here before. Try again with one.");
+    fail(
+      navigator.onLine
+        ? `I could not get ready: ${error.message}. ${TOO_OLD}`
+        : "There is no network, and I have not been here before. Try again with one.",
+    );
   }
 }
 
@@ -163,15 +201,24 @@ const PROBLEMS = {
   webp: "This WebP is damaged, or the browser cannot open it.",
   unknown: "This is no picture that a browser can open. JPEG, PNG, WebP and GIF work.",
   empty: "This file is empty.",
-  memory: "This picture is too large for the memory that I have here. Make it smaller and try again.",
+  memory:
+    "This picture is too large for the memory that I have here. Make it smaller and try again.",
   gone: "This file cannot be read any more. Choose it again.",
-  network: "My network stopped, most likely for lack of memory. Reload the page; smaller photos may help.",
+  network:
+    "My network stopped, most likely for lack of memory. Reload the page; smaller photos may help.",
 };
 
 function addPhotos(files, isExample = false) {
   if (!files.length) return;
   if (!isExample) removePhotos(state.photos.filter((photo) => photo.isExample));
-  const added = [...files].map((file) => ({ file, name: file.name || "pasted picture", isExample, look: null, copy: null, problem: null }));
+  const added = [...files].map((file) => ({
+    file,
+    name: file.name || "pasted picture",
+    isExample,
+    look: null,
+    copy: null,
+    problem: null,
+  }));
   state.photos.push(...added);
   state.shown = added[0];
   draw();
@@ -212,7 +259,8 @@ function removePhotos(gone) {
 const nameOf = (node) => state.tree.names[node];
 const withArticle = (name) => `${/^[aeiou]/i.test(name) ? "an" : "a"} ${name}`;
 
-function subjectLooks() { // what the answer is about: one photo, or all of them
+function subjectLooks() {
+  // what the answer is about: one photo, or all of them
   const looks = state.together ? state.photos.map((photo) => photo.look) : [state.shown?.look];
   return looks.filter(Boolean);
 }
@@ -223,10 +271,15 @@ function sentence(way, step) {
   return `It is ${withArticle(nameOf(way.steps[step].node))}`;
 }
 
-function reason(way, step) { // chip.place.reason_to_stop, in plain words
-  if (!way.isAnimal) return `All animals that I know together fit this picture by ${ofHundred(way.animal)}. If there is one, try a photo in which it is larger.`;
-  const { steps } = way, last = steps.length - 1;
-  const known = way.isKnown ? "I have learned this animal, or one very like it." : "It may be a kind that I have never met.";
+function reason(way, step) {
+  // chip.place.reason_to_stop, in plain words
+  if (!way.isAnimal)
+    return `I give all animals together only ${ofHundred(way.animal)}. If there is one, try a photo in which it is larger.`;
+  const { steps } = way,
+    last = steps.length - 1;
+  const known = way.isKnown
+    ? "I seem to have learned this animal, or one very like it."
+    : "It may be a kind that I have never met.";
   if (step === last) return known;
   const more = steps.findIndex((one) => one.bits >= steps[step].bits + 1);
   const next = steps[more < 0 ? last : Math.max(more, step + 1)];
@@ -235,7 +288,8 @@ function reason(way, step) { // chip.place.reason_to_stop, in plain words
   return `I stop there: ${guess} would be right in only ${ofHundred(next.chance)} cases. ${known}`;
 }
 
-function examplesOf(node) { // a few animals below a group, from all over it
+function examplesOf(node) {
+  // a few animals below a group, from all over it
   const below = state.tree.own.filter((leaf) => leaf !== node && isBelow(leaf, node));
   const picked = [0, 0.5, 1].map((part) => below[Math.round(part * (below.length - 1))]);
   return [...new Set(picked)].filter((leaf) => leaf !== undefined).map(nameOf);
@@ -255,9 +309,15 @@ function promiseText(risk, isDrawing) {
 // ---- drawing ----
 
 function drawExamples() {
-  by("examples").replaceChildren(...state.facts.examples.map((example) => el("button",
-    { type: "button", click: () => addExample(example), "aria-label": example.name },
-    el("img", { src: new URL(example.file, here).href, alt: "", width: 72, height: 72 }))));
+  by("examples").replaceChildren(
+    ...state.facts.examples.map((example) =>
+      el(
+        "button",
+        { type: "button", click: () => addExample(example), "aria-label": example.name },
+        el("img", { src: new URL(example.file, here).href, alt: "", width: 72, height: 72 }),
+      ),
+    ),
+  );
   by("examples-part").hidden = false;
 }
 
@@ -265,7 +325,9 @@ function shortAnswer(photo) {
   if (photo.problem) return "cannot be opened";
   if (!photo.look) return state.ready ? "looking …" : "waiting …";
   const way = findWay(together([photo.look]), state.tree, state.facts.calibration);
-  return way.isAnimal ? nameOf(way.steps[stopAt(way, state.risk, state.facts.calibration)].node) : "no animal";
+  return way.isAnimal
+    ? nameOf(way.steps[stopAt(way, state.risk, state.facts.calibration)].node)
+    : "no animal";
 }
 
 function drawPhotos() {
@@ -275,39 +337,93 @@ function drawPhotos() {
   state.together = state.together && own.length > 1;
   by("together").checked = state.together;
   const held = [...by("photos").children].indexOf(document.activeElement);
-  by("photos").replaceChildren(...own.map((photo) => el("button", {
-    type: "button", "aria-pressed": String(photo === state.shown || state.together), title: photo.name,
-    click: () => { state.shown = photo; state.together = false; draw(true); },
-  }, photo.copy ? el("img", { src: photo.copy, alt: "", width: 72, height: 72 }) : el("span", { class: "blank", "aria-hidden": "true" }, photo.problem ? "?" : "…"),
-  el("span", { class: "file" }, photo.name), el("b", {}, shortAnswer(photo)))));
+  by("photos").replaceChildren(
+    ...own.map((photo) =>
+      el(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": String(photo === state.shown || state.together),
+          title: photo.name,
+          click: () => {
+            state.shown = photo;
+            state.together = false;
+            draw(true);
+          },
+        },
+        photo.copy
+          ? el("img", { src: photo.copy, alt: "", width: 72, height: 72 })
+          : el("span", { class: "blank", "aria-hidden": "true" }, photo.problem ? "?" : "…"),
+        el("span", { class: "file" }, photo.name),
+        el("b", {}, shortAnswer(photo)),
+      ),
+    ),
+  );
   if (held >= 0) by("photos").children[held]?.focus({ preventScroll: true });
 }
 
 function drawPicture() {
   const photos = state.together ? state.photos.filter((photo) => photo.copy) : [state.shown];
-  by("picture").replaceChildren(...photos.filter((photo) => photo?.copy).map((photo) => el("img", { src: photo.copy, alt: photo.isExample ? photo.name : `Your photo ${photo.name}` })));
+  by("picture").replaceChildren(
+    ...photos
+      .filter((photo) => photo?.copy)
+      .map((photo) =>
+        el("img", {
+          src: photo.copy,
+          alt: photo.isExample ? photo.name : `Your photo ${photo.name}`,
+        }),
+      ),
+  );
 }
 
 function drawRow({ node, chance, mass, rivals }, level, step) {
   const near = rivals.filter((rival) => rival.mass >= NEAR).slice(0, MOST_NEAR);
   const kind = level === step ? "answer" : level > step ? "beyond" : "sure";
-  const beside = near.map((rival) => el("span", { class: "cell", "--hue": hueOf(rival.node), "--share": rival.mass, title: `${nameOf(rival.node)}: ${ofHundred(rival.mass)}` },
-    el("span", { class: "hidden" }, "near miss: "), nameOf(rival.node)));
-  return el("li", { class: kind, "--delay": `${level * 0.16}s`, "aria-current": level === step ? "step" : null },
-    el("span", { class: "cell chosen", "--hue": 168 + 13 * level, "--share": Math.max(mass, 0.2) },
-      el("span", { class: "name" }, nameOf(node)), level === step ? el("b", { class: "flag" }, "my answer") : null,
-      el("span", { class: "chance" }, level > step ? el("span", { class: "hidden" }, "only a guess: ") : null, level ? `right in ${ofHundred(chance)}` : "that is sure")), ...beside);
+  const beside = near.map((rival) =>
+    el(
+      "span",
+      {
+        class: "cell",
+        "--hue": hueOf(rival.node),
+        "--share": rival.mass,
+        title: `${nameOf(rival.node)}: ${ofHundred(rival.mass)}`,
+      },
+      el("span", { class: "hidden" }, "near miss: "),
+      nameOf(rival.node),
+    ),
+  );
+  return el(
+    "li",
+    { class: kind, "--delay": `${level * 0.16}s`, "aria-current": level === step ? "step" : null },
+    el(
+      "span",
+      { class: "cell chosen", "--hue": 168 + 13 * level, "--share": Math.max(mass, 0.2) },
+      el("span", { class: "name" }, nameOf(node)),
+      level === step ? el("b", { class: "flag" }, "my answer") : null,
+      el(
+        "span",
+        { class: "chance" },
+        level > step ? el("span", { class: "hidden" }, "only a guess: ") : null,
+        level ? `right in ${ofHundred(chance)}` : "that is sure",
+      ),
+    ),
+    ...beside,
+  );
 }
 
 const hueOf = (node) => Math.round(node * 137.5 + 170) % 360; // tells neighbours apart, as in the explorer
 
 function drawDial(way) {
-  const dial = by("dial"), risks = promises(state.facts.calibration, way.photos).map((one) => one.risk);
+  const dial = by("dial"),
+    risks = promises(state.facts.calibration, way.photos).map((one) => one.risk);
   const at = risks.findLastIndex((risk) => risk <= state.risk + 1e-9);
   const risk = risks[Math.max(at, 0)];
   dial.max = risks.length - 1;
   dial.value = Math.max(at, 0);
-  dial.oninput = () => { state.risk = risks[dial.value]; draw(); };
+  dial.oninput = () => {
+    state.risk = risks[dial.value];
+    draw();
+  };
   dial.setAttribute("aria-valuetext", `${+(100 * risk).toFixed(1)} of 100 answers may be wrong`);
   by("promise").textContent = promiseText(risk, state.shown?.isExample);
   return risk;
@@ -315,8 +431,17 @@ function drawDial(way) {
 
 function drawKin(way) {
   const most = way.kin[0].share || 1;
-  by("kin").replaceChildren(...way.kin.flatMap(({ node, share }) => [el("dt", {}, nameOf(node)),
-    el("dd", {}, el("span", { class: "track" }, el("i", { "--wide": `${100 * share / most}%` })), el("span", { class: "value" }, ofHundred(share)))]));
+  by("kin").replaceChildren(
+    ...way.kin.flatMap(({ node, share }) => [
+      el("dt", {}, nameOf(node)),
+      el(
+        "dd",
+        {},
+        el("span", { class: "track" }, el("i", { "--wide": `${(100 * share) / most}%` })),
+        el("span", { class: "value" }, ofHundred(share)),
+      ),
+    ]),
+  );
 }
 
 function drawWay(isNew) {
@@ -326,7 +451,9 @@ function drawWay(isNew) {
   const group = way.isAnimal && step > 0 ? examplesOf(answer) : [];
   by("verdict").textContent = `${sentence(way, step)}.`;
   by("why").textContent = reason(way, step);
-  by("means").textContent = group.length ? `To this group belong, for example: ${group.join(", ")}.` : "";
+  by("means").textContent = group.length
+    ? `To this group belong, for example: ${group.join(", ")}.`
+    : "";
   by("way-part").hidden = by("dial-part").hidden = !way.isAnimal;
   by("way").classList.toggle("lit", isNew);
   by("way").replaceChildren(...way.steps.map((one, level) => drawRow(one, level, step)));
@@ -335,16 +462,22 @@ function drawWay(isNew) {
   by("status").textContent = `${who}: ${sentence(way, step)}.`;
 }
 
-function draw(isNew = false) { // `isNew`: another answer than before, so that its way lights up from the top
+function draw(isNew = false) {
+  // `isNew`: another answer than before, so that its way lights up from the top
   by("answer-part").hidden = !state.photos.length;
   if (!state.photos.length) return;
   drawPhotos();
   drawPicture();
-  const isSeen = subjectLooks().length > 0, problem = !state.together && state.shown?.problem;
+  const isSeen = subjectLooks().length > 0,
+    problem = !state.together && state.shown?.problem;
   if (isSeen) drawWay(isNew);
   if (isSeen) return;
   by("way-part").hidden = by("dial-part").hidden = true;
-  by("verdict").textContent = problem ? "I cannot open this one." : state.ready ? "Looking …" : "In a moment …";
+  by("verdict").textContent = problem
+    ? "I cannot open this one."
+    : state.ready
+      ? "Looking …"
+      : "In a moment …";
   by("why").textContent = problem || "";
   by("means").textContent = "";
   by("status").textContent = problem ? `${state.shown.name}: ${problem}` : "";
@@ -354,10 +487,17 @@ function draw(isNew = false) { // `isNew`: another answer than before, so that i
 
 function take(transfer) {
   if (transfer.files.length) addPhotos(transfer.files);
-  else if (transfer.types.includes("text/uri-list")) fail("That is a link, and I fetch nothing from elsewhere: save the picture first, then give me the file.", false);
+  else if (transfer.types.includes("text/uri-list"))
+    fail(
+      "That is a link, and I fetch nothing from elsewhere: save the picture first, then give me the file.",
+      false,
+    );
 }
 
-for (const [button, input] of [["choose", "files"], ["photograph", "camera"]]) {
+for (const [button, input] of [
+  ["choose", "files"],
+  ["photograph", "camera"],
+]) {
   by(button).addEventListener("click", () => by(input).click());
   by(input).addEventListener("change", () => {
     addPhotos(by(input).files);
@@ -379,7 +519,10 @@ document.addEventListener("dragover", (event) => {
   event.preventDefault();
   by("drop").classList.add("over");
 });
-document.addEventListener("dragleave", (event) => event.relatedTarget || by("drop").classList.remove("over"));
+document.addEventListener(
+  "dragleave",
+  (event) => event.relatedTarget || by("drop").classList.remove("over"),
+);
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   by("drop").classList.remove("over");

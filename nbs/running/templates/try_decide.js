@@ -22,14 +22,19 @@ export function growTree(facts) {
   const children = names.map(() => []);
   parents.forEach((parent, node) => parent >= 0 && children[parent].push(node));
   const tree = { names, parents, own, index, children, isClass: new Set(own) };
-  tree.counts = spread(tree, own.map(() => 1));
+  tree.counts = spread(
+    tree,
+    own.map(() => 1),
+  );
   return tree;
 }
 
 // Sums over everything at or below each node. Parents stand before their children.
 function spread(tree, classes) {
   const sums = new Array(tree.names.length).fill(0);
-  classes.forEach((value, i) => { sums[tree.own[i]] += value; });
+  classes.forEach((value, i) => {
+    sums[tree.own[i]] += value;
+  });
   for (let node = sums.length - 1; node > 0; node--) sums[tree.parents[node]] += sums[node];
   return sums;
 }
@@ -89,7 +94,8 @@ function featuresOf(node, seen) {
   };
 }
 
-// The way of an animal down the tree: for each node its chance of being right, and what it would say.
+// The way of an animal down the tree: for each node its chance of being right, and what it would
+// say.
 export function findWay({ classes, animal, photos }, tree, calibration) {
   const scores = classes.map((share) => Math.log(share + EPSILON));
   const shares = softmax(scores);
@@ -105,7 +111,9 @@ export function findWay({ classes, animal, photos }, tree, calibration) {
   const steps = walkDown(seen.masses, tree).map((node, step) => {
     const features = featuresOf(node, seen);
     const score = calibration.features.reduce(
-      (sum, name, i) => sum + features[name] * calibration.weights[i], calibration.bias);
+      (sum, name, i) => sum + features[name] * calibration.weights[i],
+      calibration.bias,
+    );
     if (step) chance = Math.min(chance, 1 / (1 + Math.exp(-score)));
     const rivals = step ? tree.children[tree.parents[node]].filter((other) => other !== node) : [];
     return {
@@ -113,12 +121,15 @@ export function findWay({ classes, animal, photos }, tree, calibration) {
       chance,
       bits: features.size,
       mass: seen.masses[node],
-      rivals: rivals.map((other) => ({ node: other, mass: seen.masses[other] }))
+      rivals: rivals
+        .map((other) => ({ node: other, mass: seen.masses[other] }))
         .sort((a, b) => b.mass - a.mass),
     };
   });
-  const kin = shares.map((share, i) => ({ node: tree.own[i], share }))
-    .sort((a, b) => b.share - a.share).slice(0, calibration.kin);
+  const kin = shares
+    .map((share, i) => ({ node: tree.own[i], share }))
+    .sort((a, b) => b.share - a.share)
+    .slice(0, calibration.kin);
   const last = steps[steps.length - 1];
   return {
     steps,
@@ -132,13 +143,17 @@ export function findWay({ classes, animal, photos }, tree, calibration) {
 
 // The risks that can be promised for a number of photos, each with its price in bits, rising.
 export function promises(calibration, photos) {
-  const counts = Object.keys(calibration.prices).map(Number).filter((n) => n <= photos);
+  const counts = Object.keys(calibration.prices)
+    .map(Number)
+    .filter((n) => n <= photos);
   return calibration.prices[Math.max(...counts)].map(([risk, price]) => ({ risk, price }));
 }
 
 // Where the expected gain is largest: chance × bits − price × (1 − chance); of equals the deeper.
 export function stopAt(way, risk, calibration) {
-  const kept = promises(calibration, way.photos).filter((promise) => promise.risk <= risk + EPSILON);
+  const kept = promises(calibration, way.photos).filter(
+    (promise) => promise.risk <= risk + EPSILON,
+  );
   const price = kept.length ? kept[kept.length - 1].price : 1e12;
   const gains = way.steps.map(({ chance, bits }) => chance * bits - price * (1 - chance));
   return gains.lastIndexOf(Math.max(...gains));

@@ -1,4 +1,5 @@
-// Keeps try.html for when there is no network. Its address ends in "?" and the version that the page belongs to.
+// Keeps try.html for when there is no network. Its address ends in "?" and the version that the
+// page belongs to.
 const version = location.search.slice(1);
 const cacheName = `chip-try-${version}`;
 const base = new URL("try/", location.href).href; // each version has a folder of its own below this
@@ -7,14 +8,18 @@ const PATIENCE = 3000; // ms that a network may take to answer before the kept p
 
 async function keep() {
   const facts = await (await fetch(`${base}${version}/facts.json`)).json();
-  const small = facts.files.filter((file) => !file.packed).map((file) => `${base}${version}/${file.name}`);
+  const small = facts.files
+    .filter((file) => !file.packed)
+    .map((file) => `${base}${version}/${file.name}`);
   const cache = await caches.open(cacheName);
   await cache.addAll([page, `${base}${version}/facts.json`, ...small]); // the large ones as the page fetches them
   await skipWaiting();
 }
 
 async function forget() {
-  const old = (await caches.keys()).filter((name) => name.startsWith("chip-try-") && name !== cacheName);
+  const old = (await caches.keys()).filter(
+    (name) => name.startsWith("chip-try-") && name !== cacheName,
+  );
   await Promise.all(old.map((name) => caches.delete(name)));
   await clients.claim();
 }
@@ -28,7 +33,8 @@ async function kept(request) {
   return fresh;
 }
 
-async function newest(request) { // a newer page where there is a network, else the kept one
+async function newest(request) {
+  // a newer page where there is a network, else the kept one
   const cache = await caches.open(cacheName);
   try {
     const fresh = await fetch(request.url, { signal: AbortSignal.timeout(PATIENCE) });

@@ -1,4 +1,5 @@
-// The network, away from the page so that the page stays awake. Asked {id, load} or {id, photo}, it answers {id, …} or {id, error}.
+// The network, away from the page so that the page stays awake. Asked {id, load} or {id, photo},
+// it answers {id, …} or {id, error}.
 import * as ort from "./ort.js";
 import { kindOf, readCrop } from "./try_pixels.js";
 
@@ -44,4 +45,6 @@ async function answer({ id, load: parts, photo }) {
 }
 
 let queue = Promise.resolve(); // one photo at a time
-addEventListener("message", ({ data }) => { queue = queue.then(() => answer(data)); });
+addEventListener("message", ({ data }) => {
+  queue = queue.then(() => answer(data));
+});
