@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from PIL import Image
 
 from chip.running.runs import python_words
 
@@ -119,3 +120,32 @@ def test_a_package_is_found_where_it_lies(tmp_path: Path):
         words = python_words("import chip; print(chip.__file__)")
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout == f"{package / '__init__.py'}\n", done.stderr
+
+
+LOADER = """
+import sys, tempfile
+from torchvision.transforms.functional import to_tensor
+from chip.data.images import image_loader
+batches = list(image_loader(sys.argv[1:], to_tensor, 1, workers=1))
+print(len(batches), len(tempfile.gettempdir()) < 40)
+"""
+
+
+def test_pictures_are_decoded_where_the_path_for_scratch_is_long(tmp_path: Path):
+    "Without a short name for it, processes that decode wait for each other for ever."
+    scratch = tmp_path / "_".join(["scratch_of_a_job"] * 7)
+    scratch.mkdir()
+    paths = [str(tmp_path / f"{i}.png") for i in range(2)]
+    for path in paths:
+        Image.new("RGB", (8, 8)).save(path)
+    before = set(Path("/tmp").glob("chip-*/t"))
+    done = subprocess.run(
+        python_words(LOADER) + paths,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.stdout == "2 True\n", done.stderr
+    mine = [link for link in set(Path("/tmp").glob("chip-*/t")) - before if link.exists()]
+    assert not [link for link in mine if link.samefile(scratch)]

@@ -40,7 +40,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from .places import usable_cores, written_aside
+from .places import shorten_scratch, usable_cores, written_aside
 from .tables import composed, escaped
 
 # %% ../../nbs/data/01_images.ipynb #33947ef8
@@ -1025,6 +1025,8 @@ def image_loader(
     workers: int = 0,  # processes that decode; 0: this one
 ) -> DataLoader:  # batches of tensors (b, 3, h, w) and indices (b,), in the order of the paths
     "A loader that drops no image and leaves torch's global generator alone."
+    if workers:
+        shorten_scratch()
     return DataLoader(
         ImageDataset(paths, transform),
         batch_size=batch_size,
