@@ -45,7 +45,7 @@ from chip.core.settings import (
     read_settings_file,
     settings_yaml,
 )
-from ..data.places import home
+from ..data.places import home, shorten_scratch
 from .bench.registry import BENCHMARKS, OPTIONS, check_options, run_bench
 from chip.running.runs import (
     PHASES,
@@ -842,6 +842,7 @@ def main(
     for stream in (sys.stdout, sys.stderr):  # what they cannot show is shown by its number
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    shorten_scratch()
     try:
         arguments = _parse(sys.argv[1:] if words is None else words)
         with _stopped_like_ctrl_c():
