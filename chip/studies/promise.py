@@ -426,16 +426,16 @@ def rule_rows(
     kin_sets: Mapping[str, str],
     shares: Sequence[float] = (0.95, 0.9, 0.8),
 ) -> list[dict]:  # rule, right, bits, how much less than `chip place`, with an interval
-    "What each rule tells at equal share right, with the paired difference over kin sets."
+    """What each rule tells at equal share right, nothing where it never is, with the paired difference over
+    kin sets."""
     species = found["chip place"][0][1].index
     draws = np.vstack([np.ones(len(species)), kin_set_draws([kin_sets[name] for name in species])])
     rows = []
     for share in shares:
-        ours = bits_at(found["chip place"], [share], draws)[0]
+        ours = np.maximum(bits_at(found["chip place"], [share], draws)[0], 0.0)
         for name, curve in found.items():
-            theirs = bits_at(curve, [share], draws)[0]
+            theirs = np.maximum(bits_at(curve, [share], draws)[0], 0.0)
             gain = (ours - theirs)[1:]
-            gain = gain[np.isfinite(gain)] if np.isfinite(theirs[0]) else [np.nan]
             low, high = np.quantile(gain, [0.025, 0.975])
             row = {"rule": name, "right": share, "bits": theirs[0]}
             rows.append(row | {"place_minus_rule": ours[0] - theirs[0], "low": low, "high": high})
