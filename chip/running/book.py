@@ -583,6 +583,9 @@ def page_notebook(
             begins = not first_figure
             first_figure |= any("image/png" in o.get("data", {}) for o in cell.outputs)
             if (new := page_cell(cell, begins)) is not None:
+                for output in new.outputs:
+                    if text := output.get("data", {}).get("text/markdown"):
+                        output.data["text/markdown"] = page_text(text, page, book, {})
                 cells.append(new)
         elif cell.source.strip():
             text = glossary_text(cell.source) if glossary else cell.source
@@ -715,6 +718,7 @@ def sphinx_settings(
         "myst_heading_anchors": 3,
         "nb_execution_mode": "off",
         "nb_merge_streams": True,
+        "nb_render_markdown_format": "myst",
         "suppress_warnings": ["myst.header"],
     }
 
