@@ -235,16 +235,20 @@ async function addExample(example) {
 async function lookAtPhoto(photo) {
   if (photo.look || photo.problem) return;
   const { error, scores, copy, detail } = await ask({ photo: photo.file });
+  if (!state.photos.includes(photo)) return;
   if (error) {
     photo.problem = PROBLEMS[error];
     console.info(detail);
   } else {
     photo.look = lookAt(scores, state.tree);
     photo.scores = scores;
+    photo.way = findWay(together([photo.look]), state.tree, state.facts.calibration);
     photo.copy = URL.createObjectURL(copy);
+    const alt = photo.isExample ? photo.name : `Your photo ${photo.name}`;
+    photo.picture = el("img", { src: photo.copy, alt });
+    photo.thumbnail = el("img", { src: photo.copy, alt: "", width: 72, height: 72 });
     photo.file = null; // its memory is free again
   }
-  if (!state.photos.includes(photo)) return;
   draw(photo === state.shown || state.together);
 }
 
@@ -324,10 +328,9 @@ function drawExamples() {
 function shortAnswer(photo) {
   if (photo.problem) return "cannot be opened";
   if (!photo.look) return state.ready ? "looking …" : "waiting …";
-  const way = findWay(together([photo.look]), state.tree, state.facts.calibration);
-  return way.isAnimal
-    ? nameOf(way.steps[stopAt(way, state.risk, state.facts.calibration)].node)
-    : "no animal";
+  const { way } = photo;
+  if (!way.isAnimal) return "no animal";
+  return nameOf(way.steps[stopAt(way, state.risk, state.facts.calibration)].node);
 }
 
 function drawPhotos() {
@@ -351,9 +354,8 @@ function drawPhotos() {
             draw(true);
           },
         },
-        photo.copy
-          ? el("img", { src: photo.copy, alt: "", width: 72, height: 72 })
-          : el("span", { class: "blank", "aria-hidden": "true" }, photo.problem ? "?" : "…"),
+        photo.thumbnail ||
+          el("span", { class: "blank", "aria-hidden": "true" }, photo.problem ? "?" : "…"),
         el("span", { class: "file" }, photo.name),
         el("b", {}, shortAnswer(photo)),
       ),
@@ -363,17 +365,8 @@ function drawPhotos() {
 }
 
 function drawPicture() {
-  const photos = state.together ? state.photos.filter((photo) => photo.copy) : [state.shown];
-  by("picture").replaceChildren(
-    ...photos
-      .filter((photo) => photo?.copy)
-      .map((photo) =>
-        el("img", {
-          src: photo.copy,
-          alt: photo.isExample ? photo.name : `Your photo ${photo.name}`,
-        }),
-      ),
-  );
+  const photos = state.together ? state.photos : [state.shown];
+  by("picture").replaceChildren(...photos.map((photo) => photo?.picture).filter(Boolean));
 }
 
 function drawRow({ node, chance, mass, rivals }, level, step) {
