@@ -146,7 +146,7 @@ MOST_CHAPTER, MOST_BOOK = 600_000, 6_000_000  # bytes of notebooks with outputs
 
 
 _PHOTO = 10_000  # colours that a drawing has not
-_HEAVY = 22_000  # bytes of a PNG above which a WebP is tried
+_HEAVY = 12_000  # bytes of a PNG above which a WebP is tried
 
 
 def small_picture(
@@ -308,8 +308,6 @@ def refresh_chapters(
         before = fingerprints(chapters[name])
         executed = execute_chapter(chapters[name], folder)
         text = notebook_text(executed)
-        if len(text.encode()) > MOST_CHAPTER:
-            raise Refused(f"{name}: {len(text.encode()):,} bytes, more than {MOST_CHAPTER:,}")
         with written_aside(chapters[name]) as aside:
             aside.write_text(text, encoding="utf-8")
         keep_named(executed, notebooks / "figures")
