@@ -315,7 +315,8 @@ def refresh_chapters(
         with written_aside(notebooks / EXECUTED) as aside:
             aside.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
         took = duration(time.monotonic() - begin)
-        say(f"[{number}/{len(asked)}] {name}: {len(text.encode()) / 1000:.0f} kB ({took})")
+        much = ", too much: show less" * (len(text.encode()) > MOST_CHAPTER)
+        say(f"[{number}/{len(asked)}] {name}: {len(text.encode()) / 1000:.0f} kB{much} ({took})")
 
 # %% ../../nbs/running/98_book.ipynb #98b00041
 @dataclass(frozen=True)
@@ -697,7 +698,6 @@ def sphinx_settings(
     return {
         "project": title,
         "author": "The CHIP study's contributors",
-        "copyright": "the CHIP study's contributors",
         "extensions": ["myst_nb", "chip.running.book"],
         "html_context": {"default_mode": "auto"},
         "html_theme": "sphinx_book_theme",
@@ -710,7 +710,6 @@ def sphinx_settings(
         "html_math_renderer": "mathml",
         "html_copy_source": False,
         "html_show_sphinx": False,
-        "html_last_updated_fmt": None,
         "exclude_patterns": ["_static", "_extra", "_pictures"],
         "myst_enable_extensions": ["dollarmath", "colon_fence", "amsmath"],
         "myst_heading_anchors": 3,
