@@ -141,7 +141,7 @@ def test_values():
         ({}, "use chip run"),
         ({"seed": range(2000)}, "2,000 runs"),
         ({"seed": (0, 1), "n_seeds": (2,)}, "n_seeds=2 repeats"),
-        ({"k1_min": (4, 9)}, r"k1_min=9 is above k1_max=8: swap them \(at the point k1_min=9\)"),
+        ({"m_families": (8, 20)}, r"m_species=16 \(at the point m_families=20\)"),
     ],
 )
 def test_grids_that_are_refused(place: Place, values: dict, message: str):
