@@ -418,7 +418,9 @@ def test_the_page_answers_as_place_does(visit: Visit, tmp_path: Path):
         for photo, ours, theirs, difference in zip(photos, *rows, off, strict=True):
             if (ours["answer"], ours["verdict"]) != (theirs["answer"], theirs["verdict"]):
                 names = [f"{row['answer_name']} ({row['verdict']})" for row in (ours, theirs)]
-                moved.append((risk, photo.name, *names, round(float(difference), 3)))
+                moved.append(
+                    (risk, f"{photo.parent.name}/{photo.name}", *names, round(float(difference), 3))
+                )
     index = [imagenet_index()[key] for key in tree.keys]
     best = (outputs[0][:, index].argmax(1) == found[0][:, index].argmax(1)).mean()
     print(f"{len(photos)} pictures; scores differ by {off.max():.3f}, mean {off.mean():.3f}")
