@@ -820,9 +820,10 @@ def run_sphinx(
     return [line for line in plain.splitlines() if line.strip()]
 
 
-_NAMED = (  # labels of the theme that hide what stands there from those who hear a page
+_NAMED = (  # what hides a page's parts from those who hear it, or have no mouse → instead
     ('<summary aria-label="Toggle hidden content">', "<summary>"),
     (' aria-label="Search" data-bs-placement', " data-bs-placement"),
+    ('<div class="output text_html">', '<div class="output text_html" tabindex="0">'),  # may scroll
 )
 
 # %% ../../nbs/running/98_book.ipynb #6ca178f6
