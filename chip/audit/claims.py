@@ -174,7 +174,7 @@ for _id, _level in (("H1", 1), ("H2", 2)):
         "a sweep on the published means and centres, with the authors' restarts",
         counts="values of k",
         settings="the authors' ResNet-152 means; scikit-learn's k-means",
-        command="papermill nbs/studies/59_settings.ipynb out.ipynb -p restarts true",
+        command="papermill nbs/studies/59_settings.ipynb out.ipynb -p authors_restarts true",
     )(partial(judge_authors_k, level=_level))
     tested(_id, RERUN, "the sweep of this run", counts="values of k")(
         partial(judge_k, level=_level)

@@ -194,7 +194,7 @@ def _clean_text(text: str, folder: Path) -> str:
     text = scrub(text.replace(f"{folder}/", ""))
     return re.sub(r"(<.*?)( at 0x[0-9a-fA-F]+)(>)", r"\1\3", text)
 
-# %% ../../nbs/running/98_book.ipynb #3aa558d0
+# %% ../../nbs/running/98_book.ipynb #3aa558d1
 def kept_outputs(
     cell: nbformat.NotebookNode,  # executed
     folder: Path,  # of the run that it belongs to, to be written as "."
