@@ -26,3 +26,13 @@ def saved_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:
         return run
 
     return make
+
+
+# files that take minutes, longest first: they start first, so that no process waits for one of them
+SLOW = ("test_notebooks", "test_runs", "test_page", "test_misuse", "test_sweeps", "test_real_data")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]):
+    "The tests of a file stay in their order."
+    places = {name: i for i, name in enumerate(SLOW)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(SLOW)))

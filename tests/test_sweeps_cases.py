@@ -3,6 +3,7 @@
 import shutil
 import socket
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -203,7 +204,15 @@ def test_what_is_lent_and_what_is_not(place: Place, margins):
 # ---- processes ----
 
 
+def children(
+    recursive: bool = False, others: Sequence[psutil.Process] = ()
+) -> list[psutil.Process]:
+    "What this process has started, but for what earlier tests have left."
+    return [p for p in psutil.Process().children(recursive) if p not in others]
+
+
 def test_a_job_that_fails_says_why(place: Place):
+    others = children()
     bad = make_sweep("smoke", {"margin": (0.1, 2), "seed": (0,)}, "bad").points[1]
     error = do_job(place.job(bad, retries=1), {}, place.folder)
     assert error.startswith(
@@ -211,16 +220,16 @@ def test_a_job_that_fails_says_why(place: Place):
     )
     assert error.endswith("(tried 2 times)")
     assert place.steps() == ["10_first", "20_second", "20_second"]
-    assert not psutil.Process().children()
+    assert not children(others=others)
 
 
 def test_a_job_that_is_stopped_leaves_nothing(place: Place, margins):
-    stop, outcome = threading.Event(), []
+    stop, outcome, others = threading.Event(), [], children(recursive=True)
     job = place.job(margins.points[0], (Phase("30_slow", "slow"),))
     thread = threading.Thread(target=lambda: outcome.append(do_job(job, {}, place.folder, stop)))
     thread.start()
     wait_for((place.folder / "slow").exists)
-    family = psutil.Process().children(recursive=True)
+    family = children(recursive=True, others=others)
     assert len(family) >= 2  # the point's process and its kernel
     stop.set()
     thread.join(60)
@@ -230,13 +239,13 @@ def test_a_job_that_is_stopped_leaves_nothing(place: Place, margins):
 
 
 def test_a_child_that_is_killed_is_named_and_leaves_nothing(place: Place, margins):
-    outcome = []
+    outcome, others = [], children(recursive=True)
     job = place.job(margins.points[0], (Phase("30_slow", "slow"),))
     thread = threading.Thread(target=lambda: outcome.append(do_job(job, {}, place.folder)))
     thread.start()
     wait_for((place.folder / "slow").exists)
-    family = psutil.Process().children(recursive=True)
-    psutil.Process().children()[0].kill()
+    family = children(recursive=True, others=others)
+    children(others=others)[0].kill()
     thread.join(60)
     assert outcome == ["its process was killed by signal 9, often because memory ran out"]
     assert not psutil.wait_procs(family, 20)[1]
