@@ -280,9 +280,10 @@ def test_git_sees_nothing_of_a_run(home: Home, tmp_path: Path):
         for again in (False, True):
             done = home.chip("run", *words)
             assert done.returncode == 0, done.stderr
-            assert done.stdout.startswith(
-                f"reports/{words[0]} is a reference run that is kept: this one is called my_{words[0]} (--name {words[0]} makes the reference run again)\n"
-            )
+            assert (
+                f"reports/{words[0]} is a reference run that is kept: this one is called "
+                f"my_{words[0]} (--name {words[0]} makes the reference run again)\n"
+            ) in done.stdout
             assert ("2/2] 20_second: the second: unchanged" in done.stdout) == again
         assert (clone / "reports" / f"my_{words[0]}" / "index.html").is_file()
     subprocess.run(
