@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FEW', 'MANY', 'ALL_IMAGES', 'COSINE', 'NEAREST', 'plain_loop', 'timm_loop', 'OurWay', 'peak_flops', 'encoder_flops',
            'embeddings_agreement', 'bench_encoder', 'bench_embed', 'embed_summary', 'pictures_below', 'bench_agreement',
-           'small_pictures', 'growth_row', 'bench_growth']
+           'small_pictures', 'own_memory', 'growth_row', 'bench_growth']
 
 # %% ../../../nbs/running/bench/83_embed.ipynb #83a00003
 import copy
@@ -416,6 +416,12 @@ def small_pictures(n: int, folder: Path) -> pd.DataFrame:  # path, sha256, bytes
     return table.astype({"path": "string[pyarrow]", "sha256": "string[pyarrow]"})
 
 
+def own_memory() -> float:  # MB
+    "Memory of this process that no other one shares."
+    used = psutil.Process().memory_info()
+    return (used.rss - used.shared) / 1e6
+
+
 def growth_row(
     n: int,  # pictures
     folder: str,  # holds them in pictures/, and a table of them in <n>.parquet
@@ -424,13 +430,13 @@ def growth_row(
     table = pd.read_parquet(Path(folder, f"{n}.parquet"), dtype_backend="pyarrow")
     spec = EncoderSpec("tiny", "none", 32, 32, 36, *[(0.5,) * 3] * 2, "bilinear", "random")
     layers = (nn.Conv2d(3, 32, 8, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    encoder, seconds, memory = Encoder(nn.Sequential(*layers), spec, None).eval(), {}, []
+    encoder, seconds = Encoder(nn.Sequential(*layers), spec, None).eval(), {}
+    memory = [own_memory()]
     ended = Event()
 
     def watch() -> None:
         while not ended.wait(0.05):
-            used = psutil.Process().memory_info()
-            memory.append((used.rss - used.shared) / 1e6)
+            memory.append(own_memory())
 
     thread = Thread(target=watch, daemon=True)
     thread.start()
