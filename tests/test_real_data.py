@@ -90,8 +90,9 @@ def as_imagenet(folder: Path, per_class: int) -> Path:
 
 
 def test_paper_profile_on_a_small_imagenet(tmp_path: Path):
-    "ResNet-152 and the paper's whole path, with fewer and smaller pictures and random weights."
+    "The paper's whole path with a smaller ResNet, fewer and smaller pictures and random weights."
     small = [
+        "encoder=resnet18",
         "weights=random",
         "size=32",
         "n_val=1",
