@@ -22,6 +22,7 @@ def check_page(folder: Path) -> str:
     return page
 
 
+@pytest.mark.long
 def test_two_runs(home: Home):
     assert home.chip("sweep", "smoke", "-p", "margin=0.1,0.5", "--name", "two").returncode == 0
     done = home.chip("compare", "two.margin-0.1", "two.margin-0.5", "--name", "both")

@@ -89,6 +89,7 @@ def as_imagenet(folder: Path, per_class: int) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_paper_profile_on_a_small_imagenet(tmp_path: Path):
     "The paper's whole path with a smaller ResNet, fewer and smaller pictures and random weights."
     small = [

@@ -636,6 +636,7 @@ def test_smoke_again_does_nothing_and_killed_gives_the_same(smoke: Home):
 
 
 @pytest.mark.skipif(not (SHARED / "photos").is_dir(), reason="../shared/data/photos is not there")
+@pytest.mark.long
 def test_real_photographs(smoke: Home):
     import pandas as pd
 

@@ -225,6 +225,7 @@ rows = [f"{m},{seed},0,{t + unseen_lr},.1" for m, t in [(loss, .2), ("frozen", .
 """
 
 
+@pytest.mark.long
 def test_the_benchmark_leaves_the_same_tables_each_way(home: Home):
     "One at a time, two at a time, and again."
     write_notebook(
