@@ -548,9 +548,12 @@ def plot_bars(
     places = {m: (i - (len(methods) - 1) / 2) * width for i, m in enumerate(methods)}
     for bar in bars.sort_values("method", key=lambda names: names.map(places)).itertuples():
         x, half = bar.level + places[bar.method], width / 2
-        hatch = RULE_HATCHES[rule_of(bar.method)[1]] or None
-        style = {"color": methods[bar.method], "hatch": hatch, "edgecolor": "white", "lw": 0}
-        ax.bar(x, bar.value, width * 0.92, label=method_label(bar.method), **style)
+        rule = rule_of(bar.method)[1]
+        style = {"hatch": RULE_HATCHES[rule] or None, "edgecolor": "white", "lw": 0}
+        label = None if rule else method_label(bar.method)
+        ax.bar(x, bar.value, width * 0.92, color=methods[bar.method], label=label, **style)
+        if rule:  # for the legend: colours are methods, hatches rules
+            ax.bar(x, 0, color="0.5", label=RULE_LABELS[rule], **style)
         ax.plot([x, x], [bar.low, bar.high], color="black", lw=1.3)
         stroke = [bar.chance] * 2
         ax.plot([x - half, x + half], stroke, color="black", lw=2.2, label=chance_is)
@@ -559,7 +562,7 @@ def plot_bars(
             dots = {"ms": 3.5, "mfc": "white", "mec": "black", "mew": 0.8}
             ax.plot(np.linspace(x - half / 2, x + half / 2, len(single)), single, "o", **dots)
         ax.annotate(
-            bar.text,
+            bar.text if len(methods) <= 12 else "",  # more would stand over one another
             (x, np.nanmax([bar.value, bar.high, bar.chance, *single])),
             xytext=(0, 3),
             textcoords="offset points",

@@ -435,8 +435,8 @@ def test_summary_comes_first(visit):
     ) in cards[0]
     assert "the paper reports 14 of 20" in cards[0]
     assert (
-        "Class: 89.0 % with method “mine”, 10.0 % after training as the paper describes "
-        f"and 80.0 % {untrained}"
+        "Recognised test pictures of known animals: 89.0 % with method “mine”, 10.0 % after "
+        f"training as the paper describes and 80.0 % {untrained}"
     ) in cards[1]
     colours = visit.page.locator(".track i.method").evaluate_all(
         "all => new Set(all.map(i => getComputedStyle(i).backgroundColor)).size"

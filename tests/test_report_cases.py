@@ -129,7 +129,10 @@ def run(tmp_path, saved_run) -> Run:
 def test_answers_in_sentences(run):
     placed, seen = answers(run)
     methods = "after training as the paper describes and {} without any training; by chance"
-    assert seen.answer == f"Class: 26.6 % {methods.format('51.6 %')} 6.2 %."
+    assert (
+        seen.answer
+        == f"Recognised test pictures of known animals: 26.6 % {methods.format('51.6 %')} 6.2 %."
+    )
     both = f"1 of 2 {methods.format('2 of 2')}"
     assert placed.answer == (
         f"Parent right: {both} 0.5 of 2. Super-parent right: {both} 0.5 of 2. "

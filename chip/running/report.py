@@ -293,7 +293,8 @@ def answers(
             Answer("Is an unseen animal put among its kin?", in_words(placed, " right"), placed)
         )
     if known:
-        told.append(Answer("Is a seen class recognised?", in_words(known[:1]), known))
+        pictures = [known[0]._replace(label="recognised test pictures of known animals")]
+        told.append(Answer("Is a seen class recognised?", in_words(pictures), known))
     return told
 
 
@@ -470,10 +471,10 @@ def panel(
     kinds = {None: "open", 0: "wrong", 1: "right"}
     judged = [row[1] for row in landed.values() if row[1] is not None]
     used = {row[0] for row in landed.values()}
+    right = f"{sum(judged)} of {len(judged)} in a super-parent that holds their kin; "
     return Panel(
         title,
-        f"{sum(judged)} of {len(judged)} in a super-parent that holds their kin; "
-        f"{len(used)} of {len(ends)} super-parents in use",
+        (right if judged else "") + f"{len(used)} of {len(ends)} super-parents in use",
         height,
         [(at[i], data["unseen"][i]["name"]) for i in order],
         [(ends[i], node["name"]) for i, node in enumerate(data["nodes"][2])],
