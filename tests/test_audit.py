@@ -4,14 +4,13 @@ import dataclasses
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from processes import forked, run_papermill
 
 from chip import ledger as audit
 from chip.audit import evidence, findings, released, summary
@@ -376,22 +375,13 @@ def test_verdicts_on_the_files_follow_the_files(run):
 
 def test_the_notebook_writes_the_same_tables_twice(run, tmp_path):
     "As chip run executes it: the files are there, and a second time the tables are the same bytes."
-    code = "import sys, papermill; papermill.execute_notebook(sys.argv[1], sys.argv[2], dict(profile='smoke', name='made'), progress_bar=False, cwd=sys.argv[3])"
+    words = (str(ROOT / "nbs" / "50_audit.ipynb"), str(tmp_path / "out.ipynb"))
+    given = ("-p", "profile", "smoke", "-p", "name", "made")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     before = None
     for _ in range(2):
-        subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                code,
-                str(ROOT / "nbs" / "50_audit.ipynb"),
-                str(tmp_path / "out.ipynb"),
-                str(ROOT / "nbs"),
-            ],
-            check=True,
-            capture_output=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
+        done = forked(run_papermill, *words, *given, environment=environment, cwd=ROOT / "nbs")
+        assert done.returncode == 0, done.stderr
         now = {p.name: p.read_bytes() for p in sorted((run[0].folder / "tables").glob("*.csv"))}
         names = ("claims", "tests", "questions", "measure", "thresholds")
         assert {f"{name}.csv" for name in names} <= set(now)

@@ -1,11 +1,10 @@
 "The tests inside every notebook, in the order of the chapters: a phase reads what the phases before it have left."
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import forked, run_tests_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,7 +35,6 @@ def _wing(path: Path) -> str:
 
 @pytest.mark.parametrize("notebook", chapters())
 def test_notebook(home: Path, notebook: str):
-    code = f"from nbdev.test import nbdev_test; nbdev_test(path='nbs/{notebook}', n_workers=0)"
     environment = {
         **os.environ,
         "CHIP_HOME": str(home),
@@ -44,7 +42,5 @@ def test_notebook(home: Path, notebook: str):
         "MPLBACKEND": "agg",
         "CHIP_PROFILE": "smoke",  # chapters name the profile at which their prose reads it
     }
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
+    done = forked(run_tests_of, f"nbs/{notebook}", environment=environment, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -4,14 +4,13 @@ import ast
 import json
 import os
 import re
-import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
+from processes import forked, run_papermill
 
 from chip.core.settings import SettingError, Settings, check_value, settings_of
 from chip.running.runs import PHASES
@@ -176,21 +175,8 @@ def test_papermill_directly(tmp_path: Path, notebook: str, given: list[str], say
     home, out = tmp_path / "home", tmp_path / "out.ipynb"
     home.mkdir()
     environment = {**os.environ, "CHIP_HOME": str(home), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "papermill",
-            str(PATHS[notebook]),
-            str(out),
-            "-p",
-            *given,
-            "--no-progress-bar",
-        ],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    words = (str(PATHS[notebook]), str(out), "-p", *given)
+    done = forked(run_papermill, *words, environment=environment)
     assert done.returncode != 0 and "SettingError: " in done.stderr and says in done.stderr, (
         done.stderr
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from processes import Forked, forked, run_chip, run_papermill
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -89,32 +90,19 @@ class Home:
         write_notebook(self.notebooks / "20_second.ipynb", "margin: float = None", SECOND)
         self.environment = {**os.environ, "CHIP_HOME": str(folder), "PYTHONPATH": str(ROOT)}
 
-    def words(self, *words: str, real: bool = False) -> list[str]:
-        return [
-            sys.executable,
-            *(["-m", "chip"] if real else ["-c", DRIVER, str(self.notebooks)]),
-            *words,
-        ]
+    def words(self, *words: str) -> list[str]:
+        "For a command that nothing has imported anything for."
+        return [sys.executable, "-c", DRIVER, str(self.notebooks), *words]
 
-    def chip(self, *words: str, real: bool = False, **kw) -> subprocess.CompletedProcess:
+    def start(self, *words: str, real: bool = False, **where) -> Forked:
+        notebooks = "" if real else str(self.notebooks)
+        return Forked(run_chip, words, notebooks, environment=self.environment, **where)
+
+    def chip(self, *words: str, real: bool = False, **where) -> subprocess.CompletedProcess:
         "Run the command to its end."
-        return subprocess.run(
-            self.words(*words, real=real),
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            **kw,
-        )
-
-    def start(self, *words: str, real: bool = False) -> subprocess.Popen:
-        return subprocess.Popen(
-            self.words(*words, real=real),
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        process = self.start(*words, real=real, **where)
+        out, err = process.communicate()
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     def steps(self, name: str = "smoke") -> list[str]:
         return (self.folder / f"{name}.log").read_text().splitlines()
@@ -286,20 +274,9 @@ def test_git_sees_nothing_of_a_run(home: Home, tmp_path: Path):
             ) in done.stdout
             assert ("2/2] 20_second: the second: unchanged" in done.stdout) == again
         assert (clone / "reports" / f"my_{words[0]}" / "index.html").is_file()
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "papermill",
-            "nbs/05_measures.ipynb",
-            "out.ipynb",
-            "--no-progress-bar",
-        ],
-        cwd=clone,
-        env=home.environment,
-        capture_output=True,
-        check=True,
-    )
+    words, environment = ("nbs/05_measures.ipynb", "out.ipynb"), home.environment
+    done = forked(run_papermill, *words, environment=environment, cwd=clone)
+    assert done.returncode == 0, done.stderr
     assert (clone / "out.ipynb").is_file()
     for log in clone.glob("*.log"):
         log.unlink()  # what the stand-ins for phases write
