@@ -22,6 +22,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -768,6 +769,7 @@ def settings_table(
     return table[["name", "value", "group", "meaning", "usual", "changed"]]
 
 # %% ../../nbs/running/91_report.ipynb #17805563
+@cache
 def templates() -> jinja2.Environment:
     "The templates beside the notebooks; everything put into them is escaped."
     beside = Path(chip.__file__).parent / "templates"  # where a wheel puts them
@@ -817,6 +819,12 @@ class _Exporter(nbconvert.HTMLExporter):
         return MarkdownWithMath(renderer=renderer).render(source)
 
 
+@cache
+def _exporter() -> _Exporter:
+    "One for all notebooks: to compile its templates takes a third of a second."
+    return _Exporter(template_name="basic")
+
+
 def notebook_page(
     executed: Path,  # a notebook
     title: str,
@@ -828,7 +836,7 @@ def notebook_page(
         if cell.cell_type == "code":
             cell.source = re.sub(r"^#\|.*\n?", "", cell.source, flags=re.MULTILINE)
     notebook.cells = [cell for cell in notebook.cells if cell.source]
-    body, _ = _Exporter(template_name="basic").from_notebook_node(notebook)
+    body, _ = _exporter().from_notebook_node(notebook)
     light, dark = (
         HtmlFormatter(style=style).get_style_defs(".highlight")
         for style in ("default", "github-dark")
