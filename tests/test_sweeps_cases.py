@@ -150,6 +150,16 @@ def test_grids_that_are_refused(place: Place, values: dict, message: str):
         make_sweep("smoke", values)
 
 
+def test_small_folders_are_fitted_as_in_a_run(tmp_path, capsys):
+    for i in range(5):
+        picture = tmp_path / "train" / f"kind {i}" / "1.png"
+        picture.parent.mkdir(parents=True)
+        picture.write_bytes(b"")
+    sweep = make_sweep("smoke", {"images": (str(tmp_path),), "seed": (0, 1)}, "few")
+    assert {(p.settings.k1_min, p.settings.k1_max) for p in sweep.points} == {(3, 4)}
+    assert capsys.readouterr().out == "5 classes: parents 3 to 4, super-parents 2\n"
+
+
 def test_a_grid_can_grow_and_names_fit_into_folders(place: Place):
     small = make_sweep("smoke", {"lr": (0.001, 0.01), "seed": (0, 1)}, "rates")
     large = make_sweep("smoke", {"lr": (0.001, 0.005, 0.01), "seed": (0, 1)}, "rates")

@@ -42,6 +42,7 @@ from chip.core.settings import (
     Settings,
     check_run_name,
     check_value,
+    fit_folder,
     make_settings,
     save_settings,
 )
@@ -200,14 +201,16 @@ def make_sweep(
     if (n := math.prod(map(len, varied.values()))) > most:
         product = " × ".join(f"{len(several)} {setting}" for setting, several in varied.items())
         raise Refused(f"{product} are {n:,} runs, more than {most:,}: give --yes if they are meant")
-    points = []
+    points, fitting = [], []
     for combination in itertools.product(*varied.values()):
         point = dict(zip(varied, combination, strict=True))
         try:
-            settings = make_settings(profile, **fixed, **point)
+            settings = fit_folder(make_settings(profile, **fixed, **point), fitting.append)
         except SettingError as error:
             raise SettingError(f"{error} (at the point {Point('', point, None)})") from None
         points.append(Point(point_name(name, point), point, settings))
+    for line in dict.fromkeys(fitting):
+        print(line, flush=True)
     _check_seeds(points)
     return Sweep(name, profile, fixed, varied, tuple(points))
 
