@@ -25,8 +25,8 @@ def ledger(
 ) -> pd.DataFrame:
     # id, part, where, claim, test, verdict, ours, low, high, n, n_counts, found, setting, command,
     # needs, evidence, settings, headline, sentence
-    """The verdict on every claim. `ours` with its interval is that of the first deciding test, `settings`
-    what the verdict holds under, `sentence` the finding to be read aloud."""
+    """The verdict on every claim. `ours` with its interval is that of the first deciding test,
+    `settings` what the verdict holds under, `sentence` the finding to be read aloud."""
     return pd.DataFrame([evidence.ledger_line(claim, e) for claim in claims])
 
 
@@ -96,8 +96,8 @@ def headlines(
 def judged_again(
     folder: Path,  # of a finished run, or of its report, with its tables
 ) -> evidence.Evidence:
-    """A finished run's evidence from its tables, for `ledger`, `answers` and `headlines`; nothing is
-    trained and no picture is read."""
+    """A finished run's evidence from its tables, for `ledger`, `answers` and `headlines`; nothing
+    is trained and no picture is read."""
     released = read_optional(folder, "released")
     if released.empty or "placed right by the best renumbering" not in set(released["finding"]):
         released = pd.concat([findings.released_findings(load_authors()), released])

@@ -45,7 +45,8 @@ def answered(
     items: Sequence[Item],
     facts: Mapping[str, str],  # of a run, by the names in braces
 ) -> pd.DataFrame:  # item, asks, answer, how
-    "A checklist for a run. Raises KeyError for a fact that is not there and ValueError for an answer that is none."
+    """A checklist for a run. Raises KeyError for a fact that is not there and ValueError for an
+    answer that is none."""
     rows = [
         {
             "item": i.number,
@@ -58,7 +59,8 @@ def answered(
     for row in rows:
         if row["answer"] not in ANSWERS:
             raise ValueError(
-                f"item {row['item']}: answer {row['answer']!r}, expected one of {', '.join(ANSWERS)}"
+                f"item {row['item']}: answer {row['answer']!r}, expected one of"
+                f" {', '.join(ANSWERS)}"
             )
     return pd.DataFrame(rows)
 
@@ -283,7 +285,8 @@ def energy_wh(
     cores: int,  # of the machine
     gpus: int = 0,  # accelerators
 ) -> float:  # watt hours
-    "An upper estimate of the energy that a computation draws. Raises ValueError for negative numbers."
+    """An upper estimate of the energy that a computation draws. Raises ValueError for negative
+    numbers."""
     if min(seconds, cores, gpus) < 0:
         raise ValueError(f"seconds={seconds}, cores={cores}, gpus={gpus}: none can be negative")
     return seconds / 3600 * (cores * WATTS_PER_CORE + gpus * WATTS_PER_GPU) * OVERHEAD
@@ -291,7 +294,8 @@ def energy_wh(
 # %% ../../nbs/audit/47_checklists.ipynb #6dc7d736
 @dataclass(frozen=True)
 class Cost:
-    "What the phases of a run have cost; empty where notebooks were executed by hand and nothing was recorded."
+    """What the phases of a run have cost; empty where notebooks were executed by hand and
+    nothing was recorded."""
 
     # phase, seconds, peak_memory_mb, energy_wh
     phases: pd.DataFrame = field(default_factory=pd.DataFrame)

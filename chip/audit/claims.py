@@ -14,6 +14,7 @@ __all__ = ['FLAT', 'AUTHORS_STARTS', 'NUMBERS', 'PRINTED', 'RELEASED_MARGINS', '
            'judge_released_space', 'judge_measure', 'judge_authors_constant', 'judge_constant', 'judge_zeros']
 
 # %% ../../nbs/audit/51_claims.ipynb #1f8f66e9
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -35,10 +36,12 @@ from chip.audit.evidence import (
     Evidence,
     Finding,
     Lacking,
+    a_class,
     by_sign,
     change,
     change_unseen,
     claim,
+    graded,
     in_full_or_part,
     listed,
     near,
@@ -71,7 +74,7 @@ claim("D3", "§3", "The 20 unseen classes are not present in ImageNet.")
 def judge_all_animals(e: Evidence) -> Finding:
     "How many of ImageNet's animals are among the paper's?"
     return Finding(
-        REPRODUCED if e.facts["seen"] == e.facts["animals"] else NOT,
+        graded(e.facts["seen"] == e.facts["animals"]),
         f"ImageNet-1k has {e.facts['animals']:g} classes below WordNet's animal; the paper uses "
         f"{e.facts['seen']:g} of them.",
         e.facts["animals"],
@@ -83,12 +86,9 @@ def judge_per_class(e: Evidence) -> Finding:
     "1,300 images in each class."
     low, high = e.per_class
     if not e.imagenet or high < 500:
-        pictures = low if low == high else f"{low} to {high}"
-        raise Lacking(
-            f"This run had {pictures} training picture{'' if high == 1 else 's'} a class."
-        )
+        raise Lacking(f"This run had {a_class(e.per_class)}.")
     return Finding(
-        REPRODUCED if low == high == 1300 else PARTLY if high == 1300 else NOT,
+        graded(low == high == 1300, high == 1300),
         f"{low:,} to {high:,} training pictures a class.",
         *((low + high) / 2, low, high, e.n_seen),
     )
@@ -99,7 +99,7 @@ def judge_unseen_classes(e: Evidence) -> Finding:
     "20 classes that ImageNet does not have."
     same, above = e.facts["unseen_is_seen"], e.facts["unseen_holds_seen"]
     return Finding(
-        NOT if same else PARTLY if above else REPRODUCED,
+        NOT if same else graded(not above, part=True),
         f"Of {e.facts['unseen']:g} unseen classes, {same:g} are classes of ImageNet-1k and "
         f"{above:g} are groups that hold some (as parrot holds macaw); "
         f"{e.facts['unseen'] - e.facts['species']:g} are breeds that WordNet lacks.",
@@ -117,9 +117,7 @@ def _best_k(sweep: pd.DataFrame, paper: float) -> tuple[str, str, list[float]]:
     "Verdict, words, and ours with its range, for a sweep of k."
     best = sweep.loc[sweep["silhouette"].idxmax()]
     good = sweep.loc[sweep["silhouette"] >= best["silhouette"] - FLAT, "k"]
-    verdict = REPRODUCED if best["k"] == paper else NOT
-    if verdict == NOT and good.min() <= paper <= good.max():
-        verdict = PARTLY
+    verdict = graded(best["k"] == paper, good.min() <= paper <= good.max())
     words = (
         f"the silhouette is highest, {best['silhouette']:.3f}, at k = {best['k']:g}; "
         f"{len(good)} of {len(sweep)} values of k come within {FLAT:g} of it"
@@ -129,9 +127,9 @@ def _best_k(sweep: pd.DataFrame, paper: float) -> tuple[str, str, list[float]]:
 
 def judge_k(e: Evidence, level: int) -> Finding:
     "The number of clusters that the silhouette chooses in the run."
-    sweep = e.tables.sweep
     if not e.imagenet:
         raise Lacking("The number is about ImageNet's animals; this run's classes are others.")
+    sweep = e.tables.sweep
     sweep = sweep[sweep["level"] == level] if len(sweep) else sweep
     if sweep.empty:
         raise Lacking("The hierarchy of this run was given; nothing was searched for.")
@@ -144,8 +142,8 @@ AUTHORS_STARTS = {1: 2000, 2: 5000}  # of k-means in the released code, by level
 
 def judge_authors_k(e: Evidence, level: int) -> Finding:
     "The number of clusters that the silhouette chooses on the authors' points, by their procedure."
-    names = ("choice_of_k_restarts", "restarts_authors")
-    sweeps = [e.studies[name] for name in names if name in e.studies]
+    names = {"choice_of_k_restarts", "restarts_authors"} & e.studies.keys()
+    sweeps = [e.studies[name] for name in sorted(names)]
     if not sweeps:
         raise Lacking("No sweep with the authors' restarts is at hand (reports/studies).")
     t, k = pd.concat(sweeps), e.says("k", level)
@@ -223,33 +221,35 @@ def judge_kinds(e: Evidence) -> Finding:
     return _kinds(rows)
 
 # %% ../../nbs/audit/51_claims.ipynb #d4c368c8
-def _pooling_studies(e: Evidence, column: str) -> dict[str, pd.Series]:
-    "A column by pooling, for each study of the poolings. Raises Lacking where there is none."
+def _pooling_studies(
+    e: Evidence, column: str, form: str, unit: str = ""
+) -> tuple[dict[str, pd.Series], str]:
+    "A column by pooling, for each study of the poolings; in words. Raises Lacking without one."
     studies = {
         name.removeprefix("poolings_"): t.groupby("pooling", sort=False)[column].mean()
         for name, t in e.studies.items()
         if name.startswith("poolings") and {"pooling", column} <= set(t)
     }
     if not studies:
-        raise Lacking(
-            "No study of the poolings is at hand: papermill nbs/studies/61_poolings.ipynb."
-        )
-    return studies
+        how = "papermill nbs/studies/61_poolings.ipynb"
+        raise Lacking(f"No study of the poolings is at hand: {how}.")
+    words = (
+        f"{name}: {', '.join(f'{p} {v:{form}}{unit}' for p, v in t.items())}"
+        for name, t in studies.items()
+    )
+    return studies, "; ".join(words)
 
 
 @tested("H7", STUDY, "the class means' silhouette in each pooling's parents", **_POOLED)
 def judge_poolings(e: Evidence) -> Finding:
     "Comparable silhouettes of the three ways to pool a class, on the same points."
-    studies = _pooling_studies(e, "silhouette_of_means")
-    apart = {name: (t.iloc[1:] - t.iloc[0]).abs() for name, t in studies.items()}
-    words = "; ".join(
-        f"{name}: {', '.join(f'{p} {v:.3f}' for p, v in t.items())}" for name, t in studies.items()
-    )
+    studies, words = _pooling_studies(e, "silhouette_of_means", ".3f")
+    apart = [(t.iloc[1:] - t.iloc[0]).abs() for t in studies.values()]
     return Finding(
-        in_full_or_part(sum((a <= 0.02).sum() for a in apart.values()), 2 * len(apart)),
+        in_full_or_part(sum((a <= 0.02).sum() for a in apart), 2 * len(apart)),
         f"Silhouette of the class means in each pooling's parents, comparable if at most 0.02 from "
         f"that of means: {words}.",
-        max(float(a.max()) for a in apart.values()),
+        max(float(a.max()) for a in apart),
         n=len(studies),
     )
 
@@ -257,11 +257,7 @@ def judge_poolings(e: Evidence) -> Finding:
 @tested("H8", STUDY, "time of each pooling", **_POOLED)
 def judge_cheapest(e: Evidence) -> Finding:
     "Method 1, class means, is the cheapest."
-    studies = _pooling_studies(e, "seconds")
-    words = "; ".join(
-        f"{name}: {', '.join(f'{p} {v:.3g} s' for p, v in t.items())}"
-        for name, t in studies.items()
-    )
+    studies, words = _pooling_studies(e, "seconds", ".3g", " s")
     least = [float(t.iloc[1:].min() / t.iloc[0]) for t in studies.values()]
     return Finding(
         in_full_or_part(sum(ratio > 1 for ratio in least), len(least)),
@@ -271,12 +267,17 @@ def judge_cheapest(e: Evidence) -> Finding:
     )
 
 
+def _targets(e: Evidence) -> list[float]:
+    "How many the paper has at each level."
+    return [e.says("n_seen"), e.says("k", 1), e.says("k", 2)]
+
+
 @tested("H9", FILES, "shapes of the arrays", counts="levels")
 def judge_released_shapes(e: Evidence) -> Finding:
     "366 class means, 88 parents, 8 super-parents."
     sizes = e.shown("targets")
     return Finding(
-        REPRODUCED if sizes == [e.says("n_seen"), e.says("k", 1), e.says("k", 2)] else NOT,
+        graded(sizes == _targets(e)),
         f"The published arrays hold {listed(sizes, 'g')} targets at levels 0, 1, 2.",
         sizes[0],
         n=len(LEVELS),
@@ -363,7 +364,7 @@ def judge_columns(e: Evidence, level: int, table: int) -> Finding:
             f" The released loss with its margin of {margin:g} allows at most "
             f"{accuracy_ceiling(margin):g}."
         )
-    return Finding(REPRODUCED if accuracy <= most else CONTRADICTS, words, most)
+    return Finding(graded(accuracy <= most, otherwise=CONTRADICTS), words, most)
 
 
 for _id, _table in (("S3", 1), ("U3", 2)):
@@ -382,7 +383,7 @@ def judge_text_cosine(e: Evidence, level: int) -> Finding:
     "What the text says of the cosine similarity, beside Table 1."
     text, table = e.says("seen_cosine_text", level), e.says("seen_cosine", level)
     return Finding(
-        REPRODUCED if table > text else CONTRADICTS,
+        graded(table > text, otherwise=CONTRADICTS),
         f"The text says over {text:g}, Table 1 says {table:.4g}.",
         table,
     )
@@ -394,7 +395,7 @@ def judge_text_accuracy(e: Evidence) -> Finding:
     implied = 1 - np.array(e.printed("seen_loss"))
     apart = np.abs(implied - e.printed("seen_accuracy_text")).max()
     return Finding(
-        REPRODUCED if apart <= 0.01 else PARTLY if apart <= 0.03 else CONTRADICTS,
+        graded(apart <= 0.01, apart <= 0.03, CONTRADICTS),
         f"One minus the losses of Table 1 is {listed(implied, '.4f')}, up to {apart:.3f} away; the "
         "text may be about other images than the table.",
         float(implied.mean()),
@@ -403,11 +404,11 @@ def judge_text_accuracy(e: Evidence) -> Finding:
 # %% ../../nbs/audit/51_claims.ipynb #ca72db85
 @tested("U5", ALGEBRA, _TEXT)
 def judge_text_levels(e: Evidence) -> Finding:
-    "'A significant drop in cosine similarity for levels 1 and 2 compared to level 0', below Table 2."
+    "'A significant drop in cosine similarity for levels 1 and 2 compared to level 0' (Table 2)."
     seen, unseen = e.printed("seen_cosine"), e.printed("unseen_cosine")
     falls = [base - max(one, two) for base, one, two in (unseen, seen)]
     return Finding(
-        REPRODUCED if min(falls) > 0 else PARTLY if max(falls) > 0 else CONTRADICTS,
+        graded(min(falls) > 0, max(falls) > 0, CONTRADICTS),
         f"Table 2, which the sentence follows, has {listed(unseen, '.4g')} at levels 0, 1, 2: no "
         f"drop at level 1. Table 1 has {listed(seen, '.4g')}.",
         falls[0],
@@ -420,7 +421,7 @@ def judge_text_unseen(e: Evidence) -> Finding:
     unseen = np.array(e.printed("unseen_cosine"))
     by_table, by_text = (e.printed(q) - unseen for q in ("seen_cosine", "seen_cosine_text"))
     return Finding(
-        REPRODUCED if min(by_table) > 0 else PARTLY if min(by_text) > 0 else CONTRADICTS,
+        graded(min(by_table) > 0, min(by_text) > 0, CONTRADICTS),
         f"Table 1 less Table 2 is {listed(by_table, '+.3f')} at levels 0, 1, 2: it rises at two of "
         f"three. The bounds in the text less Table 2: {listed(by_text, '+.3f')}. {_SAME_CELLS}",
         float(by_table.mean()),
@@ -433,7 +434,7 @@ def judge_drop_unseen(e: Evidence, level: int) -> Finding:
     seen, unseen = on_seen(e, "cosine", level), on_unseen(e, "cosine", level)
     drop = seen.mean - unseen.mean
     words = f"{seen.mean:.3f} seen, {unseen.mean:.3f} unseen after fine-tuning on them."
-    return Finding(REPRODUCED if drop > 0 else NOT, words, drop, n=e.settings.n_seeds)
+    return Finding(graded(drop > 0), words, drop, n=e.settings.n_seeds)
 
 # %% ../../nbs/audit/51_claims.ipynb #72b2b731
 claim("S8", "§5", "Cosine drops at level 2, because it classifies more general features.")
@@ -447,14 +448,16 @@ _CHANGE = "test pictures after training less without any, seed by seed, in evalu
 @tested("S9", RERUN, _CHANGE, LEVELS, "seeds")
 def judge_pull(e: Evidence, level: int) -> Finding:
     "Whether training brings test pictures nearer to their targets."
-    gain = change(e, "contrastive_accuracy", level)
-    return Finding(by_sign(gain), f"Contrastive accuracy changes by {gain.mean:+.3f}.", *gain)
+    return _nearer(change(e, "contrastive_accuracy", level))
 
 
 @tested("U9", RERUN, "the pictures trained on, after less before", LEVELS, "seeds")
 def judge_pull_unseen(e: Evidence, level: int) -> Finding:
     "Whether fine-tuning brings unseen pictures nearer to the targets that they were given."
-    gain = change_unseen(e, "contrastive_accuracy", level)
+    return _nearer(change_unseen(e, "contrastive_accuracy", level))
+
+
+def _nearer(gain: SeedMean) -> Finding:
     return Finding(by_sign(gain), f"Contrastive accuracy changes by {gain.mean:+.3f}.", *gain)
 
 
@@ -464,12 +467,12 @@ def judge_drop(e: Evidence) -> Finding:
     ours = on_seen(e, "cosine", 1).mean - on_seen(e, "cosine", 2).mean
     frozen = ours - change(e, "cosine", 1).mean + change(e, "cosine", 2).mean
     reading = "with training only."
+    if frozen > 0:
+        reading = "the untrained encoder shows it too, so the targets make it, not what was learnt."
     if ours <= 0:
         reading = "there is no drop to explain."
-    elif frozen > 0:
-        reading = "the untrained encoder shows it too, so the targets make it, not what was learnt."
     return Finding(
-        NOT if ours <= 0 else PARTLY if frozen > 0 else REPRODUCED,
+        NOT if ours <= 0 else graded(frozen <= 0, part=True),
         f"From level 1 to level 2 the cosine falls by {ours:+.3f} after training and by "
         f"{frozen:+.3f} without any: {reading}",
         ours,
@@ -480,10 +483,7 @@ def judge_drop(e: Evidence) -> Finding:
 @tested("M1", RERUN, _CHANGE, LEVELS, "seeds")
 def judge_apart(e: Evidence, level: int) -> Finding:
     "Whether training moves pictures apart, or together."
-    alike, moved = (
-        on_seen(e, "mean_pairwise_cosine", level),
-        change(e, "mean_pairwise_cosine", level),
-    )
+    alike, moved = (of(e, "mean_pairwise_cosine", level) for of in (on_seen, change))
     return Finding(
         by_sign(SeedMean(-moved.mean, -moved.high, -moved.low, moved.n)),
         f"The mean cosine between two pictures changes by {moved.mean:+.3f}, to {alike.mean:.3f} "
@@ -494,7 +494,7 @@ def judge_apart(e: Evidence, level: int) -> Finding:
 
 @tested("M2", RERUN, _CHANGE, LEVELS, "seeds")
 def judge_classifier(e: Evidence, level: int) -> Finding:
-    "Whether the trained encoders name seen classes, parents, super-parents better than untrained ones."
+    "Whether trained encoders name seen classes, parents, super-parents better than untrained ones."
     ours, gain = on_seen(e, "top1", level), change(e, "top1", level)
     chance, verdict = on_seen(e, "chance", level).mean, by_sign(gain)
     pictures = int(on_seen(e, "n_images", level).mean)
@@ -547,10 +547,10 @@ def judge_shots(e: Evidence) -> Finding:
 @tested("M7", ALGEBRA, "the share of pairs that match", LEVELS, settings="366, 88, 8 targets")
 def judge_skewed(e: Evidence, level: int) -> Finding:
     "How skewed an accuracy by threshold is, from the number of targets alone."
-    targets = (e.says("n_seen"), e.says("k", 1), e.says("k", 2))[level]
+    targets = _targets(e)[level]
     none = 1 - 1 / targets
     return Finding(
-        REPRODUCED if none > 0.9 else NOT,
+        graded(none > 0.9),
         f"Of {targets:g} targets one is a picture's own, so that calling no pair a match is right "
         f"for {none:.4f} of the pairs.",
         none,
@@ -563,13 +563,12 @@ def judge_thresholds(e: Evidence, level: int) -> Finding:
     if e.matches.empty:
         raise Lacking("This run has no table of thresholds.")
     t = e.matches[(e.matches["level"] == level) & (e.matches["method"] == "frozen")]
-    none, best, precise = (
-        float(t[c].iloc[0]) for c in ("none_accuracy", "best_accuracy", "average_precision")
-    )
+    columns = ["none_accuracy", "best_accuracy", "average_precision"]
+    none, best, precise = t[columns].iloc[0].astype(float)
     return Finding(
-        REPRODUCED if best - none < 0.1 and none > 0.9 else NOT,
-        f"Calling no pair a match is right for {none:.4f}, the best threshold of the frozen encoder "
-        f"for {best:.4f}; its average precision is {precise:.3f}.",
+        graded(best - none < 0.1 and none > 0.9),
+        f"Calling no pair a match is right for {none:.4f}, the best threshold of the frozen "
+        f"encoder for {best:.4f}; its average precision is {precise:.3f}.",
         best,
     )
 
@@ -582,7 +581,7 @@ def judge_other_measures(e: Evidence) -> Finding:
         f"Accuracy by a threshold does not: calling no pair a match is right for {none:.4f} of the "
         "pairs at level 0."
     )
-    try:
+    with suppress(Lacking):
         top1, chance = (
             [on_seen(e, column, level, "frozen").mean for level in LEVELS]
             for column in ("top1", "chance")
@@ -591,9 +590,7 @@ def judge_other_measures(e: Evidence) -> Finding:
             f" The share of nearest targets that are right does: {listed(top1)} for the frozen "
             f"encoder of this run, {listed(chance)} by chance."
         )
-    except Lacking:
-        pass
-    return Finding(REPRODUCED if none > 0.9 else NOT, words, none)
+    return Finding(graded(none > 0.9), words, none)
 
 
 @tested("U8", RERUN, "none here", needs="the same encoder pretrained with and without them")
@@ -633,11 +630,11 @@ def judge_better(
     if one.empty or list(one.index) != list(two.index):
         raise Lacking("No unseen class of this run could be judged by both.")
     n = len(one)
-    words = f"{LEVEL_NAMES[level].capitalize()}s right: {one.sum():.3g} ({names[0]}), {two.sum():.3g} ({names[1]})"
+    counts = ", ".join(f"{t.sum():.3g} ({name})" for t, name in zip((one, two), names))
+    words = f"{LEVEL_NAMES[level].capitalize()}s right: {counts}"
     if beside:
-        words += " and " + ", ".join(
-            f"{right_by_class(placements, name, level).sum():.3g} ({name})" for name in beside
-        )
+        counts = (right_by_class(placements, name, level).sum() for name in beside)
+        words += " and " + ", ".join(f"{n:.3g} ({name})" for n, name in zip(counts, beside))
     blind = placements_by_seed(placements[placements["level"] == level])
     blind = blind.groupby("method")["chance"].mean()
     d = paired_difference(one, two, np.random.default_rng(0))
@@ -671,14 +668,16 @@ def judge_satisfactory(e: Evidence, level: int) -> Finding:
     right, total, blind = sums["right"].mean(), int(sums["total"].max()), sums["chance"].mean()
     low, high = wilson_count(right, total)
     frozen = right_by_class(e.tables.placements, untrained(e.tables.placements), level).sum()
-    words = f"{LEVEL_NAMES[level].capitalize()}s right: {right:.3g} of {total}, by blind choice {blind:.2f}"
-    best = e.best_constant.get(level, NAN)
-    if best == best:
+    words = f"{LEVEL_NAMES[level].capitalize()}s right: {right:.3g} of {total}"
+    words += f", by blind choice {blind:.2f}"
+    yardstick = blind
+    if level in e.best_constant:
+        best = e.best_constant[level]
         words += f", by the best single answer for all {best:g}"
-    yardstick = max(best, blind) if best == best else blind
+        yardstick = max(best, blind)
     verdict = REPRODUCED if low > yardstick else INCONCLUSIVE
     if high < yardstick:
-        verdict = PARTLY if low > blind else NOT
+        verdict = graded(False, low > blind)
     return Finding(verdict, f"{words}, without training {frozen:g}.", right, low, high, total)
 
 # %% ../../nbs/audit/51_claims.ipynb #24446d3d
@@ -687,7 +686,7 @@ _FILES = "published files at one commit, which may not be those behind the paper
 
 @tested("P1", FILES, "nearest kin, in both published frames", counts="classes", settings=_FILES)
 def judge_released_fourteen(e: Evidence) -> Finding:
-    "14 of 20, in the published mapping frames, by the vectors stored in them and by any renumbering."
+    "14 of 20, in the published mapping frames, by their vectors and by any renumbering."
     frames, n = ("mapping", "dataframe"), e.shows("unseen classes", of="mapping")
     both = [e.shows("placed right at both levels", of=frame) for frame in frames]
     parents = [e.shows("placed right", 1, frame) for frame in frames]
@@ -699,8 +698,9 @@ def judge_released_fourteen(e: Evidence) -> Finding:
     return Finding(
         verdict,
         f"The two published mapping frames put {both[0]:g} and {both[1]:g} of {n:g} right at both "
-        f"levels by nearest kin ({listed(parents, 'g')} parents), and no renumbering of the clusters "
-        f"brings them above {listed(most, 'g')} parents. They may not be the frames behind Figure 9.",
+        f"levels by nearest kin ({listed(parents, 'g')} parents), and no renumbering of the "
+        f"clusters brings them above {listed(most, 'g')} parents. They may not be the frames "
+        "behind Figure 9.",
         *(max(both), *wilson_count(max(both), int(n)), n),
     )
 
@@ -763,10 +763,10 @@ def judge_released_alike(e: Evidence) -> Finding:
     "Whether the published embeddings tell the unseen classes apart."
     alike, used = e.shown("cosine between unseen classes"), e.shown("nearest targets in use")
     return Finding(
-        NOT if min(alike) > 0.99 else PARTLY if max(alike) > 0.99 else REPRODUCED,
-        f"The published embeddings of two unseen classes have a mean cosine of {listed(alike, '.4f')} "
-        f"at levels 0, 1, 2; nearest targets in use: {listed(used, 'g')}. They may not be the embeddings "
-        "behind the paper.",
+        graded(max(alike) <= 0.99, min(alike) <= 0.99),
+        f"The published embeddings of two unseen classes have a mean cosine of "
+        f"{listed(alike, '.4f')} at levels 0, 1, 2; nearest targets in use: {listed(used, 'g')}. "
+        "They may not be the embeddings behind the paper.",
         float(np.mean(alike)),
         n=20,
     )
@@ -792,7 +792,7 @@ def judge_released_nearest(e: Evidence) -> Finding:
     agree = e.shown("vectors that are nearest by cosine", (1, 2), "mapping")
     n = e.shows("unseen classes", of="mapping")
     return Finding(
-        REPRODUCED if min(agree) == n else PARTLY if min(agree) > n / 2 else NOT,
+        graded(min(agree) == n, min(agree) > n / 2),
         f"Of {n:g} classes, the cluster in the mapping frame is the nearest by cosine for "
         f"{agree[0]:g} parents and {agree[1]:g} super-parents, by the published embeddings, which "
         "may belong to another state of the encoders.",
@@ -811,7 +811,7 @@ def judge_released_labels(e: Evidence) -> Finding:
     n = e.shows("unseen classes", of="mapping")
     several, none = e.shows("parents in several groups"), e.shows("parents in no group")
     return Finding(
-        REPRODUCED if min(agree) == n else PARTLY if max(agree) > n / 2 else NOT,
+        graded(min(agree) == n, max(agree) > n / 2),
         f"In two published frames with two levels, a label is the number of its vector's cluster "
         f"for {listed(agree, 'g')} of {n:g} classes, and for {listed(met, 'g')} the number of the "
         f"cluster that a walk through the classes meets in that place. In the published groups "
@@ -826,7 +826,7 @@ def judge_released_space(e: Evidence) -> Finding:
     "One encoder for targets and images: whether both live at the same scale."
     ratio = np.divide(e.shown("length of an unseen class"), e.shown("length of a target"))
     return Finding(
-        REPRODUCED if ((ratio >= 0.8) & (ratio <= 1.25)).all() else NOT,
+        graded(((ratio >= 0.8) & (ratio <= 1.25)).all()),
         f"A published embedding of an unseen class is {listed(ratio, '.1f')} times as long as a "
         "target of its level: targets are means of normalised embeddings, images are not "
         "normalised. The cosine does not see that; the released loss does.",
@@ -856,7 +856,7 @@ def judge_measure(e: Evidence) -> Finding:
     pairs = sum(a.pairs for a in each)
     share = float(np.average([a.share for a in each], weights=[a.pairs for a in each]))
     return Finding(
-        REPRODUCED if share >= 0.9 else PARTLY if share >= 0.7 else NOT,
+        graded(share >= 0.9, share >= 0.7),
         f"Of {pairs:,} pairs of models made from this run's pictures that top-1 tells apart, "
         f"contrastive accuracy agrees on {share:.0%}; a coin would on 50 %.",
         share,
@@ -904,7 +904,7 @@ def judge_zeros(e: Evidence) -> Finding:
     printed = e.printed("seen_loss")
     same = [f"level {level}" for level, loss in enumerate(printed) if abs(loss - zeros[0]) < 5e-9]
     return Finding(
-        PARTLY if same else NOT,
+        graded(False, bool(same)),
         f"An encoder that answers zeros to everything scores {zeros[0]:.8f} by the released loss "
         f"with margin 0.07 on the authors' class means (no loss is below {loss_floor(0.07):g}); "
         f"Table 1 prints {listed(printed, '.8f')}"

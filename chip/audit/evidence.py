@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['VERDICTS', 'REPRODUCED', 'PARTLY', 'NOT', 'CONTRADICTS', 'DEPENDS', 'INCONCLUSIVE', 'CANNOT', 'EVIDENCE', 'ALGEBRA',
-           'FILES', 'RERUN', 'STUDY', 'NAN', 'NO_FILES', 'NO_TEST', 'MOST_PICTURES', 'PAPER_SETTING', 'AUTHORS_SIZE',
+           'FILES', 'RERUN', 'STUDY', 'NAN', 'NO_FILES', 'MOST_PICTURES', 'PAPER_SETTING', 'AUTHORS_SIZE',
            'AUTHORS_EPOCHS', 'AUTHORS_UNSEEN_EPOCHS', 'PARTS', 'ANSWERS', 'SOURCES', 'REGISTER', 'Finding', 'Lacking',
-           'near', 'by_sign', 'together', 'in_full_or_part', 'listed', 'some', 'Evidence', 'on_seen', 'on_unseen',
-           'change', 'change_unseen', 'taxonomy_facts', 'kinship', 'cluster_tree', 'spread_rows', 'measured_rows',
-           'run_pictures', 'read_studies', 'read_settings', 'pictures_folder', 'pictures_per_class', 'setting_of',
-           'best_constant', 'gather', 'Test', 'unlike_paper', 'Claim', 'usual_command', 'settings_of_test', 'told',
-           'first_sentence', 'other_settings', 'outcomes', 'weighed', 'ledger_line', 'claim', 'tested']
+           'near', 'by_sign', 'together', 'graded', 'in_full_or_part', 'listed', 'some', 'Evidence', 'on_seen',
+           'on_unseen', 'change', 'change_unseen', 'taxonomy_facts', 'kinship', 'cluster_tree', 'spread_rows',
+           'measured_rows', 'run_pictures', 'read_studies', 'read_settings', 'pictures_folder', 'pictures_per_class',
+           'a_class', 'setting_of', 'best_constant', 'gather', 'Test', 'unlike_paper', 'Claim', 'usual_command',
+           'settings_of_test', 'told', 'first_sentence', 'other_settings', 'outcomes', 'weighed', 'ledger_line',
+           'claim', 'tested']
 
 # %% ../../nbs/audit/48_evidence.ipynb #c35e52db
 import json
@@ -67,7 +68,6 @@ class Lacking(LookupError):
 
 
 NO_FILES = "The authors' files are not at hand: chip fetch authors."
-NO_TEST = "This run had no test pictures of seen classes."
 
 # %% ../../nbs/audit/48_evidence.ipynb #d38700ff
 def near(
@@ -96,8 +96,8 @@ def by_sign(
 def together(
     verdicts: Iterable[str],
 ) -> str:  # one of VERDICTS
-    """One verdict for a claim that says something of several levels or parts: in full where it holds
-    in all, partly where it holds in some."""
+    """One verdict for a claim of several levels or parts: in full where it holds in all, partly
+    where it holds in some."""
     found = set(verdicts) - {CANNOT}
     for alone in (CONTRADICTS, DEPENDS):
         if alone in found:
@@ -109,12 +109,21 @@ def together(
     return PARTLY
 
 
+def graded(
+    full: bool,  # the claim holds
+    part: bool = False,  # or does so in part
+    otherwise: str = NOT,
+) -> str:  # a verdict
+    "Reproduced, partly, or not."
+    return REPRODUCED if full else PARTLY if part else otherwise
+
+
 def in_full_or_part(
     holding: int,  # in how many parts the claim holds
     of: int,  # how many there are
 ) -> str:  # a verdict
     "Reproduced where it holds everywhere, partly where it does somewhere."
-    return REPRODUCED if holding == of else PARTLY if holding else NOT
+    return graded(holding == of, holding > 0)
 
 
 def listed(values: Sequence[float], form: str = ".3f") -> str:
@@ -170,13 +179,8 @@ class Evidence:
                 return float(values.iloc[0])
         raise Lacking(NO_FILES)
 
-    def shown(
-        self,
-        finding: str,  # as in `released`
-        levels: Sequence[int] = LEVELS,
-        of: str = "",  # the mapping frame
-    ) -> list[float]:
-        "A finding in the published files at some levels. Raises Lacking as `shows`."
+    def shown(self, finding: str, levels: Sequence[int] = LEVELS, of: str = "") -> list[float]:
+        "A finding in the published files at some levels, as `shows`."
         return [self.shows(finding, level, of) for level in levels]
 
 # %% ../../nbs/audit/48_evidence.ipynb #2918ad76
@@ -188,9 +192,7 @@ def on_seen(
 ) -> SeedMean:
     "What a method scores on test pictures of seen classes. Raises Lacking where there are none."
     ours = seed_mean(e.tables.seen, column, method=method, level=level)
-    if ours.mean != ours.mean:
-        raise Lacking(NO_TEST)
-    return ours
+    return _there(ours, "This run had no test pictures of seen classes.")
 
 
 def on_unseen(
@@ -201,15 +203,19 @@ def on_unseen(
 ) -> SeedMean:
     "What the paper's method scores on unseen classes. Raises Lacking where there are none."
     ours = seed_mean(e.tables.unseen, column, method="paper", level=level, stage=stage)
+    return _there(ours, "This run had no unseen classes.")
+
+
+def _there(ours: SeedMean, problem: str) -> SeedMean:
     if ours.mean != ours.mean:
-        raise Lacking("This run had no unseen classes.")
+        raise Lacking(problem)
     return ours
 
 
-def _by_seed(table: pd.DataFrame, column: str, **where) -> pd.Series:
-    for key, value in where.items():
-        table = table[table[key] == value]
-    return table.set_index("seed")[column].dropna()
+def _gain(rows: pd.DataFrame, column: str, by: str, after: str, before: str) -> SeedMean:
+    "One kind of row less another, seed by seed."
+    after, before = (rows[rows[by] == kind].set_index("seed")[column] for kind in (after, before))
+    return mean_of((after - before).dropna())
 
 
 def change(
@@ -217,11 +223,10 @@ def change(
     column: str,  # of seen.csv
     level: int,
 ) -> SeedMean:
-    "Test pictures after the paper's training less without any. Raises Lacking where there are none."
+    "Test pictures after the paper's training less without any. Raises Lacking without pictures."
     on_seen(e, column, level)
-    methods = ("paper", untrained(e.tables.seen))
-    after, before = (_by_seed(e.tables.seen, column, level=level, method=m) for m in methods)
-    return mean_of((after - before).dropna())
+    t = e.tables.seen
+    return _gain(t[t["level"] == level], column, "method", "paper", untrained(t))
 
 # %% ../../nbs/audit/48_evidence.ipynb #a57876ff
 def change_unseen(
@@ -231,11 +236,9 @@ def change_unseen(
 ) -> SeedMean:
     "Unseen pictures after fine-tuning on them less before. Raises Lacking where there are none."
     on_unseen(e, column, level)
-    where = {"method": "paper", "level": level}
-    after, before = (
-        _by_seed(e.tables.unseen, column, stage=stage, **where) for stage in ("after", "before")
-    )
-    return mean_of((after - before).dropna())
+    t = e.tables.unseen
+    t = t[(t["method"] == "paper") & (t["level"] == level)]
+    return _gain(t, column, "stage", "after", "before")
 
 # %% ../../nbs/audit/48_evidence.ipynb #8998403d
 def taxonomy_facts() -> dict[str, float]:
@@ -279,9 +282,7 @@ def cluster_tree(
     taxonomy: Taxonomy | None,  # None: the run's classes stand in no tree
 ) -> pd.DataFrame:  # level, within, shuffled, p, n
     "The run's clusters in the tree; empty where its classes stand in none."
-    if taxonomy is None:
-        return pd.DataFrame()
-    known = hierarchy[hierarchy["wnid"].isin(set(taxonomy.paths))]
+    known = hierarchy[hierarchy["wnid"].isin(set(taxonomy.paths if taxonomy else ()))]
     if len(known) < 3:
         return pd.DataFrame()
     heights, rng = taxonomy.lca_matrix(list(known["wnid"])), np.random.default_rng(0)
@@ -330,24 +331,23 @@ def run_pictures(
     frozen = frozen_embeddings(study, rows, study_encoder(settings), settings)
     network = load_encoder(settings.encoder, "random", settings.size, settings.seed)
     random = frozen_embeddings(study, few, network, settings)
-    spectra, matches = [], []
+    spectra, matches = {}, {}
     for level in LEVELS:
         membership, targets = h.membership(level), h.targets[level]
         table = spectrum(frozen, targets, membership[classes], settings.margin, settings.seed)
         chance = seen_measures(random, targets, membership[few_classes], settings.margin)
         row = {"family": "untrained network", **{c: chance[c] for c in table if c in chance}}
-        spectra.append(pd.concat([table, pd.DataFrame([row])]).assign(level=level, split=split))
+        spectra[level, split] = pd.concat([table, pd.DataFrame([row])])
         for method, vectors, labels in (
             ("frozen", frozen, classes),
             ("untrained network", random, few_classes),
         ):
             curve = match_curve(cosine_similarity_matrix(vectors, targets), membership[labels])
-            matches.append(curve.assign(level=level, method=method))
-    both = []
-    for first, parts in ((["level", "split"], spectra), (["level", "method"], matches)):
-        whole = pd.concat(parts, ignore_index=True)
-        both.append(whole[[*first, *whole.columns.drop(first)]])
-    return tuple(both)
+            matches[level, method] = curve
+    return tuple(
+        pd.concat(parts, names=names).reset_index(names).reset_index(drop=True)
+        for parts, names in ((spectra, ["level", "split"]), (matches, ["level", "method"]))
+    )
 
 # %% ../../nbs/audit/48_evidence.ipynb #d8f796dd
 def read_studies(
@@ -362,15 +362,18 @@ def read_studies(
     }
 
 
+def _read_json(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def read_settings(
     folder: Path,  # of a run, or of its report
 ) -> Settings:
-    "What a run was set to; settings that came later have their usual values. Raises FileNotFoundError."
-    path = folder / "settings.json"
-    if path.is_file():
-        saved = json.loads(path.read_text(encoding="utf-8"))
+    "A run's settings; those that came later have their usual values. Raises FileNotFoundError."
+    if (folder / "settings.json").is_file():
+        saved = _read_json(folder / "settings.json")
     else:
-        saved = json.loads((folder / "run.json").read_text(encoding="utf-8"))["settings"]
+        saved = _read_json(folder / "run.json")["settings"]
         hidden = {"images": "DIR", "hierarchy": "FILE"}  # a report keeps their names alone
         saved |= {name: text for name, text in hidden.items() if saved.get(name)}
     known = {f.name for f in fields(Settings)}
@@ -382,12 +385,10 @@ def pictures_folder(
 ) -> Path | None:  # which may hold a taxonomy.csv; None where it is not at hand
     "Where a run's pictures are."
     about = folder / "study.json"
-    if not about.is_file():
-        return None
-    root = Path(json.loads(about.read_text(encoding="utf-8"))["root"])
-    return root if root.is_dir() else None
+    root = Path(_read_json(about)["root"]) if about.is_file() else None
+    return root if root and root.is_dir() else None
 
-
+# %% ../../nbs/audit/48_evidence.ipynb #d498956e
 def pictures_per_class(
     folder: Path,  # of a run, or of its report
     n_seen: int,  # classes
@@ -398,12 +399,18 @@ def pictures_per_class(
         table = pd.read_parquet(path, columns=["label", "split"])
         counts = table.loc[table["split"] == "train", "label"].value_counts()
         return int(counts.min()), int(counts.max())
-    summary = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("pictures", "")
-    known = re.search(r"([\d,]+) train\b", summary)
+    known = re.search(r"([\d,]+) train\b", _read_json(folder / "run.json").get("pictures", ""))
     mean = round(int(known[1].replace(",", "")) / n_seen) if known else 0
     return mean, mean
 
 # %% ../../nbs/audit/48_evidence.ipynb #d8f796de
+def a_class(per_class: tuple[int, int]) -> str:
+    "Fewest and most training pictures of a class, in words."
+    low, high = per_class
+    pictures = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return f"{pictures} training picture{'' if high == 1 else 's'} a class"
+
+
 def setting_of(
     settings: Settings,
     n_seen: int,  # classes
@@ -413,12 +420,9 @@ def setting_of(
     "A run's circumstances in a line."
     kind = "the user's own pictures" if settings.images else "drawn animals"
     kind = "ImageNet's animals" if imagenet else kind
-    low, high = per_class
-    pictures = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     return (
-        f"{settings.encoder}, {n_seen} classes ({kind}), {pictures} training "
-        f"picture{'' if pictures == '1' else 's'} a class, {some(settings.epochs, 'epoch')}, "
-        f"{some(settings.n_seeds, 'seed')}"
+        f"{settings.encoder}, {n_seen} classes ({kind}), {a_class(per_class)}, "
+        f"{some(settings.epochs, 'epoch')}, {some(settings.n_seeds, 'seed')}"
     )
 
 
@@ -502,17 +506,13 @@ AUTHORS_SIZE, AUTHORS_EPOCHS, AUTHORS_UNSEEN_EPOCHS = 224, 21, 5
 # %% ../../nbs/audit/48_evidence.ipynb #e872c951
 def unlike_paper(e: Evidence) -> list[str]:
     "In what a run differs from the paper and its authors' code, in words; the gravest first."
-    s, (low, high) = e.settings, e.per_class
+    s, most = e.settings, e.per_class[1]
     size = s.train_size or s.size or AUTHORS_SIZE
-    pictures = f"{high:,}" if low == high else f"{low:,} to {high:,}"
-    one = s.prototype == "images" and high == 1
     words = {
         f"{s.encoder} in place of ResNet-152": s.encoder != "resnet152",
         "drawn animals in place of photographs": not s.images,
-        f"{pictures} training picture{'' if high == 1 else 's'} a class in place of 1,300": (
-            high != 1300
-        ),
-        "a mean of one photo is that photo": one,
+        f"{a_class(e.per_class)} in place of 1,300": most != 1300,
+        "a mean of one photo is that photo": s.prototype == "images" and most == 1,
         "targets are the classifier's rows and no means of images": s.prototype == "classifier",
         f"training at {size} pixels in place of {AUTHORS_SIZE}": size != AUTHORS_SIZE,
         f"{some(s.epochs, 'epoch')} in place of {AUTHORS_EPOCHS}": s.epochs != AUTHORS_EPOCHS,
@@ -679,7 +679,7 @@ REGISTER: dict[str, Claim] = {}  # all claims and questions, by id
 
 
 def claim(id: str, where: str, says: str, headline: int = 0, **more) -> None:
-    "Enters a claim; `more` are further fields of `Claim`. Raises ValueError for an id that is taken."
+    "Enters a claim; `more`: further fields of `Claim`. Raises ValueError for an id that is taken."
     if id in REGISTER:
         raise ValueError(f"claim {id} stands there already: {REGISTER[id].says}")
     REGISTER[id] = Claim(id, where, says, headline, **more)

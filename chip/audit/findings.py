@@ -47,7 +47,8 @@ def level_targets(
     a: Authors,
     level: int,
 ) -> tuple[np.ndarray, np.ndarray] | None:  # (n_targets, d), (n_classes,)
-    "The authors' targets of a level and which one is each class's; None where they are not at hand."
+    """The authors' targets of a level and which one is each class's; None where they are not at
+    hand."""
     if level == 0:
         return None if a.means is None else (a.means, np.arange(len(a.means)))
     if not {88, 8} <= a.fits.keys():
@@ -59,7 +60,8 @@ def level_targets(
 
 
 def target_findings(a: Authors) -> list[tuple]:  # finding, of, level, value
-    "The authors' targets, and what a constant answer scores on them with the margin of their training, 0.1."
+    """The authors' targets, and what a constant answer scores on them with the margin of their
+    training, 0.1."""
     rows: list[tuple] = []
     for level in LEVELS:
         if (known := level_targets(a, level)) is None:
@@ -212,7 +214,8 @@ def plot_table2(
     released: pd.DataFrame,  # from `released_findings`
     ax: Axes,  # where to draw
 ) -> Axes:
-    "Table 2's accuracies beside what the published embeddings give, by the loss as written and number by number."
+    """Table 2's accuracies beside what the published embeddings give, by the loss as written and
+    number by number."""
     for how, marker, colour in (
         ("as written", "o", "#0072B2"),
         ("number by number", "s", "#D55E00"),

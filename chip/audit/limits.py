@@ -30,10 +30,12 @@ def elementwise_accuracy(
     targets: np.ndarray,  # (n, d) each row's own target
     margin: float,  # m, in [0, 2]
 ) -> float:  # at most 1 - margin / 2
-    "One minus the paper's loss with a distance for each number, |a - t|, in place of the cosine distance. Raises ValueError for unlike shapes."
+    """One minus the paper's loss with a distance for each number, |a - t|, in place of the
+    cosine distance. Raises ValueError for unlike shapes."""
     if np.shape(embeddings) != np.shape(targets):
         raise ValueError(
-            f"embeddings have shape {np.shape(embeddings)} and targets {np.shape(targets)}: they are compared in pairs, so they must agree"
+            f"embeddings have shape {np.shape(embeddings)} and targets {np.shape(targets)}: they"
+            " are compared in pairs, so they must agree"
         )
     return 1 - contrastive_loss(np.abs(np.asarray(embeddings, dtype=np.float64) - targets), margin)
 
@@ -41,7 +43,8 @@ def elementwise_accuracy(
 def best_constant(
     own: np.ndarray,  # (n, d) each picture's own target
 ) -> np.ndarray:  # (d,) of unit length
-    "The one answer with the highest mean cosine to all: the direction of the mean of the unit targets."
+    """The one answer with the highest mean cosine to all: the direction of the mean of the unit
+    targets."""
     return normalize(normalize(np.asarray(own, dtype=np.float64)).mean(axis=0)[None])[0]
 
 # %% ../../nbs/audit/46_limits.ipynb #f8146243
@@ -61,7 +64,8 @@ def made_model(
     own: np.ndarray,  # (n, d) each picture's own target
     noise: np.ndarray,  # (n, d) random directions
 ) -> np.ndarray:  # (n, d + 1) embeddings of this model; the last axis is one that no target uses
-    "Embeddings of a model whose merit is known. Raises ValueError for an unknown family or a share outside [0, 1]."
+    """Embeddings of a model whose merit is known. Raises ValueError for an unknown family or a
+    share outside [0, 1]."""
     if not 0 <= share <= 1:
         raise ValueError(f"share={share}: expected 0 to 1")
     if family not in FAMILIES:
@@ -86,8 +90,9 @@ def spectrum(
     margin: float,  # of the loss
     seed: int = 0,  # of the noise
     steps: int = 11,  # models in a family
-) -> pd.DataFrame:  # family, share, n_images, n_targets, top1, chance, cosine, contrastive_accuracy, mean_pairwise_cosine
-    "Models from collapsed to perfect, each measured both ways. Raises ValueError as `seen_measures`."
+) -> pd.DataFrame:  # family, share, and of `seen_measures` what is compared
+    """Models from collapsed to perfect, each measured both ways. Raises ValueError as
+    `seen_measures`."""
     wide, own = np.column_stack([targets, np.zeros(len(targets))]), np.asarray(targets)[target]
     noise, rows = np.random.default_rng(seed).normal(size=own.shape), []
     for family in FAMILIES:
@@ -114,7 +119,8 @@ def plot_spectrum(
     # models of a run: name, contrastive accuracy, top-1, colour
     others: Sequence[tuple[str, float, float, str]] = (),
 ) -> Axes:
-    "True top-1 accuracy over contrastive accuracy; the ceiling, chance, and what a constant answer scores are marked."
+    """True top-1 accuracy over contrastive accuracy; the ceiling, chance, and what a constant
+    answer scores are marked."""
     ceiling, chance = accuracy_ceiling(margin), float(table["chance"].iloc[0])
     constant = float(point_of(table, "constant to frozen", 0)["contrastive_accuracy"])
     left = min(table["contrastive_accuracy"].min(), *(x for _, x, _, _ in others), 1.0) - 0.02
@@ -186,7 +192,8 @@ def agreement_of_measures(
     accuracy: np.ndarray,  # (n,) the same models by contrastive accuracy
     least: float = 0.05,  # pairs closer than this in top-1 count as equal
 ) -> Agreement:
-    "Agreement of two measures over all pairs of models. Raises ValueError where no two models differ."
+    """Agreement of two measures over all pairs of models. Raises ValueError where no two models
+    differ."""
     first, second = np.triu_indices(len(top1), 1)
     gap = top1[first] - top1[second]
     told = np.abs(gap) >= least

@@ -43,7 +43,8 @@ class StandIn:
 
 
 class Partial(StandIn):
-    "functools.partial, which pandas puts around the maker of its blocks; a call of it is a call of that maker."
+    """functools.partial, which pandas puts around the maker of its blocks; a call of it is a
+    call of that maker."""
 
     def __call__(self, *args: Any) -> StandIn:
         if self.args != (STAND_INS[BLOCK],):
@@ -122,7 +123,8 @@ RECALLING = ("GET", "BINGET", "LONG_BINGET")
 def look_through(
     program: bytes,  # a pickle
 ) -> None:
-    "Reads a program's instructions. Raises Unsafe for one that is not followed, ValueError for damaged ones."
+    """Reads a program's instructions. Raises Unsafe for one that is not followed, ValueError for
+    damaged ones."""
     sizes: list[int] = []  # of the values on the stack
     marks: list[int] = []  # how high the stack was at each mark
     memo: dict[int, int] = {}
@@ -131,7 +133,8 @@ def look_through(
             raise Unsafe(f"it has more than {MOST_INSTRUCTIONS:,} instructions")
         if op.name in REFUSED or op.proto > NEWEST_PROTOCOL:
             raise Unsafe(
-                f"it uses the instruction {op.name}, which such a file does not need; nothing was run"
+                f"it uses the instruction {op.name}, which such a file does not need; nothing"
+                " was run"
             )
         if op.name == "MARK":
             marks.append(len(sizes))
@@ -168,7 +171,8 @@ def look_through(
 def follow(
     program: bytes,  # a pickle
 ) -> Any:  # numbers, text, lists, tuples, dictionaries and stand-ins
-    "What a pickle describes, with nothing called. Raises Unsafe for what is not allowed; damage raises whatever it does."
+    """What a pickle describes, with nothing called. Raises Unsafe for what is not allowed;
+    damage raises whatever it does."""
     look_through(program)
     return Closed(io.BytesIO(program), encoding="latin1").load()
 
@@ -263,7 +267,8 @@ def _scalar(shop: Workshop, args: tuple, state: Any) -> Any:
 # %% ../../nbs/audit/44_pickles.ipynb #c09fe777
 @stand_in("_codecs encode", "__builtin__ bytes")
 def _encode(shop: Workshop, args: tuple, state: Any) -> bytes:
-    "How protocol 2 writes bytes: as text with one character for each byte; no bytes at all have no text."
+    """How protocol 2 writes bytes: as text with one character for each byte; no bytes at all
+    have no text."""
     if args == ():
         return b""
     _check(
@@ -483,7 +488,8 @@ def _no_storage(key: str) -> bytes:
 def read_released(
     path: str | Path,  # a .pth of the authors', or any pickle
 ) -> Any:  # arrays, frames, dictionaries, Estimator
-    "A published file's content, with nothing in it run. Raises Unsafe (a ValueError) naming the file and what is wrong, FileNotFoundError for no file."
+    """A published file's content, with nothing in it run. Raises Unsafe (a ValueError) naming
+    the file and what is wrong, FileNotFoundError for no file."""
     path = Path(path)
     if path.stat().st_size > MOST_FILE:
         raise Unsafe(f"{path.name} is not read: it has more than {MOST_FILE >> 20} MB")

@@ -46,7 +46,7 @@ class Authors:
     fits: Mapping[int, Fit]  # by k: 88 and 107 over classes, 8 over the 88 centres, 17 over the 107
     slugs: tuple[str, ...]  # (20,) unseen classes, in alphabetical order
     unseen: Mapping[int, np.ndarray]  # level → (20, d) mean embedding of each unseen class
-    # name → slug, vector1, vector2 (whose centre), label1, label2 (as written; missing where unknown)
+    # name → slug, vector1, vector2 (whose centre), label1, label2 (as written, where known)
     frames: Mapping[str, pd.DataFrame]
     groups: Mapping[int, frozenset[int]] | None  # super-parent → parents, as published
 
@@ -55,7 +55,8 @@ def frame_labels(
     frame: pd.DataFrame,  # as published: Label, Level<l>_Label, Level<l>_Embeddings
     centres: Mapping[int, np.ndarray],  # level → (k, d)
 ) -> pd.DataFrame:  # slug, vector1, label1, vector2, label2, by slug
-    "Which centre each stored vector is (-1: none of them), beside the label stored with it. Raises Unsafe for another kind of frame."
+    """Which centre each stored vector is (-1: none of them), beside the label stored with it.
+    Raises Unsafe for another kind of frame."""
     needed = {"Label"} | {
         f"Level{level}_{what}" for level in centres for what in ("Label", "Embeddings")
     }
@@ -152,7 +153,8 @@ def read_published(
 def read_packs(
     folder: Path,  # with level0_means.npz, kmeans_k<k>.npz, unseen_level<l>.npz, few_shot_*.csv
 ) -> Authors:
-    "The same arrays from packs of plain arrays; labels and groups from files as published beside them, where there are any."
+    """The same arrays from packs of plain arrays; labels and groups from files as published
+    beside them, where there are any."""
 
     def pack(name: str) -> dict[str, np.ndarray]:
         with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
@@ -201,7 +203,8 @@ def load_authors(
     folders: tuple[Path, ...]
     | None = None,  # where to look; None: downloaded files, then packs beside the project
 ) -> Authors | None:  # None where there are none
-    "The authors' arrays, from where they are found first. Raises Unsafe for files that are not what they should be."
+    """The authors' arrays, from where they are found first. Raises Unsafe for files that are not
+    what they should be."""
     if folders is None:
         folders = (authors_home(), project_root().parent / "shared" / "data" / "authors")
     for folder in folders:
@@ -310,7 +313,8 @@ def fetch_file(
         if part.is_file() and part.stat().st_size == size:
             part.unlink()
             raise FetchError(
-                f"{url} came whole but is another file: its SHA-256 is not {sha256[:12]}…; nothing was kept"
+                f"{url} came whole but is another file: its SHA-256 is not {sha256[:12]}…; nothing"
+                " was kept"
             )
     place = path.relative_to(home()) if path.is_relative_to(home()) else path
     raise FetchError(

@@ -103,30 +103,46 @@ def to_html(
 
 # %% ../../nbs/audit/55_summary.ipynb #19bf0265
 EASY = (
-    "Algorithms 1 to 3 fit on a page each; the encoder, its weights and the class lists are public.",
-    "The authors published many intermediate arrays, which answer several questions without training.",
+    "Algorithms 1 to 3 fit on a page each; the encoder, its weights and the class lists are"
+    " public.",
+    "The authors published many intermediate arrays, which answer several questions without"
+    " training.",
     "The arithmetic of the measure needs no data at all.",
 )
 HARD = (
-    "The paper gives no margin, learning rate, batch size or number of epochs; those here are from its authors' released code, where they are known, and marked so.",
-    "What counts as a correct parent is not said. Nearest kin by WordNet is our rule; it needs no judgement by hand, and may differ from theirs.",
+    "The paper gives no margin, learning rate, batch size or number of epochs; those here are"
+    " from its authors' released code, where they are known, and marked so.",
+    "What counts as a correct parent is not said. Nearest kin by WordNet is our rule; it needs"
+    " no judgement by hand, and may differ from theirs.",
     "The photographs of the 20 unseen classes were not published; those used here are others.",
-    "The published files are pickles of old library versions. They are read here without being run (45_released).",
-    "Table 1, Table 2 and the text disagree with each other, so that there is no single number to reproduce.",
+    "The published files are pickles of old library versions. They are read here without being"
+    " run (45_released).",
+    "Table 1, Table 2 and the text disagree with each other, so that there is no single number"
+    " to reproduce.",
 )
 LIMITATIONS = (
-    "A rerun is not the paper's setting where its line says so: not reproduced then means not reproduced at these settings.",
-    "With one photo of each class, the mean of a class is that photo: its target is the very picture that is trained on.",
+    "A rerun is not the paper's setting where its line says so: not reproduced then means not"
+    " reproduced at these settings.",
+    "With one photo of each class, the mean of a class is that photo: its target is the very"
+    " picture that is trained on.",
     "A single seed has no interval over seeds; intervals over classes do not replace it.",
-    "Twenty classes show little: nothing short of 20 of 20 could be told from 14 of 20 with confidence.",
+    "Twenty classes show little: nothing short of 20 of 20 could be told from 14 of 20 with"
+    " confidence.",
     "Nearest kin depends on WordNet, which puts some animals where a zoologist would not.",
-    "The pretrained encoder has seen ImageNet's pictures, those of the seen classes among them, and perhaps pictures of unseen ones under other labels.",
-    "Published arrays may not be the ones behind the paper. They show what they show, and not how a number of the paper came about.",
+    "The pretrained encoder has seen ImageNet's pictures, those of the seen classes among them,"
+    " and perhaps pictures of unseen ones under other labels.",
+    "Published arrays may not be the ones behind the paper. They show what they show, and not"
+    " how a number of the paper came about.",
 )
+
+# %% ../../nbs/audit/55_summary.ipynb #5ac9e690
 ERRATA: tuple[tuple[str, str], ...] = (  # date, what was wrong in this audit and what it says now
     (
         "2026-11-29",
-        "S9 and U9 had averaged over all losses and over batches in training mode; H3, H4, H6, P2, P3, P7 and U7 had restated other claims; M4 and M5 had been counted as claims of the paper; M6 had misread 'not all'. Table 1 and 2 had been said to contradict themselves under any loss; they do under Algorithm 2.",
+        "S9 and U9 had averaged over all losses and over batches in training mode; H3, H4, H6,"
+        " P2, P3, P7 and U7 had restated other claims; M4 and M5 had been counted as claims of"
+        " the paper; M6 had misread 'not all'. Table 1 and 2 had been said to contradict"
+        " themselves under any loss; they do under Algorithm 2.",
     ),
 )
 

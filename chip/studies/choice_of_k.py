@@ -81,7 +81,8 @@ def best_of(
 ) -> (
     np.ndarray
 ):  # (n_samples,) index of the start with the lowest inertia in each run of `restarts` starts
-    "What k-means with that many restarts returns, as often as the starts allow. Raises ValueError when they do not suffice for one."
+    """What k-means with that many restarts returns, as often as the starts allow. Raises
+    ValueError when they do not suffice for one."""
     n = len(starts.inertia) // restarts
     if n == 0:
         raise ValueError(
@@ -106,7 +107,8 @@ def fit_agreement(starts: Starts, restarts: int, most: int = 12) -> float:
 
 
 def restart_table(all_starts: dict[int, Starts], counts: Sequence[int]) -> pd.DataFrame:
-    "One row for each k and number of restarts: spread of inertia and silhouette over independent answers, and their agreement."
+    """One row for each k and number of restarts: spread of inertia and silhouette over
+    independent answers, and their agreement."""
     rows = []
     for k, s in all_starts.items():
         for restarts in (c for c in counts if c <= len(s.inertia)):
@@ -127,7 +129,8 @@ def restart_table(all_starts: dict[int, Starts], counts: Sequence[int]) -> pd.Da
 
 # %% ../../nbs/studies/62_choice_of_k.ipynb #c5e7fcb6
 def load_points(which: str) -> np.ndarray:  # (n, d)
-    "The class means to study. Raises ValueError for an unknown name, FileNotFoundError where the pack is absent."
+    """The class means to study. Raises ValueError for an unknown name, FileNotFoundError where
+    the pack is absent."""
     if which == "synthetic":
         return synthetic_means(60, 40, seed=1)
     if which == "authors":

@@ -85,7 +85,8 @@ def finished_runs(
 
 
 def pooled(several: Sequence[Evidence]) -> Evidence:
-    "Runs that differ in their seed, as one with all their seeds. Raises ValueError for a seed twice."
+    """Runs that differ in their seed, as one with all their seeds. Raises ValueError for a seed
+    twice."""
     first = several[0]
     seeds = [e.settings.seed + i for e in several for i in range(e.settings.n_seeds)]
     if len(set(seeds)) < len(seeds):

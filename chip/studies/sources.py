@@ -58,7 +58,8 @@ def classifier_points(
     keys: Sequence[str] | None = None,  # ImageNet animals; None: the paper's 366
     encoder: str = "efficientnet_lite0",  # in the registry, with an ImageNet classifier
 ) -> np.ndarray:  # (n, width) unit rows
-    "Prototypes without images: the classifier's rows (compare NBDT's induced hierarchies, Wan et al. 2021)."
+    """Prototypes without images: the classifier's rows (compare NBDT's induced hierarchies, Wan
+    et al. 2021)."""
     return classifier_prototypes(load_encoder(encoder), animals().keys if keys is None else keys)
 
 # %% ../../nbs/studies/60_sources.ipynb #c6c19611
@@ -74,7 +75,8 @@ def hierarchy_distances(parent: np.ndarray, super_of: np.ndarray) -> np.ndarray:
 
 
 def tree_correlation(taxonomy: Taxonomy, keys: Sequence[str], distances: np.ndarray) -> float:
-    "Spearman correlation, over all pairs of classes, of some distances (n, n) with the height of the LCA in the tree."
+    """Spearman correlation, over all pairs of classes, of some distances (n, n) with the height
+    of the LCA in the tree."""
     pairs = np.triu_indices(len(keys), 1)
     return float(spearmanr(distances[pairs], taxonomy.lca_matrix(keys)[pairs]).statistic)
 
@@ -82,7 +84,8 @@ def tree_correlation(taxonomy: Taxonomy, keys: Sequence[str], distances: np.ndar
 def judge_by_tree(
     taxonomy: Taxonomy, keys: Sequence[str], parent: np.ndarray, super_of: np.ndarray
 ) -> dict[str, float]:
-    "AMI and purity of both levels against the tree cut into as many groups, and the correlation of tree distances."
+    """AMI and purity of both levels against the tree cut into as many groups, and the
+    correlation of tree distances."""
     out = {}
     for level, labels in (("parent", parent), ("super", super_of[parent])):
         cut = taxonomy.cut(int(labels.max()) + 1, keys)
@@ -119,7 +122,8 @@ def restricted(
     level0: np.ndarray,  # (n, d) their targets
     table: pd.DataFrame,  # wnid, parent, super_parent of all classes
 ) -> Hierarchy:
-    "The part of a given hierarchy that holds some classes. Raises ValueError for a class that it lacks."
+    """The part of a given hierarchy that holds some classes. Raises ValueError for a class that
+    it lacks."""
     rows = table.set_index("wnid").reindex(list(keys))
     if rows["parent"].isna().any():
         raise ValueError(f"the hierarchy lacks class '{rows.index[rows['parent'].isna()][0]}'")
@@ -129,12 +133,13 @@ def restricted(
     )
     return plain_hierarchy(keys, level0, parent, super_of)
 
-
+# %% ../../nbs/studies/60_sources.ipynb #3d1f4e8b
 def unseen_photos(
     encoder: str = "efficientnet_lite0",
     images: Path | None = None,  # folder with unseen/<slug>/*; None: the photos pack
 ) -> tuple[np.ndarray, UnseenPictures]:  # (n, width) frozen embeddings; whose they are
-    "The photographs of the unseen classes, embedded (from the cache where they are known), with their kin among the paper's 366 classes."
+    """The photographs of the unseen classes, embedded (from the cache where they are known),
+    with their kin among the paper's 366 classes."""
     folder = scan_images(images or data_packs() / "photos", progress=False)
     rows, tree = folder.table[folder.table["split"] == "unseen"], all_animals()
     slugs = tuple(sorted(set(rows["label"])))
@@ -147,7 +152,8 @@ def unseen_photos(
 def judge_by_placement(
     h: Hierarchy, embeddings: np.ndarray, unseen: UnseenPictures
 ) -> dict[str, float]:
-    "Unseen classes placed right by their means, expected by chance, and the rate of single photos; parents and super-parents, directly and through the base level."
+    """Unseen classes placed right by their means, expected by chance, and the rate of single
+    photos; parents and super-parents, directly and through the base level."""
     rules = ["targets", "base"]
     rows, _ = rows_under_rules("frozen", 0, [embeddings] * 3, unseen, h, TEMPERATURE, rules)
     table = summarise_placements(pd.DataFrame(rows)).set_index(["method", "level"])

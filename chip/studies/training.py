@@ -53,7 +53,8 @@ def averaged_weights(
     trained: Encoder,  # alpha 1, of the same architecture
     alpha: float,  # 0 … 1
 ) -> Encoder:  # in evaluation mode
-    "Weights averaged with those that training started from (WiSE-FT, Wortsman et al. 2022). Raises ValueError for alpha outside [0, 1]."
+    """Weights averaged with those that training started from (WiSE-FT, Wortsman et al. 2022).
+    Raises ValueError for alpha outside [0, 1]."""
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha={alpha}: expected a share between 0 and 1")
     mixed, other = copy.deepcopy(start).cpu(), trained.state_dict()
@@ -92,7 +93,9 @@ def train_settings(
 def judge_encoder(
     encoder: Encoder, test: Shots, h: Hierarchy, settings: Settings, rule: str = "sum"
 ) -> dict[str, float]:
-    "Top-1 of test pictures at each level under a rule, and collapse. An encoder that has no direction at all for some picture (zeros, or numbers that are not finite) counts as lost: 0, 1 and 1."
+    """Top-1 of test pictures at each level under a rule, and collapse. An encoder that has no
+    direction at all for some picture (zeros, or numbers that are not finite) counts as lost:
+    0, 1 and 1."""
     encoder = encoder.to(pick_device(settings.device)).eval()
     embeddings = encode(encoder, test.pictures, settings.batch_size, settings.precision)
     if not np.isfinite(embeddings).all() or not embeddings.any(axis=1).all():
@@ -107,7 +110,7 @@ def judge_encoder(
         **dict(zip(("mean_pairwise_cosine", "effective_rank"), collapse, strict=True)),
     }
 
-
+# %% ../../nbs/studies/67_training.ipynb #206e50e0
 def train_grid(
     encoder: Encoder,  # pretrained
     shots: Shots,  # training pictures, one for each class
@@ -115,16 +118,15 @@ def train_grid(
     h: Hierarchy,  # with the targets
     settings: Settings,  # batch, margin, temperature, device
     epochs: int,  # passes over the pictures
-) -> pd.DataFrame:  # seed, loss, lr, batch_norm, alpha, top-1 at each level, collapse; the first row is the frozen encoder
-    "Level 0's encoder trained in every way, and each average half way back."
+) -> pd.DataFrame:  # seed, loss, lr, batch_norm, alpha, top-1 at each level, collapse
+    "Level 0's encoder frozen, trained in every way, and each average half way back."
     way = {"loss": "none", "lr": 0.0, "batch_norm": "", "alpha": 0.0}
     rows = [way | judge_encoder(encoder, test, h, settings)]
     for loss, lr, batch_norm in product(LOSSES, RATES, ("train", "frozen")):
         way = {"loss": loss, "lr": lr, "batch_norm": batch_norm}
+        training = train_settings(settings, epochs, **way)
         try:
-            trained = train_once(
-                encoder, shots, h, settings, train_settings(settings, epochs, **way)
-            )
+            trained = train_once(encoder, shots, h, settings, training)
         except FloatingPointError as error:
             print(f"{way}: {error}")
             continue
@@ -138,7 +140,8 @@ def train_once(
     encoder: Encoder, shots: Shots, h: Hierarchy, settings: Settings, training: TrainSettings
 ) -> Encoder:
     "Level 0's encoder after training. Raises FloatingPointError for a loss that is not finite."
-    title = f"{training.loss}, lr {training.lr:g}, batch norm {training.batch_norm}, seed {training.seed}"
+    title = f"{training.loss}, lr {training.lr:g}, batch norm {training.batch_norm}"
+    title = f"{title}, seed {training.seed}"
     with tempfile.TemporaryDirectory() as folder:  # for checkpoints
         lesson, device = shots.lesson(h, 0), settings.device
         return train_level(encoder, lesson, None, training, Path(folder), device, title)[0].cpu()
@@ -159,7 +162,7 @@ class ThreeHeads(nn.Module):
         embeddings = self.encoder(pictures)
         return [head(embeddings) for head in self.heads]
 
-
+# %% ../../nbs/studies/67_training.ipynb #950d657c
 def train_heads(
     encoder: Encoder,  # pretrained; a copy of it is trained
     shots: Shots,
@@ -167,12 +170,14 @@ def train_heads(
     training: TrainSettings,  # as for one level
     device: str = "auto",  # see `chip.compute.encoders.pick_device`
 ) -> ThreeHeads:  # in evaluation mode
-    "All levels at once: the mean of their losses, where there is more than one target. Raises FloatingPointError for a loss that is not finite."
+    """All levels at once: the mean of their losses, where there is more than one target. Raises
+    FloatingPointError for a loss that is not finite."""
     net, loss_of = ThreeHeads(encoder).to(pick_device(device)), LOSSES[training.loss]
     lessons = {level: shots.lesson(h, level) for level in LEVELS if len(h.targets[level]) > 1}
     on = net.encoder.mean.device
     optimiser = torch.optim.Adam(net.parameters(), lr=training.lr, fused=True)
     targets = {level: lesson.targets.to(on) for level, lesson in lessons.items()}
+    numbers = training.margin, training.temperature
     for epoch in range(1, training.epochs + 1):
         set_training(net.encoder, training.batch_norm)
         for index in batches(len(lessons[0]), training.batch_size, training.seed, epoch):
@@ -180,15 +185,13 @@ def train_heads(
                 embeddings = net(lessons[0].pictures[index].to(on))
             losses = []
             for level, lesson in lessons.items():
-                labels, numbers = (
-                    lesson.labels[index].to(on),
-                    (training.margin, training.temperature),
-                )
-                losses.append(loss_of(embeddings[level], targets[level], labels, *numbers))
+                pair = targets[level], lesson.labels[index].to(on)
+                losses.append(loss_of(embeddings[level], *pair, *numbers))
             loss = sum(losses) / len(lessons)
             if not torch.isfinite(loss):
+                advice = f"try a smaller learning rate than {training.lr:g}"
                 raise FloatingPointError(
-                    f"the loss became {loss.item()} in epoch {epoch}: try a smaller learning rate than {training.lr:g}"
+                    f"the loss became {loss.item()} in epoch {epoch}: {advice}"
                 )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -204,7 +207,8 @@ def placed_right(
     rule: str,  # see `chip.unseen.RULES`
     temperature: float,  # of the sums
 ) -> np.ndarray:  # (n, 3) bool
-    "Whether each picture of a class left out goes to a target that holds one of its nearest kin, at each level."
+    """Whether each picture of a class left out goes to a target that holds one of its nearest
+    kin, at each level."""
     keys, index = np.unique(list(labels), return_inverse=True)
     kin = kin_matrix([study.taxonomy.kin(str(key), h.keys) for key in keys], h.keys)
     scores = level_scores([with_direction(e) for e in embeddings], h, rule, temperature)
@@ -214,7 +218,7 @@ def placed_right(
     return np.stack(right, axis=1)
 
 # %% ../../nbs/studies/67_training.ipynb #67b0000b
-RECIPES = {  # how level 0's encoder, or the one with heads, is trained: loss, learning rate, batch normalisation
+RECIPES = {  # of level 0's encoder, or the one with heads: loss, rate, batch normalisation
     "paper, lr 0.01": ("paper", 1e-2, "train"),
     "released, lr 0.01": ("released", 1e-2, "train"),
     "contrastive, lr 0.01": ("contrastive", 1e-2, "train"),
@@ -227,7 +231,8 @@ RECIPES = {  # how level 0's encoder, or the one with heads, is trained: loss, l
 def trained_ways(
     encoder: Encoder, shots: Shots, h: Hierarchy, settings: Settings, epochs: int
 ) -> dict[str, tuple[Encoder | ThreeHeads, str]]:
-    "What each recipe makes of the encoder, with the rule that it is asked under; some half way back."
+    """What each recipe makes of the encoder, with the rule that it is asked under; some half way
+    back."""
     ways: dict = {"frozen": (encoder, "sum"), "frozen, own targets": (encoder, "targets")}
     for name, recipe in RECIPES.items():
         training = train_settings(settings, epochs, *recipe)
@@ -262,7 +267,8 @@ def leave_classes_out(
 ) -> tuple[
     dict[str, np.ndarray], np.ndarray
 ]:  # of each way (n, 3) bool; (n,) whose picture each is
-    "Trains without a part of the classes in every way, and places the pictures of that part; then the next part."
+    """Trains without a part of the classes in every way, and places the pictures of that part;
+    then the next part."""
     folds, right, labels = deal_folds(len(h.keys), n_folds), {}, []
     for fold in range(n_folds):
         kept = np.array(h.keys)[folds != fold].tolist()
@@ -283,7 +289,8 @@ def leave_classes_out(
 
 
 def left_out_table(right: dict[str, np.ndarray], labels: np.ndarray) -> pd.DataFrame:
-    "Rates at the two upper levels, and each way's paired difference from the frozen encoder's sums (classes drawn again)."
+    """Rates at the two upper levels, and each way's paired difference from the frozen encoder's
+    sums (classes drawn again)."""
     rows = []
     for name, hits in right.items():
         row = {"way": name, "pictures": len(hits)}

@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['EMPTY', 'EXERCISES', 'RIGHT', 'CLOSE', 'PULLS', 'RATE', 'LEAST', 'Slip', 'Verdict', 'Exercise', 'exercise',
-           'check_number', 'judge_number', 'judge_pair', 'advised', 'judge_function', 'ceiling_cases',
-           'ceiling_answers', 'no_inputs', 'judge_milder', 'embedding_cases', 'collapse_answers', 'few_points',
-           'silhouette_answers', 'judge_empty_parent', 'sweep_of_k', 'best_k_answers', 'distance_cases',
-           'slope_answers', 'toy_lesson', 'predict_answers', 'judge_predict', 'judge_train', 'unseen_animal',
-           'judge_kin', 'placed_class', 'chance_answers', 'ud_cases', 'ud_answers', 'cluster_cases', 'cluster_answers',
-           'one_walk', 'price_answers', 'judge_own_photos', 'seen_table', 'paired_answers', 'paper_count',
-           'interval_answers', 'a_test', 'power_answers', 'table_pairs', 'pair_answers', 'judge_pairs',
-           'numbers_beside', 'grade_answers', 'target_cases', 'one_answer_answers', 'ledger', 'share_answers',
-           'find_exercise', 'inputs_of', 'material', 'judged', 'check', 'marked']
+           'check_number', 'judge_number', 'judge_pair', 'judge_function', 'ceiling_cases', 'ceiling_answers',
+           'no_inputs', 'judge_milder', 'embedding_cases', 'collapse_answers', 'few_points', 'silhouette_answers',
+           'judge_empty_parent', 'sweep_of_k', 'best_k_answers', 'distance_cases', 'slope_answers', 'toy_lesson',
+           'predict_answers', 'judge_predict', 'judge_train', 'unseen_animal', 'judge_kin', 'placed_class',
+           'chance_answers', 'ud_cases', 'ud_answers', 'cluster_cases', 'cluster_answers', 'one_walk', 'price_answers',
+           'judge_own_photos', 'seen_table', 'paired_answers', 'paper_count', 'interval_answers', 'a_test',
+           'power_answers', 'table_pairs', 'pair_answers', 'judge_pairs', 'numbers_beside', 'grade_answers',
+           'target_cases', 'one_answer_answers', 'ledger', 'share_answers', 'find_exercise', 'inputs_of', 'material',
+           'judged', 'check', 'marked']
 
 # %% ../../nbs/teaching/70_exercises.ipynb #af594edf
 import copy
@@ -102,15 +102,17 @@ def exercise(
     title: str,
     right: str,
     material: Callable[..., dict],
-    **more: Any,  # further fields of Exercise; `judge_with`: a judge that takes `answers` first
+    judge_with: Callable | None = None,  # takes the decorated function first; None: it is the judge
+    **more: Any,  # further fields of Exercise, and what `judge_with` asks for: hint, names, within
 ) -> Callable:
     "Registers what it decorates: a judge, or what gives a judge its right answers and slips."
 
     def register(function: Callable) -> Callable:
-        judge_with = more.pop("judge_with", None)
-        judge = partial(judge_with, function) if judge_with else function
-        answers = {"answers": function} if judge_with else {}
-        EXERCISES[id] = Exercise(phase, id, title, right, material, judge, **answers, **more)
+        asked = {name: more.pop(name) for name in ("hint", "names", "within") if name in more}
+        own = {"judge": function}
+        if judge_with:
+            own = {"judge": partial(judge_with, function, **asked), "answers": function}
+        EXERCISES[id] = Exercise(phase, id, title, right, material, **own, **more)
         return function
 
     return register
@@ -136,10 +138,10 @@ def _what(answer: Any) -> str:
         return f"the text {answer!r}"
     if callable(answer):
         return "a function"
-    kind = type(answer).__name__
-    if dimensions := _dimensions(answer):
-        return f"{kind} of shape {np.shape(answer)}" if dimensions > 0 else f"{kind} {answer}"[:99]
-    return f"{kind} {answer!r}"[:200]
+    kind, dimensions = type(answer).__name__, _dimensions(answer)
+    if dimensions > 0:
+        return f"{kind} of shape {np.shape(answer)}"
+    return f"{kind} {answer}"[:99] if dimensions else f"{kind} {answer!r}"[:200]
 
 
 def _number(answer: Any, called: str = "the answer") -> float:
@@ -148,19 +150,17 @@ def _number(answer: Any, called: str = "the answer") -> float:
         answer = answer.item()
     what = f"{called} is {_what(answer)}"
     if callable(answer):
-        raise Slip(
-            f"{what}, but a number is asked for: call your function and give what it returns"
-        )
-    if isinstance(answer, str):
-        raise Slip(f"{what}: give the number itself, without quotes")
-    if not isinstance(answer, numbers.Real) or isinstance(answer, bool | np.bool_):
+        what += ", but a number is asked for: call your function and give what it returns"
+    elif isinstance(answer, str):
+        what += ": give the number itself, without quotes"
+    elif not isinstance(answer, numbers.Real) or isinstance(answer, bool | np.bool_):
         advice = ": pick the one, or take the mean" if _dimensions(answer) else ""
-        raise Slip(f"{what}, but one number is asked for{advice}")
-    if not math.isfinite(answer):
-        raise Slip(
-            f"{called} is {answer}: look for a division by zero, or for a table's empty cell"
-        )
-    return float(answer)
+        what += f", but one number is asked for{advice}"
+    elif math.isfinite(answer):
+        return float(answer)
+    else:
+        what = f"{called} is {answer}: look for a division by zero, or for a table's empty cell"
+    raise Slip(what)
 
 # %% ../../nbs/teaching/70_exercises.ipynb #fa1b4b25
 def _pair(answer: Any, names: tuple[str, str]) -> tuple[float, float]:
@@ -179,7 +179,9 @@ def _pair(answer: Any, names: tuple[str, str]) -> tuple[float, float]:
 RIGHT = "right"
 CLOSE = 5e-4  # numbers may be given with three decimals
 
-_near = partial(math.isclose, rel_tol=CLOSE, abs_tol=CLOSE)
+
+def _near(a: float, b: float, within: float | None = None) -> bool:
+    return math.isclose(a, b, rel_tol=within or CLOSE, abs_tol=0 if within else CLOSE)
 
 
 def check_number(
@@ -187,12 +189,11 @@ def check_number(
     answers: Mapping[str, float],  # RIGHT, and diagnosis → the number that this mistake leads to
     hint: str,  # where to look when no slip fits
     called: str = "your number",
-    within: float
-    | None = None,  # what may be off, as a share of the right number; None: three decimals are asked for
+    within: float | None = None,  # share of the right number; None: three decimals are asked for
 ) -> None:
     "Raises Slip with the first diagnosis that fits, unless the number is right."
-    right, fits = answers[RIGHT], _near if within is None else partial(math.isclose, rel_tol=within)
-    if fits(number, right):
+    right = answers[RIGHT]
+    if _near(number, right, within):
         return
     common = {
         "the sign is the other way round": -right,
@@ -203,51 +204,36 @@ def check_number(
     }
     what = f"{called} is {number:.4g}"
     for text, value in (*answers.items(), *common.items()):
-        if fits(number, value) and not fits(value, right):
+        if _near(number, value, within) and not _near(value, right, within):
             raise Slip(f"{what}: {text}")
     if abs(number - right) < 0.02 * abs(right):
         raise Slip(f"{what}: nearly right, so it may be rounded too early; give three decimals")
     raise Slip(f"{what}, which is too {'high' if number > right else 'low'}. {hint}")
 
 
-def judge_number(answers: Callable[..., dict], answer: Any, inputs: dict) -> None:
-    "Judges one number; `answers` makes the right one and the slips of the inputs, and has a `hint`."
-    check_number(_number(answer), answers(**inputs), answers.hint)
+def judge_number(answers: Callable[..., dict], answer: Any, inputs: dict, hint: str = "") -> None:
+    "Judges one number; `answers` makes the right one and the slips of the inputs."
+    check_number(_number(answer), answers(**inputs), hint)
 
 # %% ../../nbs/teaching/70_exercises.ipynb #b89515ae
-def judge_pair(answers: Callable[..., dict], answer: Any, inputs: dict) -> None:
-    """Judges two numbers, whose `names` and `within` (how far off each may be, None: three decimals)
-    `answers` has beside its `hint`. None in a slip stands for any number."""
-    numbers, known = _pair(answer, answers.names), answers(**inputs)
-    close = [
-        _near if within is None else partial(math.isclose, rel_tol=within)
-        for within in answers.within
-    ]
-
-    def fits(values: Sequence[float | None]) -> bool:
-        return all(
-            v is None or near(x, v) for x, v, near in zip(numbers, values, close, strict=True)
-        )
-
-    if fits(known[RIGHT]):
-        return
+def judge_pair(
+    answers: Callable[..., dict],  # of the inputs: RIGHT and slips; None stands for any number
+    answer: Any,
+    inputs: dict,
+    names: tuple[str, str],  # of the two numbers
+    hint: str,  # where to look when no slip fits
+    within: tuple = (None, None),  # how far off each may be, as for `check_number`
+) -> None:
+    "Judges two numbers."
+    pair, known = _pair(answer, names), answers(**inputs)
     for text, values in known.items():
-        if text != RIGHT and fits(values):
+        each = zip(pair, values, within, strict=True)
+        if all(value is None or _near(number, value, w) for number, value, w in each):
+            if text == RIGHT:
+                return
             raise Slip(text)
-    for number, right, name, within in zip(
-        numbers, known[RIGHT], answers.names, answers.within, strict=True
-    ):
-        check_number(number, {RIGHT: right}, answers.hint, name, within)
-
-
-def advised(hint: str, names: tuple[str, str] = ("", ""), within: tuple = (None, None)) -> Callable:
-    "Gives a function of answers what its judge says when no slip fits, and the names of two numbers."
-
-    def register(answers: Callable) -> Callable:
-        answers.hint, answers.names, answers.within = hint, names, within
-        return answers
-
-    return register
+    for number, right, name, w in zip(pair, known[RIGHT], names, within, strict=True):
+        check_number(number, {RIGHT: right}, hint, name, w)
 
 # %% ../../nbs/teaching/70_exercises.ipynb #94b1952e
 def _shown(case: Mapping[str, Any]) -> str:
@@ -261,16 +247,11 @@ def _shown(case: Mapping[str, Any]) -> str:
     return ", ".join(texts)
 
 
-def _rounded(values: Any) -> np.ndarray:
-    return np.round(np.asarray(values, float), 4)
-
-
 def _called(function: Any, case: Mapping[str, Any]) -> Any:
-    "What a student's function returns for the inputs of a case. Raises Slip where it is no function, or fails."
+    "What a student's function returns for a case. Raises Slip where it is no function, or fails."
     if not callable(function):
-        raise Slip(
-            f"the answer is {_what(function)}, but a function of ({', '.join(case)}) is asked for"
-        )
+        what = f"a function of ({', '.join(case)}) is asked for"
+        raise Slip(f"the answer is {_what(function)}, but {what}")
     try:
         answer = function(*copy.deepcopy(list(case.values())))
     except Exception as error:  # a student's function may raise anything
@@ -287,15 +268,12 @@ def _called(function: Any, case: Mapping[str, Any]) -> Any:
 
 def _alike(a: Any, b: Any) -> bool:
     "Whether two results have one shape and the same numbers."
-    return np.shape(a) == np.shape(b) and np.allclose(
-        np.asarray(a, float), np.asarray(b, float), atol=1e-6, rtol=1e-6
-    )
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    return a.shape == b.shape and np.allclose(a, b, atol=1e-6, rtol=1e-6)
 
 # %% ../../nbs/teaching/70_exercises.ipynb #c280f39a
 def judge_function(
-    answers: Callable[
-        ..., dict
-    ],  # from the inputs of a case: RIGHT, and diagnosis → what a function with this mistake gives
+    answers: Callable[..., dict],  # of a case: RIGHT, and diagnosis → what this mistake gives
     function: Any,  # the student's
     inputs: dict,  # cases: inputs by name, in the order of the arguments
 ) -> None:
@@ -303,13 +281,11 @@ def judge_function(
     cases = inputs["cases"]
     results = [_called(function, case) for case in cases]
     known = [answers(**case) for case in cases]
-    for result, right, case in zip(results, [k[RIGHT] for k in known], cases, strict=True):
-        if np.shape(result) != np.shape(right):
-            shape = f"an array of shape {np.shape(right)}, one number for each"
-            raise Slip(
-                f"your function gives {_what(result)} for {_shown(case)}; "
-                f"expected {shape if np.shape(right) else 'one number'}"
-            )
+    for result, k, case in zip(results, known, cases, strict=True):
+        if np.shape(result) != (shape := np.shape(k[RIGHT])):
+            expected = f"an array of shape {shape}, one number for each" if shape else "one number"
+            what = f"your function gives {_what(result)} for {_shown(case)}"
+            raise Slip(f"{what}; expected {expected}")
     for text in known[0]:
         if all(_alike(result, k[text]) for result, k in zip(results, known, strict=True)):
             if text == RIGHT:
@@ -317,10 +293,8 @@ def judge_function(
             raise Slip(text)
     for result, k, case in zip(results, known, cases, strict=True):
         if not _alike(result, k[RIGHT]):
-            raise Slip(
-                f"for {_shown(case)} your function gives {_rounded(result)}, "
-                f"expected {_rounded(k[RIGHT])}"
-            )
+            ours, right = (np.round(np.asarray(v, float), 4) for v in (result, k[RIGHT]))
+            raise Slip(f"for {_shown(case)} your function gives {ours}, expected {right}")
 
 # %% ../../nbs/teaching/70_exercises.ipynb #ce89dfa6
 def ceiling_cases(seed: int = 0) -> dict:  # cases of margin and mean_cosine
@@ -337,26 +311,20 @@ def ceiling_cases(seed: int = 0) -> dict:  # cases of margin and mean_cosine
     "It is the same for every model with this mean cosine at best, whether it tells animals apart "
     "or not.",
     ceiling_cases,
-    judge_with=judge_function,
+    judge_function,
     is_answer="chip.measures.accuracy_ceiling",
 )
 def ceiling_answers(margin: float, mean_cosine: float) -> dict[str, float]:
     "The highest accuracy that margin and mean cosine allow, and what others take for it."
-    distance, ceiling = 1 - mean_cosine, accuracy_ceiling(margin, mean_cosine)
-    losses = {
-        "you forgot the margin's floor: within the distance m the loss stays at m/2": distance / 2,
-        "you forgot the cosine: 1 - m/2 is reached only where 1 - c is no larger than m": margin
-        / 2,
-        "a factor of 2 is missing: the loss is the mean over d and relu(m - d)": max(
-            margin, distance
-        ),
-        "the smaller of margin and distance was taken; the larger decides": min(margin, distance)
-        / 2,
-        "margin and distance were added; the larger decides": (margin + distance) / 2,
-    }
+    d, ceiling = 1 - mean_cosine, accuracy_ceiling(margin, mean_cosine)
+    floor, least = 1 - margin / 2, min(margin, d)
     return {
         RIGHT: ceiling,
-        **{text: 1 - loss for text, loss in losses.items()},
+        "you forgot the margin's floor: within the distance m the loss stays at m/2": 1 - d / 2,
+        "you forgot the cosine: 1 - m/2 is reached only where 1 - c is no larger than m": floor,
+        "a factor of 2 is missing: the loss is the mean over d and relu(m - d)": 1 - max(margin, d),
+        "the smaller of margin and distance was taken; the larger decides": 1 - least / 2,
+        "margin and distance were added; the larger decides": 1 - (margin + d) / 2,
         "that is the least loss; the accuracy is 1 minus it": 1 - ceiling,
         "that is the cosine itself, which is another measure": mean_cosine,
         "it is a percentage: give a share, from 0 to 1": 100 * ceiling,
@@ -370,14 +338,11 @@ def no_inputs(seed: int = 0) -> dict:
 
 def _whole(values: Any, called: str) -> np.ndarray:
     "Whole numbers from 0 on in one dimension. Raises Slip."
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise Slip(f"{called} is ragged: give one whole number for each image") from error
+    if _dimensions(values) < 0:
+        raise Slip(f"{called} is ragged: give one whole number for each image")
+    array, each = np.asarray(values), "give one whole number for each image, such as [0, 0, 1]"
     if array.ndim != 1 or not array.size:
-        raise Slip(
-            f"{called} is {_what(values)}: give one whole number for each image, such as [0, 0, 1]"
-        )
+        raise Slip(f"{called} is {_what(values)}: {each}")
     if array.dtype.kind not in "iu":
         raise Slip(f"{called} holds {array.dtype}: give whole numbers")
     if array.min() < 0:
@@ -394,8 +359,7 @@ def _two(answer: Any, names: tuple[str, str]) -> tuple[Any, Any]:
 
 def _two_lists(answer: Any, names: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
     "Two lists of whole numbers, one of each for every image. Raises Slip for anything else."
-    lists = _two(answer, names)
-    first, second = (_whole(values, name) for values, name in zip(lists, names, strict=True))
+    first, second = map(_whole, _two(answer, names), names)
     if len(first) != len(second):
         both = f"{len(first)} {names[0]} and {len(second)} {names[1]}"
         raise Slip(f"there are {both}: each image has one of both")
@@ -449,7 +413,7 @@ def embedding_cases(seed: int = 7) -> dict:  # cases of embeddings (n, d)
     "For identical rows it is 1, so `constant` has collapsed by construction, whatever its "
     "contrastive accuracy.",
     embedding_cases,
-    judge_with=judge_function,
+    judge_function,
     is_answer="chip.measures.mean_pairwise_cosine",
 )
 def collapse_answers(embeddings: np.ndarray) -> dict[str, float]:  # from (n, d)
@@ -475,12 +439,10 @@ def collapse_answers(embeddings: np.ndarray) -> dict[str, float]:  # from (n, d)
 # %% ../../nbs/teaching/70_exercises.ipynb #d885de5a
 def few_points(seed: int = 22) -> dict:  # points (12, 2), labels (12,)
     "Three clusters of unlike size in the plane."
-    rng, labels = np.random.default_rng(seed), np.repeat([0, 1, 2], [5, 4, 3])
-    centres = np.array([[0, 0], [3, 0], [0, 4]])
-    return {
-        "points": np.round(centres[labels] + rng.normal(size=(12, 2)), 1),
-        "labels": labels,
-    }
+    labels = np.repeat([0, 1, 2], [5, 4, 3])
+    points = np.array([[0, 0], [3, 0], [0, 4]])[labels]
+    points = points + np.random.default_rng(seed).normal(size=(12, 2))
+    return {"points": points.round(1), "labels": labels}
 
 # %% ../../nbs/teaching/70_exercises.ipynb #aeec216f
 @exercise(
@@ -489,12 +451,10 @@ def few_points(seed: int = 22) -> dict:  # points (12, 2), labels (12,)
     "The silhouette by hand",
     "It is one point's view alone: the mean of all of them is what Algorithm 1 maximises.",
     few_points,
-    judge_with=judge_number,
+    judge_number,
     is_answer="chip.compute.silhouette.silhouettes",
-)
-@advised(
-    "Write down a (mean distance to the other members of its own cluster), b (to the members of "
-    "the next one), then (b - a) / max(a, b)."
+    hint="Write down a (mean distance to the other members of its own cluster), b (to the members "
+    "of the next one), then (b - a) / max(a, b).",
 )
 def silhouette_answers(
     points: np.ndarray,  # (n, d)
@@ -536,18 +496,16 @@ def silhouette_answers(
     no_inputs,
 )
 def judge_empty_parent(answer: Any, inputs: dict) -> None:
-    "Whether labels and clusters of some images leave a cluster that holds images without a class. Raises Slip."
+    "Whether labels and clusters leave a cluster with images, but without a class. Raises Slip."
     labels, clusters = _two_lists(answer, ("labels", "clusters"))
     for name, values in (("class", labels), ("cluster", clusters)):
         gap = next(i for i in range(len(values) + 1) if i not in values)
         if gap < values.max():
-            raise Slip(
-                f"{name} {gap} has no image at all; it has to hold images and still be nobody's parent"
-            )
+            what = "it has to hold images and still be nobody's parent"
+            raise Slip(f"{name} {gap} has no image at all; {what}")
     if np.bincount(labels).max() == 1:
-        raise Slip(
-            "with one image for each class, every cluster that holds one wins: give some class more"
-        )
+        what = "every cluster that holds one wins: give some class more"
+        raise Slip(f"with one image for each class, {what}")
     winners = majority(labels, clusters)
     if winners.max() == clusters.max():
         choices = [f"class {c} goes to cluster {winner}" for c, winner in enumerate(winners[:6])]
@@ -558,14 +516,11 @@ def judge_empty_parent(answer: Any, inputs: dict) -> None:
 # %% ../../nbs/teaching/70_exercises.ipynb #c90b3490
 def sweep_of_k(seed: int = 5) -> dict:  # sweep: level, k, inertia, silhouette
     "Every k that was tried on some points, at both levels."
-    clouds = 2 * np.repeat(np.eye(4), 10, axis=0)
-    points = np.random.default_rng(seed).normal(size=(40, 4)) + clouds
-    settings = SweepSettings(2, jobs=1)
-    sweeps = [
-        sweep_k(points, range(2, 10), settings, 1),
-        sweep_k(points[::4], range(2, 6), settings, 2),
-    ]
-    return {"sweep": pd.concat(sweeps, ignore_index=True)}
+    points = np.random.default_rng(seed).normal(size=(40, 4))
+    points, settings = points + 2 * np.repeat(np.eye(4), 10, axis=0), SweepSettings(2, jobs=1)
+    parents = sweep_k(points, range(2, 10), settings, 1)
+    above = sweep_k(points[::4], range(2, 6), settings, 2)
+    return {"sweep": pd.concat([parents, above], ignore_index=True)}
 
 
 @exercise(
@@ -575,13 +530,12 @@ def sweep_of_k(seed: int = 5) -> dict:  # sweep: level, k, inertia, silhouette
     "Compare the lead with how far the silhouette moves from one seed to the next "
     "(`62_choice_of_k`).",
     sweep_of_k,
-    judge_with=judge_pair,
+    judge_pair,
     of_run=lambda run: {"sweep": read_table(run, "sweep", "10_hierarchy")},
-)
-@advised(
-    "Sort the silhouettes of level 1: k is of the first, the lead is the first less the second.",
-    ("k", "lead"),
-    (1e-9, 0.02),
+    hint="Sort the silhouettes of level 1: k is of the first, the lead is the first less the "
+    "second.",
+    names=("k", "lead"),
+    within=(1e-9, 0.02),
 )
 def best_k_answers(sweep: pd.DataFrame) -> dict[str, tuple]:  # diagnosis → (k, lead)
     "The k with the highest silhouette of level 1 and its lead. Raises ValueError for a single k."
@@ -609,14 +563,10 @@ def best_k_answers(sweep: pd.DataFrame) -> dict[str, tuple]:  # diagnosis → (k
 # %% ../../nbs/teaching/70_exercises.ipynb #821c0d4b
 def distance_cases(seed: int = 0) -> dict:  # cases of distance (n,) and margin
     "Distances on both sides of some margins, none at the kink."
+    distances = ([0.01, 0.05, 0.2, 0.9], 0.1), ([0.01, 0.05, 0.2], 0.02), ([0.3, 1.5], 0.7)
     by = np.random.default_rng(seed).uniform(0.7, 1.2, 3)
-    return {
-        "cases": [
-            {"distance": np.array([0.01, 0.05, 0.2, 0.9]) * by[0], "margin": 0.1},
-            {"distance": np.array([0.01, 0.05, 0.2]) * by[1], "margin": 0.02},
-            {"distance": np.array([0.3, 1.5]) * by[2], "margin": 0.7},
-        ]
-    }
+    cases = [{"distance": np.array(d) * b, "margin": m} for (d, m), b in zip(distances, by)]
+    return {"cases": cases}
 
 
 @exercise(
@@ -625,13 +575,13 @@ def distance_cases(seed: int = 0) -> dict:  # cases of distance (n,) and margin
     "The pull of the loss",
     "Within the margin nothing pulls and nothing pushes: the loss is flat there, at m/2.",
     distance_cases,
-    judge_with=judge_function,
+    judge_function,
 )
 def slope_answers(
     distance: np.ndarray,  # (n,) none of them at the margin
     margin: float,  # m
 ) -> dict[str, np.ndarray]:  # diagnosis → (n,)
-    "The derivative of each image's loss by its distance, a central difference, and what others come to."
+    "Each image's loss differentiated by its distance (central difference), and what others get."
     step, half, beyond = 1e-4, np.full_like(distance, 0.5), (distance > margin).astype(float)
     above, below = (contrastive_losses(distance + by, margin) for by in (step, -step))
     return {
@@ -652,10 +602,8 @@ def slope_answers(
 PULLS, RATE = 200, 0.5  # steps of the paper's training, and how large they are
 
 
-def toy_lesson(
-    seed: int = 0,
-) -> dict:  # pictures (12, 24), targets (12, 24), held_out (120, 24) and own
-    "One picture of each class, the classes' targets, test pictures with the class of each; more to judge by."
+def toy_lesson(seed: int = 0) -> dict:  # pictures and targets (12, 24), held_out (120, 24), own
+    "One picture of each class, their targets, test pictures with their classes; more to judge by."
     rng, n, d = np.random.default_rng(seed), 12, 24
     common = rng.normal(size=d)
     targets = rng.normal(size=(n, d)) + 1.5 * common * math.sqrt(d) / np.linalg.norm(common)
@@ -688,10 +636,10 @@ def predict_answers(
     own: np.ndarray,  # (m,) class of each
     **hidden: np.ndarray,
 ) -> dict[str, float]:
-    "The mean pairwise cosine of the held-out pictures after the paper's training, and what others measure."
+    "The held-out pictures' mean pairwise cosine after training, and what others measure."
     matrix = _pulled(pictures, targets)
-    after, cosines = held_out @ matrix, cosine_similarity_matrix(held_out @ matrix, targets)
-    pairs = cosine_similarity_matrix(after, after)
+    after = held_out @ matrix
+    cosines, pairs = (cosine_similarity_matrix(after, other) for other in (targets, after))
     return {
         RIGHT: mean_pairwise_cosine(after),
         "that is before any training": mean_pairwise_cosine(held_out),
@@ -713,17 +661,15 @@ def predict_answers(
     answers=predict_answers,
 )
 def judge_predict(answer: Any, inputs: dict) -> None:
-    "Whether the second number is what is measured, and the first was not copied from it. Raises Slip."
+    "Whether the second number is as measured, and the first no copy of it. Raises Slip."
     prediction, measured = _pair(answer, ("my prediction", "what I measured"))
     hint = f"Take {PULLS} steps of {RATE} from the identity, then measure on the held-out pictures."
     check_number(measured, predict_answers(**inputs), hint, "what you measured", 0.01)
     if abs(prediction) > 1:
         raise Slip(f"your prediction is {prediction:.4g}, but a mean cosine lies between -1 and 1")
     if abs(prediction - measured) < 1e-4:
-        raise Slip(
-            "your prediction is the measurement itself: say what you expect *before* you measure; "
-            "to be wrong costs nothing"
-        )
+        what = "say what you expect *before* you measure; to be wrong costs nothing"
+        raise Slip(f"your prediction is the measurement itself: {what}")
 
 # %% ../../nbs/teaching/70_exercises.ipynb #a41dd774
 @exercise(
@@ -734,7 +680,7 @@ def judge_predict(answer: Any, inputs: dict) -> None:
     toy_lesson,
 )
 def judge_train(answer: Any, inputs: dict) -> None:
-    "Whether a matrix recognises fresh pictures better than none, without collapse, and its top-1 is as stated. Raises Slip."
+    "Whether a matrix recognises fresh pictures, without collapse, and its top-1 is as stated."
     matrix, stated = _two(answer, ("matrix", "top-1 on the held-out pictures"))
     if callable(matrix) or isinstance(matrix, str) or _dimensions(matrix) != 2:
         raise Slip(f"the matrix is {_what(matrix)}, but an array (24, 24) is asked for")
@@ -751,28 +697,23 @@ def judge_train(answer: Any, inputs: dict) -> None:
         return (cosine_similarity_matrix(pictures, targets).argmax(axis=1) == of).mean()
 
     held_out, fresh, classes = inputs["held_out"], inputs["_fresh"], np.arange(len(targets))
+    transposed = top1(held_out @ matrix.T)
     known = {
         RIGHT: top1(held_out @ matrix),
         "that is on the pictures trained on": top1(inputs["pictures"] @ matrix, classes),
         "that is before training": top1(held_out),
-        "that is with the matrix transposed: an embedding is picture @ matrix": top1(
-            held_out @ matrix.T
-        ),
+        "that is with the matrix transposed: an embedding is picture @ matrix": transposed,
     }
     hint = "It is the share of held-out pictures whose nearest target, by cosine, is their own."
     check_number(_number(stated, "top-1"), known, hint, "your top-1")
     before, after = top1(fresh), top1(fresh @ matrix)
-    drawn = [mean_pairwise_cosine(x) for x in (fresh, fresh @ matrix)]
     if after < before + 0.04:
-        raise Slip(
-            f"on fresh pictures top-1 is {after:.2f}, and {before:.2f} without any training: "
-            "it has not learnt what to overlook"
-        )
-    if drawn[1] > drawn[0]:
-        raise Slip(
-            f"the embeddings have drawn together, mean pairwise cosine {drawn[1]:.2f} from "
-            f"{drawn[0]:.2f}: your loss only pulls; let the other targets push"
-        )
+        what = f"on fresh pictures top-1 is {after:.2f}, and {before:.2f} without any training"
+        raise Slip(f"{what}: it has not learnt what to overlook")
+    before, after = (mean_pairwise_cosine(x) for x in (fresh, fresh @ matrix))
+    if after > before:
+        what = f"drawn together, mean pairwise cosine {after:.2f} from {before:.2f}"
+        raise Slip(f"the embeddings have {what}: your loss only pulls; let the other targets push")
 
 # %% ../../nbs/teaching/70_exercises.ipynb #939bf332
 def unseen_animal(seed: int | None = None) -> dict:  # taxonomy, animal, among
@@ -805,14 +746,11 @@ def _kin_in(run: Run) -> dict[str, list[str]]:  # unseen class → its kin
 # %% ../../nbs/teaching/70_exercises.ipynb #7086cdc7
 def _keys(answer: Any, tree: Taxonomy, animal: str, among: Sequence[str]) -> set[str]:
     "Keys of seen classes. Raises Slip for anything else."
+    what = f"the answer is {_what(answer)}"
     if isinstance(answer, str):
-        raise Slip(
-            f"the answer is {_what(answer)}: give a list of keys, as several may share an ancestor"
-        )
+        raise Slip(f"{what}: give a list of keys, as several may share an ancestor")
     if callable(answer) or not hasattr(answer, "__iter__"):
-        raise Slip(
-            f"the answer is {_what(answer)}, but a list of keys of seen classes is asked for"
-        )
+        raise Slip(f"{what}, but a list of keys of seen classes is asked for")
     keys = list(answer)
     if not keys:
         raise Slip("the list is empty: some seen class always shares at least the root of the tree")
@@ -860,12 +798,10 @@ def judge_kin(answer: Any, inputs: dict) -> None:
         )
     steps = tree.tree_distances([animal], among)[0]
     if chosen == {k for k, n in zip(among, steps, strict=True) if n == steps.min()}:
-        raise Slip(
-            f"you counted the steps between the two; everything below '{deepest}' is kin alike"
-        )
-    raise Slip(
-        f"{len(chosen)} of {len(kin)} kin: more seen classes lie below '{deepest}', and ties all count"
-    )
+        what = f"everything below '{deepest}' is kin alike"
+        raise Slip(f"you counted the steps between the two; {what}")
+    what = f"more seen classes lie below '{deepest}', and ties all count"
+    raise Slip(f"{len(chosen)} of {len(kin)} kin: {what}")
 
 # %% ../../nbs/teaching/70_exercises.ipynb #ce29ee33
 def placed_class(seed: int | None = None) -> dict:  # keys, parent, kin
@@ -892,11 +828,11 @@ def _placed_in_run(run: Run) -> dict:
     "An animal with many kin is easier to place: the sum of these chances is what a count such as "
     "14 of 20 has to be held against.",
     placed_class,
-    judge_with=judge_number,
+    judge_number,
     of_run=_placed_in_run,
     is_answer="chip.measures.placement_chance",
+    hint="Which parents hold at least one of the kin, and how many parents are there?",
 )
-@advised("Which parents hold at least one of the kin, and how many parents are there?")
 def chance_answers(
     keys: Sequence[str],  # (n,) seen classes
     parent: np.ndarray,  # (n,)
@@ -905,16 +841,15 @@ def chance_answers(
     "The chance of a blind choice among parents, and what others take for it."
     among = kin_matrix([kin], keys)
     n, n_kin, holding = parent.max() + 1, len(kin), np.unique(parent[among[0]])
-    by_class = np.isin(parent, holding).mean()
+    by_class, n_right = np.isin(parent, holding).mean(), len(holding)
     return {
         RIGHT: placement_chance(among, parent)[0],
         "you counted classes, not parents: that is the chance at level 0": n_kin / len(keys),
         "that is the chance of drawing a *class* blindly and handing up its parent": by_class,
         "that counts each of the kin; a parent counts once": n_kin / n,
         "every parent that holds at least one of the kin is right": 1 / n,
-        "you divided by the number of classes; the choice is among parents": len(holding)
-        / len(keys),
-        "that is how many parents are right; divide by how many there are": len(holding),
+        "you divided by the number of classes; the choice is among parents": n_right / len(keys),
+        "that is how many parents are right; divide by how many there are": n_right,
         "that is how many kin there are; count the parents that hold them": n_kin,
     }
 
@@ -925,11 +860,8 @@ def ud_cases(seed: int = 111) -> dict:  # cases of pictures (n, d), classes (n,)
     targets = rng.normal(size=(6, 5)) * np.array([1, 3, 1, 2, 1, 4])[:, None]
     pictures = rng.normal(size=(17, 5)) * rng.uniform(0.2, 5, (17, 1))
     pictures += rng.normal(size=(4, 5))[classes]
-    some = (
-        (pictures, classes),
-        (pictures[:4], np.arange(4)),
-        (targets[[2, 2, 5, 0]], np.array([0, 0, 1, 2])),
-    )
+    four, on_targets = (pictures[:4], np.arange(4)), (targets[[2, 2, 5, 0]], np.array([0, 0, 1, 2]))
+    some = ((pictures, classes), four, on_targets)
     return {"cases": [{"pictures": p, "classes": c, "targets": targets} for p, c in some]}
 
 # %% ../../nbs/teaching/70_exercises.ipynb #a269f819
@@ -940,14 +872,14 @@ def ud_cases(seed: int = 111) -> dict:  # cases of pictures (n, d), classes (n,)
     "With one picture of each class it is 1 before any training, and training can only confirm it: "
     "no animal's true kind enters.",
     ud_cases,
-    judge_with=judge_function,
+    judge_function,
 )
 def ud_answers(
     pictures: np.ndarray,  # (n, d) embeddings
     classes: np.ndarray,  # (n,) 0 … n_classes-1
     targets: np.ndarray,  # (m, d)
 ) -> dict[str, float]:
-    "Share of pictures whose nearest target is their class's label in UD (§4.3), and what others come to."
+    "Share of pictures whose nearest target is their class's in UD (§4.3), and what others get."
     means = class_means(pictures, classes, classes.max() + 1)
     raw = pd.DataFrame(pictures).groupby(classes).mean().to_numpy()
     cosines = cosine_similarity_matrix
@@ -980,8 +912,7 @@ def cluster_cases(seed: int = 0) -> dict:  # cases of posterior (9,), below (9, 
     "Beliefs in nine nodes, and some leaves that make a cluster."
     rng = np.random.default_rng(seed)
     clusters = np.array([[1, 0, 0, 1, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 1]]) > 0
-    posterior = rng.dirichlet(np.ones(9), 3)
-    cases = zip(posterior, clusters, strict=True)
+    cases = zip(rng.dirichlet(np.ones(9), 3), clusters, strict=True)
     return {"cases": [{"posterior": p, "below": _BELOW, "cluster": c} for p, c in cases]}
 
 
@@ -991,7 +922,7 @@ def cluster_cases(seed: int = 0) -> dict:  # cases of posterior (9,), below (9, 
     "Which cluster holds its kin?",
     "The probabilities of all clusters add up to more than 1: several may hold kin.",
     cluster_cases,
-    judge_with=judge_function,
+    judge_function,
     is_answer="chip.kin.expected_kin",
 )
 def cluster_answers(
@@ -1001,36 +932,36 @@ def cluster_answers(
 ) -> dict[str, float]:
     "The probability that a cluster holds at least one of the kin, and what others take for it."
     shared, size = (below & cluster).sum(axis=1), below.sum(axis=1)
-    right = posterior[shared > 0].sum()
+    holds, one = shared > 0, size == 1
+
+    def belief(nodes: np.ndarray) -> float:
+        return posterior[nodes].sum()
+
+    right, by_leaves = belief(holds), (posterior * shared / size).sum()
+    whole = belief(shared == size)
     return {
         RIGHT: right,
-        "a node speaks for the cluster with *one* leaf in it; not all need be": posterior[
-            shared == size
-        ].sum(),
-        "one of the kin suffices: do not share a node's belief out by its leaves": (
-            posterior * shared / size
-        ).sum(),
-        "you counted single classes alone; families speak for the cluster, too": posterior[
-            (size == 1) & (shared > 0)
-        ].sum(),
-        "you counted families alone; single classes speak for the cluster, too": posterior[
-            (size > 1) & (shared > 0)
-        ].sum(),
-        "that is the share of nodes; add up what is believed of them": (shared > 0).mean(),
+        "a node speaks for the cluster with *one* leaf in it; not all need be": whole,
+        "one of the kin suffices: do not share a node's belief out by its leaves": by_leaves,
+        "you counted single classes alone; families speak for the cluster, too": belief(
+            one & holds
+        ),
+        "you counted families alone; single classes speak for the cluster, too": belief(
+            ~one & holds
+        ),
+        "that is the share of nodes; add up what is believed of them": holds.mean(),
         "that is the probability that it holds none": 1 - right,
     }
 
 # %% ../../nbs/teaching/70_exercises.ipynb #70e00042
 def one_walk(seed: int | None = None) -> dict:  # bits (4,) and chances (4,)
     "A way of four nodes from the root down, which some price stops after one step."
-    if seed is None:
-        return {"bits": np.array([0.0, 2, 5, 8]), "chances": np.array([1, 0.9, 0.5, 0.1])}
-    rng = np.random.default_rng(seed)
-    bits = np.r_[0, np.cumsum(rng.uniform(1.5, 3, 3))].round(1)
-    return {
-        "bits": bits,
-        "chances": np.r_[1, rng.uniform((0.8, 0.45, 0.1), (0.95, 0.6, 0.3)).round(2)],
-    }
+    bits, chances = np.array([0.0, 2, 5, 8]), np.array([1, 0.9, 0.5, 0.1])
+    if seed is not None:
+        rng = np.random.default_rng(seed)
+        bits = np.r_[0, np.cumsum(rng.uniform(1.5, 3, 3))].round(1)
+        chances = np.r_[1, rng.uniform((0.8, 0.45, 0.1), (0.95, 0.6, 0.3)).round(2)]
+    return {"bits": bits, "chances": chances}
 
 # %% ../../nbs/teaching/70_exercises.ipynb #20ed0f52
 @exercise(
@@ -1040,13 +971,11 @@ def one_walk(seed: int | None = None) -> dict:  # bits (4,) and chances (4,)
     "So one number, the price, turns a careful answer into a bold one; a risk only says how it is "
     "chosen.",
     one_walk,
-    judge_with=judge_pair,
+    judge_pair,
     is_answer="chip.place.stops",
-)
-@advised(
-    "Write down chance × bits − price × (1 − chance) for each node; which price makes two of "
+    hint="Write down chance × bits − price × (1 − chance) for each node; which price makes two of "
     "them equal?",
-    ("from", "to"),
+    names=("from", "to"),
 )
 def price_answers(
     bits: np.ndarray,  # (4,) from the root down
@@ -1055,22 +984,17 @@ def price_answers(
     "The prices between which the walk stops after one step, and what others take for them."
     gain, wrong = chances * bits, 1 - chances
 
-    def prices(gain: np.ndarray, deeper: slice = slice(2, None)) -> tuple[float, float]:
-        below = (gain[deeper] - gain[1]) / (wrong[deeper] - wrong[1])
+    def prices(gain: np.ndarray, first: int = 2) -> tuple[float, float]:
+        below = (gain[first:] - gain[1]) / (wrong[first:] - wrong[1])
         return below.max(), gain[1] / wrong[1]
 
-    right = prices(gain)
+    right, deepest, always = prices(gain), prices(gain, 3), (max(gain[2:]) - gain[1], gain[1])
     return {
         RIGHT: right,
         "the two are in the other order: give (from, to)": right[::-1],
         "bits count only where the answer is right: multiply them by the chance": prices(bits),
-        "it may also stop deeper down: compare the first step with *each* below it": prices(
-            gain, slice(3, None)
-        ),
-        "the price is paid only where the answer is wrong: 1 − chance of it": (
-            max(gain[2:]) - gain[1],
-            gain[1],
-        ),
+        "it may also stop deeper down: compare the first step with *each* below it": deepest,
+        "the price is paid only where the answer is wrong: 1 − chance of it": always,
     }
 
 # %% ../../nbs/teaching/70_exercises.ipynb #70e00048
@@ -1108,7 +1032,7 @@ def _paths(name: Any, what: str) -> list[tuple[str, ...]]:
     no_inputs,
 )
 def judge_own_photos(answer: Any, inputs: dict) -> None:
-    "Whether the share of right answers follows from what the photos show and what was said. Raises Slip."
+    "Whether the share of right answers follows from photos and answers. Raises Slip."
     photos, share = _two(answer, ("photos", "share that is right"))
     if isinstance(photos, str | Mapping) or not np.iterable(photos):
         raise Slip(f"the photos are {_what(photos)}: give a list of (what it is, what was said)")
@@ -1136,9 +1060,9 @@ def judge_own_photos(answer: Any, inputs: dict) -> None:
 @cache
 def seen_table(seed: int = 0) -> dict:  # seen: method, seed, level, top1, …
     "A table like seen.csv."
-    rows, first = [], 5 * seed
+    rows = []
     for run_seed in range(5):
-        rng = np.random.default_rng(first + run_seed)
+        rng = np.random.default_rng(5 * seed + run_seed)
         for level, n in enumerate((12, 5, 2)):
             targets, own = rng.normal(size=(n, 8)), rng.integers(0, n, 60)
             clear = targets[own] + rng.normal(size=(60, 8)) * (0.8 + 0.2 * run_seed)
@@ -1156,18 +1080,16 @@ def seen_table(seed: int = 0) -> dict:  # seen: method, seed, level, top1, …
     "A paired difference",
     "Pairing removes what both methods owe to the seed, the pictures drawn and the split.",
     seen_table,
-    judge_with=judge_number,
+    judge_number,
     of_run=lambda run: {"seen": read_table(run, "seen", "20_oneshot")},
-)
-@advised(
-    "Take the rows of level 0, put both methods side by side by seed, subtract, and take the mean."
+    hint="Take the rows of level 0, put both methods side by side by seed, subtract, and take the "
+    "mean.",
 )
 def paired_answers(seen: pd.DataFrame) -> dict[str, float]:
-    "The mean paired difference of paper and frozen, and what others take for it. Raises ValueError for a table without pairs."
-    if lacking := {"paper", "frozen"} - set(seen["method"]):
-        raise ValueError(
-            f"the table seen has no rows of {' and '.join(sorted(lacking))}: leave the run out"
-        )
+    """The mean paired difference of paper and frozen, and what others take for it. Raises
+    ValueError for a table without pairs."""
+    if lacking := " and ".join(sorted({"paper", "frozen"} - set(seen["method"]))):
+        raise ValueError(f"the table seen has no rows of {lacking}: leave the run out")
 
     def paired(column: str, level: int = 0) -> float:
         rows = seen[seen["level"] == level].pivot(index="seed", columns="method", values=column)
@@ -1211,12 +1133,10 @@ def paper_count(seed: int | None = None) -> dict:  # right, of
     "Twenty classes leave much room: hold chance, and the best constant answer, against the lower "
     "end.",
     paper_count,
-    judge_with=judge_pair,
+    judge_pair,
     is_answer="chip.core.statistics.wilson_interval",
-)
-@advised(
-    "Wilson's interval is not symmetric about p: its centre is drawn towards 1/2, by z²/2n.",
-    ("low", "high"),
+    hint="Wilson's interval is not symmetric about p: its centre is drawn towards 1/2, by z²/2n.",
+    names=("low", "high"),
 )
 def interval_answers(
     right: int,
@@ -1262,32 +1182,28 @@ def a_test(seed: int | None = None) -> dict:  # n, rate
     "A test that misses so much refutes nothing when it finds nothing: statements about placing "
     "rest on 332 species, not on twenty.",
     a_test,
-    judge_with=judge_number,
-)
-@advised(
-    "First the smallest count whose interval lies above one half, then the binomial probability of "
-    "that many or more."
+    judge_number,
+    hint="First the smallest count whose interval lies above one half, then the binomial "
+    "probability of that many or more.",
 )
 def power_answers(n: int, rate: float) -> dict[str, float]:
-    "How often Wilson's 95 % interval of a count of n lies above one half, and what others take for it."
-    lowest = [wilson_interval(k, n).low for k in range(n + 1)]
-    at_90 = [wilson_interval(k, n, 0.90).low for k in range(n + 1)]
-    enough, easy = (next(k for k in range(n + 1) if low[k] > 0.5) for low in (lowest, at_90))
+    "How often Wilson's 95 % interval of a count of n lies above one half, and what others get."
+    enough, easy = (
+        next(k for k in range(n + 1) if wilson_interval(k, n, share).low > 0.5)
+        for share in (0.95, 0.90)
+    )
 
     def at_least(k: int, p: float = rate) -> float:
         return float(stats.binom.sf(k - 1, n, p))
 
+    by_coin, exactly = at_least(enough, 0.5), float(stats.binom.pmf(enough, n, rate))
     return {
         RIGHT: at_least(enough),
         "that is how often it is missed": 1 - at_least(enough),
         "one too few: that count's interval still holds one half": at_least(enough - 1),
         "one too many: 'so many or more' begins with the count itself": at_least(enough + 1),
-        "that is how often a coin would seem better: count with the method's rate": at_least(
-            enough, 0.5
-        ),
-        "that is the probability of exactly that count; add the higher ones": float(
-            stats.binom.pmf(enough, n, rate)
-        ),
+        "that is how often a coin would seem better: count with the method's rate": by_coin,
+        "that is the probability of exactly that count; add the higher ones": exactly,
         "being above one half is not enough: the *interval* has to be": at_least(n // 2 + 1),
         "that is with 90 % intervals; take 95 %": at_least(easy),
         "that is the share that suffices; how often is it reached?": enough / n,
@@ -1295,9 +1211,7 @@ def power_answers(n: int, rate: float) -> dict[str, float]:
     }
 
 # %% ../../nbs/teaching/70_exercises.ipynb #e01e0bd2
-def table_pairs(
-    seed: int = 0,
-) -> dict:  # cases of accuracy and mean_cosine; the rows of Tables 1 and 2
+def table_pairs(seed: int = 0) -> dict:  # cases of accuracy, mean_cosine; rows of Tables 1 and 2
     "Pairs of contrastive accuracy and mean cosine, made up or printed in the paper."
     printed = paper_against_itself()
     made = ((0.97, 0.99), (0.7, 0.5), (0.93, 0.9), (0.5, 0.2), (0.9, 0.7), (1.0, 1.0), (0.2, 0.9))
@@ -1331,7 +1245,7 @@ def pair_answers(accuracy: float, mean_cosine: float) -> dict[str, bool]:
     is_answer="chip.measures.accuracy_ceiling",
 )
 def judge_pairs(answer: Any, inputs: dict) -> None:
-    "Whether a function tells which pairs are possible; names the rows of the paper's tables that it gets wrong. Raises Slip."
+    "Whether a function tells which pairs are possible. Raises Slip, with the rows that turn."
     for case in inputs["cases"]:
         value = _called(answer, case)
         if not isinstance(value, bool | np.bool_):
@@ -1350,19 +1264,15 @@ def judge_pairs(answer: Any, inputs: dict) -> None:
 
 # %% ../../nbs/teaching/70_exercises.ipynb #a0d17002
 def numbers_beside(seed: int = 0) -> dict:  # cases of paper, ours, low, high, tolerance
-    "The paper's numbers beside ours, near and far, with narrow intervals and wide ones, and without any."
-    rows = (
-        (0.5, 0.505, 0.5, 0.51),
-        (0.5, 0.52, 0.515, 0.525),
-        (0.5, 0.52, 0.495, 0.545),
-        (0.5, 0.54, 0.46, 0.6),
-        (0.5, 0.45, 0.44, 0.46),
-        (0.94, 0.6, 0.3, 0.95),
-        (0.5, 0.475, 0.46, 0.505),
-        (0.5, 0.525, np.nan, np.nan),
-        (0.5, 0.505, np.nan, np.nan),
+    "The paper's numbers beside ours, near and far; intervals are narrow, wide or missing."
+    table = pd.DataFrame(
+        {
+            "paper": [0.5, 0.5, 0.5, 0.5, 0.5, 0.94, 0.5, 0.5, 0.5],
+            "ours": [0.505, 0.52, 0.52, 0.54, 0.45, 0.6, 0.475, 0.525, 0.505],
+            "low": [0.5, 0.515, 0.495, 0.46, 0.44, 0.3, 0.46, np.nan, np.nan],
+            "high": [0.51, 0.525, 0.545, 0.6, 0.46, 0.95, 0.505, np.nan, np.nan],
+        }
     )
-    table = pd.DataFrame(rows, columns=["paper", "ours", "low", "high"])
     rng = np.random.default_rng(seed)
     drawn = pd.DataFrame({"paper": 0.5, "ours": rng.normal(0.5, 0.02, 8)})
     half = rng.uniform(0.004, 0.06, 8)
@@ -1378,7 +1288,7 @@ def numbers_beside(seed: int = 0) -> dict:  # cases of paper, ours, low, high, t
     "A rule that is fixed before the numbers are known keeps a wide interval from passing for "
     "agreement.",
     numbers_beside,
-    judge_with=judge_function,
+    judge_function,
     is_answer="chip.audit.evidence.near",
 )
 def grade_answers(
@@ -1415,14 +1325,8 @@ def target_cases(seed: int = 14) -> dict:  # cases of targets (n, d) and margin
     noise = np.random.default_rng(seed).normal(size=(6, 8))
     close = 1 + np.linspace(0.1, 0.9, 6)[:, None] * noise
     close *= np.array([1, 2, 0.5, 4, 1, 3])[:, None]
-    return {
-        "cases": [
-            {"targets": close, "margin": 0.1},
-            {"targets": close, "margin": 0.0},
-            {"targets": np.eye(4), "margin": 0.1},
-            {"targets": np.eye(3) * np.array([[1], [5], [1]]), "margin": 0.6},
-        ]
-    }
+    pairs = (close, 0.1), (close, 0.0), (np.eye(4), 0.1), (np.diag([1.0, 5, 1]), 0.6)
+    return {"cases": [{"targets": targets, "margin": margin} for targets, margin in pairs]}
 
 # %% ../../nbs/teaching/70_exercises.ipynb #d1d897fb
 @exercise(
@@ -1432,13 +1336,13 @@ def target_cases(seed: int = 14) -> dict:  # cases of targets (n, d) and margin
     "The closer the targets lie together, the higher it scores, without having looked at a "
     "picture: this is what the accuracies of Table 2 have to be held against.",
     target_cases,
-    judge_with=judge_function,
+    judge_function,
 )
 def one_answer_answers(
     targets: np.ndarray,  # (n, d) of any length
     margin: float,
 ) -> dict[str, float]:
-    "Contrastive accuracy of giving the mean unit target for every picture, one for each class, and what others come to."
+    "Contrastive accuracy of the mean unit target as the one answer, and what others come to."
 
     def cosines(rows: np.ndarray) -> np.ndarray:  # (n,)
         return cosine_similarity_matrix(rows.mean(axis=0, keepdims=True), targets)[0]
@@ -1466,9 +1370,8 @@ def ledger(seed: int | None = None) -> dict:  # claims: id, verdict, …
     "A short ledger."
     counts = (5, 3, 4, 2, 6) if seed is None else np.random.default_rng(seed).integers(2, 9, 5)
     verdicts = np.repeat((REPRODUCED, PARTLY, NOT, CONTRADICTS, CANNOT), counts)
-    return {
-        "claims": pd.DataFrame({"id": [f"C{i}" for i in range(len(verdicts))], "verdict": verdicts})
-    }
+    claims = [(f"C{i}", verdict) for i, verdict in enumerate(verdicts)]
+    return {"claims": pd.DataFrame(claims, columns=["id", "verdict"])}
 
 
 @exercise(
@@ -1478,21 +1381,20 @@ def ledger(seed: int | None = None) -> dict:  # claims: id, verdict, …
     "A larger run tests more claims, so that the share of two runs may differ although no verdict "
     "does: name what was left out.",
     ledger,
-    judge_with=judge_number,
+    judge_number,
     of_run=lambda run: {"claims": read_table(run, "claims", "50_audit")},
-)
-@advised(
-    "Count the rows with the verdict 'reproduced', and divide by the rows whose verdict is not "
-    "'cannot be tested here'."
+    hint="Count the rows with the verdict 'reproduced', and divide by the rows whose verdict is "
+    "not 'cannot be tested here'.",
 )
 def share_answers(claims: pd.DataFrame) -> dict[str, float]:
-    "The share of what could be tested that was reproduced, and what others take for it. Raises ValueError where nothing could be tested."
-    n = {verdict: int((claims["verdict"] == verdict).sum()) for verdict in VERDICTS}
-    full, partly, every = n[REPRODUCED], n[PARTLY], sum(n.values())
-    tested = every - n[CANNOT]
+    """The share of what could be tested that was reproduced, and what others take for it. Raises
+    ValueError where nothing could be tested."""
+    n = claims["verdict"].value_counts().reindex(VERDICTS, fill_value=0)
+    full, partly, every = map(int, (n[REPRODUCED], n[PARTLY], n.sum()))
+    tested = every - int(n[CANNOT])
     if not tested:
         raise ValueError("no claim of this ledger could be tested: leave the run out")
-    some, graded = full + partly, max(full + partly + n[NOT], 1)
+    some, graded = full + partly, max(full + partly + int(n[NOT]), 1)
     return {
         RIGHT: full / tested,
         "what could not be tested here speaks neither for the paper nor against it": full / every,
@@ -1556,12 +1458,11 @@ def _inputs(exercise_id: str, run: Run | str | None, seed: int | None) -> dict[s
 # %% ../../nbs/teaching/70_exercises.ipynb #180671c9
 def material(
     exercise_id: str,  # a key of EXERCISES
-    run: Run
-    | str
-    | None = None,  # ask it of this run; None, or an exercise that reads no run: of built-in inputs
+    run: Run | str | None = None,  # ask it of this run, where it can be; None: of built-in inputs
     seed: int | None = None,  # inputs of one's own, in place of the built-in ones
 ) -> dict[str, Any]:  # the inputs, by name
-    "What an exercise is asked of. Raises ValueError for an unknown id, FileNotFoundError for a run that has not come so far."
+    """What an exercise is asked of. Raises ValueError for an unknown id, FileNotFoundError for a
+    run that has not come so far."""
     inputs = _inputs(exercise_id, run, seed)
     return {name: value for name, value in inputs.items() if not name.startswith("_")}
 
@@ -1585,7 +1486,7 @@ def check(
     run: Run | str | None = None,  # the run that `material` was taken from
     seed: int | None = None,  # the seed that `material` was given
 ) -> Verdict:  # true where the answer is right; its text says what is wrong
-    "Judges an answer and says which mistake leads to it. Raises ValueError for an unknown id, FileNotFoundError as `material`."
+    "Judges an answer and says which mistake leads to it. Raises as `material`."
     return judged(find_exercise(exercise_id), answer, _inputs(exercise_id, run, seed))
 
 

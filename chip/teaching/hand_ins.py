@@ -100,7 +100,8 @@ def student_copy(
     notebook: Path,  # a chapter
     student: str = "",  # whose inputs; empty: the built-in ones
 ) -> nbformat.NotebookNode:
-    "The exercises of a chapter as a notebook without answers. Raises CannotTeach where it is missing."
+    """The exercises of a chapter as a notebook without answers. Raises CannotTeach where it is
+    missing."""
     if not notebook.is_file():
         raise CannotTeach(f"there is no {notebook.name}: the chapters are in a clone of the study")
     chapter = nbformat.read(notebook, as_version=4)
@@ -207,7 +208,8 @@ def read_hand_ins(
     folder: Path,
     students: Sequence[str] = (),  # those that there are; none: whoever hands in
 ) -> list[HandIn]:  # by student and file
-    "All notebooks in a folder, and what lies in their place. Raises CannotTeach where there is none."
+    """All notebooks in a folder, and what lies in their place. Raises CannotTeach where there is
+    none."""
     if not folder.is_dir():
         raise CannotTeach(f"there is no folder {folder}")
     known = {_key(student): student for student in students}

@@ -83,7 +83,8 @@ def lecture_notebook(
     lecture: Lecture,
     notebooks: Path,  # folder of the chapters, executed
 ) -> nbformat.NotebookNode:
-    "A lecture's slides as a notebook. Raises CannotTeach where chapters are missing or have no figures."
+    """A lecture's slides as a notebook. Raises CannotTeach where chapters are missing or have no
+    figures."""
     cells = [_slide(f"# {lecture.title}\n\nLecture {lecture.number}")]
     for name in lecture.chapters:
         path = notebooks / f"{name}.ipynb"
