@@ -254,7 +254,9 @@ def test_other_calls_and_other_files_are_refused(stub, capsys):
     Path("a.csv").write_text("mine")  # not what the call has left
     assert main(["place", "robins", "--out", "a.csv"]) == 2
     assert Path("a.csv").read_text() == "mine"
+    stub.seen = []
     assert main(["place", "robins", "--out", "a.csv", "--overwrite"]) == 0
+    assert len(stub.seen) == len(pd.read_csv("a.csv")) == 40  # none is from the broken-off call
     assert main(["place", "robins", "--out", "a.csv"]) == 2
     assert "exists" in capsys.readouterr().err
 

@@ -60,8 +60,6 @@ from chip.running.runs import (
     locked,
     marker_path,
     modules_used,
-    notebook_path,
-    notebooks_folder,
     packaged_weights,
     plan_run,
     read_marker,
@@ -124,13 +122,18 @@ def notebooks(home: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def two(notebooks: Path) -> tuple[Phase, ...]:
+    return tuple(replace(phase, folder=notebooks) for phase in TWO)
+
+
 # what a phase depends on
 
 
-def test_prose_and_missing_notebooks(notebooks: Path):
-    assert "Prose" not in code_of(notebook_path(TWO[0], notebooks))
+def test_prose_and_missing_notebooks(two: tuple[Phase, ...]):
+    assert "Prose" not in code_of(two[0].path)
     with pytest.raises(Refused, match="pip install -e"):
-        notebook_path(Phase("11_none", ""), notebooks)
+        _ = Phase("11_none", "", folder=two[0].folder).path
 
 
 def test_modules_are_followed_through_folders(tmp_path: Path):
@@ -195,32 +198,32 @@ def test_what_is_remembered_is_not_read_again(home: Path, picture: Path):
     assert looked_at(home) == now
 
 
-def test_inputs(notebooks: Path, monkeypatch: pytest.MonkeyPatch):
-    inputs = inputs_of(TWO[0], SMOKE, notebooks, "")
+def test_inputs(notebooks: Path, two: tuple[Phase, ...], monkeypatch: pytest.MonkeyPatch):
+    inputs = inputs_of(two[0], SMOKE, "")
     assert inputs["settings"] == {"profile": "smoke", "epochs": SMOKE.epochs}
     assert what_changed(inputs, inputs) == ""
-    assert what_changed(inputs, inputs_of(TWO[0], SMOKE, notebooks, "x")) == "earlier phase"
+    assert what_changed(inputs, inputs_of(two[0], SMOKE, "x")) == "earlier phase"
     assert set(files_read("data/taxonomy/*.csv")) <= set(inputs["files"])
     many = {**inputs, "code": {f"module{i}": "" for i in range(9)}}
     assert "more" in what_changed(inputs, many) and len(what_changed(inputs, many)) < 100
 
     write_notebook(notebooks, "15_encodes", "encoder: str = None", "")
-    phase, other = Phase("15_encodes", "encodes"), notebooks / "weights.pth"
+    phase, other = Phase("15_encodes", "encodes", folder=notebooks), notebooks / "weights.pth"
     other.write_bytes(b"others")
-    before, weights = inputs_of(phase, SMOKE, notebooks, ""), packaged_weights()
+    before, weights = inputs_of(phase, SMOKE, ""), packaged_weights()
     assert len(weights) == 3 and all(path.is_file() for path in weights.values())
     swapped = {name: other if "lite0" in name else path for name, path in weights.items()}
     monkeypatch.setattr(runs, "packaged_weights", lambda: swapped)
-    changed = what_changed(before, inputs_of(phase, SMOKE, notebooks, ""))
+    changed = what_changed(before, inputs_of(phase, SMOKE, ""))
     assert changed.startswith("files: efficientnet-lite0")
 
 
 def test_what_the_audit_reads(home: Path):
     phase, file = PHASES[-1], home / "data" / "authors" / "few_shot_mapping.csv"
     file.parent.mkdir(parents=True)
-    without = inputs_of(phase, SMOKE, notebooks_folder(), "")
+    without = inputs_of(phase, SMOKE, "")
     file.write_text("slug\n")
-    with_it = inputs_of(phase, SMOKE, notebooks_folder(), "")
+    with_it = inputs_of(phase, SMOKE, "")
     assert what_changed(without, with_it) == "files: home:data/authors/few_shot_mapping.csv"
     studies = (project_root() / "reports" / "studies").rglob("*.csv")
     assert {str(p.relative_to(project_root())) for p in studies} <= set(without["files"])
@@ -238,8 +241,8 @@ def record(run: Run, inputs: dict, outputs: dict) -> dict:
     return {"inputs": inputs, "fingerprint": digest(inputs), "outputs": outputs}
 
 
-def test_why_a_phase_is_run(run: Run, notebooks: Path):
-    inputs = inputs_of(TWO[0], SMOKE, notebooks, "")
+def test_why_a_phase_is_run(run: Run, two: tuple[Phase, ...]):
+    inputs = inputs_of(two[0], SMOKE, "")
     run.path("tables", "first.csv").write_text("a\n1\n")
     assert why_run(run, TWO[0], inputs) == "not run yet"
     write_marker(run, TWO[0], "done", record(run, inputs, files_of(run)))
@@ -261,21 +264,21 @@ def test_why_a_phase_is_run(run: Run, notebooks: Path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"inputs": {}}', '{"outputs": {}}'])
-def test_a_record_of_another_form_is_none(run: Run, notebooks: Path, text: str):
+def test_a_record_of_another_form_is_none(run: Run, two: tuple[Phase, ...], text: str):
     for kind in ("done", "started"):
         marker = marker_path(run, TWO[0], kind)
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.write_text(text)
         assert read_marker(run, TWO[0], kind) is None
-    assert [step.reason for step in plan_run(SMOKE, run, notebooks, TWO)] == ["not run yet"] * 2
+    assert [step.reason for step in plan_run(SMOKE, run, two)] == ["not run yet"] * 2
 
 
-def test_a_record_of_the_former_layout_is_known(run: Run, notebooks: Path):
+def test_a_record_of_the_former_layout_is_known(run: Run, two: tuple[Phase, ...]):
     "Modules were called images, not data.images; that is told in few words."
-    inputs = inputs_of(TWO[0], SMOKE, notebooks, "")
+    inputs = inputs_of(two[0], SMOKE, "")
     former = {**inputs, "code": {f"module{i}": "0" * 16 for i in range(20)}}
     write_marker(run, TWO[0], "done", record(run, former, {}))
-    (step, _) = plan_run(SMOKE, run, notebooks, TWO)
+    (step, _) = plan_run(SMOKE, run, two)
     assert step.reason == "changed: code: module0, module1, module2, module3, 16 more"
 
 
@@ -444,14 +447,14 @@ def test_what_a_phase_has_to_leave(run: Run):
     refused("x.csv without rows")
 
 
-def test_runs_again(run: Run, notebooks: Path):
+def test_runs_again(run: Run, two: tuple[Phase, ...]):
     lines: list[str] = []
 
     def outcomes(settings) -> list[str]:
-        return [o.reason for o in run_phases(settings, run, notebooks, TWO, say=lines.append)]
+        return [o.reason for o in run_phases(settings, run, two, say=lines.append)]
 
     def planned(settings, **kw) -> list[str]:
-        return [step.reason for step in plan_run(settings, run, notebooks, TWO, **kw)]
+        return [step.reason for step in plan_run(settings, run, two, **kw)]
 
     assert outcomes(SMOKE) == ["not run yet"] * 2
     first, second = (read_marker(run, phase) for phase in TWO)
@@ -463,7 +466,7 @@ def test_runs_again(run: Run, notebooks: Path):
     assert outcomes(SMOKE) == ["", ""]
     assert outcomes(replace(SMOKE, margin=0.2)) == ["", "changed: settings: margin"]
     both = replace(SMOKE, epochs=3, margin=0.3)
-    steps = plan_run(both, run, notebooks, TWO)
+    steps = plan_run(both, run, two)
     assert [step.changed for step in steps] == [("epochs: 2 → 3",), ("margin: 0.2 → 0.3",)]
     assert planned(both, fresh=True) == ["--fresh forgets it"] * 2
     reasons = planned(both)
@@ -476,14 +479,14 @@ def test_runs_again(run: Run, notebooks: Path):
     assert planned(both) == ["tables/first.csv is missing", "an earlier phase is run again"]
 
 
-def test_a_failure_on_one_screen(run: Run, notebooks: Path):
+def test_a_failure_on_one_screen(run: Run, notebooks: Path, two: tuple[Phase, ...]):
     write_notebook(notebooks, "20_broken", "", "raise ValueError('n_shot=5 but a has 3 images')")
     lines: list[str] = []
     others = {process.pid for process in psutil.Process().children()}  # of other tests
     message = "20_broken failed: ValueError: n_shot=5 but a has 3 images"
     with pytest.raises(PhaseFailed, match=message) as caught:
-        phases = (TWO[0], Phase("20_broken", "breaks"))
-        run_phases(SMOKE, run, notebooks, phases, say=lines.append)
+        phases = (two[0], Phase("20_broken", "breaks", folder=notebooks))
+        run_phases(SMOKE, run, phases, say=lines.append)
     assert "\n" not in str(caught.value)
     summary = (run.folder / "notebooks" / "20_broken.failed.txt").read_text()
     assert summary == caught.value.summary and len(summary.splitlines()) <= 24
@@ -500,9 +503,8 @@ def test_a_failure_on_one_screen(run: Run, notebooks: Path):
 
 
 def test_a_notebook_is_given_what_it_shows_and_what_was_changed(run: Run):
-    path = notebooks_folder() / "10_hierarchy.ipynb"
     settings = make_settings("smoke", k1_max=7, epochs=9)
-    given = runs._given(path, settings, run)
+    given = runs._given(PHASES[0], settings, run)
     assert given["k1_max"] == 7 and "k1_min" not in given and "epochs" not in given
     assert given["name"] == "a-run" and given["profile"] == "smoke"
     assert make_settings(**{k: v for k, v in given.items() if k != "name"}) == replace(
@@ -600,12 +602,12 @@ def test_what_fits_the_folder_need_not_be_said(home: Path, picture: Path):
     assert "k1_max=3" in resume_command(replace(settings, k1_max=3), Run("photos"))
 
 
-def test_a_setting_that_no_phase_reads(run: Run, notebooks: Path):
+def test_a_setting_that_no_phase_reads(run: Run, two: tuple[Phase, ...]):
     with pytest.raises(Refused, match="no phase reads lr"):
-        check_run(make_settings("smoke", lr=0.5, epochs=3), run, notebooks, TWO)
+        check_run(make_settings("smoke", lr=0.5, epochs=3), run, two)
 
 
-def test_reports_of_another_kind_and_reference_runs(home: Path, notebooks: Path):
+def test_reports_of_another_kind_and_reference_runs(home: Path, two: tuple[Phase, ...]):
     report = home / "reports" / "demo"
     report.mkdir(parents=True)
     assert default_name("demo") == "demo"
@@ -626,4 +628,4 @@ def test_reports_of_another_kind_and_reference_runs(home: Path, notebooks: Path)
     check_free("demo", "run")
     (report / "run.json").rename(report / "sweep.json")
     with pytest.raises(Refused, match="reports/demo is the report of a sweep: give another --name"):
-        check_run(make_settings("smoke", epochs=3), Run("demo"), notebooks, TWO)
+        check_run(make_settings("smoke", epochs=3), Run("demo"), two)

@@ -87,15 +87,19 @@ class Place:
         log.write_text("")
         return sorted(lines)
 
+    def at(self, phases: Sequence[Phase] = PHASES) -> tuple[Phase, ...]:
+        "Phases whose notebooks are here."
+        return tuple(replace(phase, folder=self.notebooks) for phase in phases)
+
     def job(self, point, phases=PHASES, **changes) -> Job:
-        return Job(point.name, point.settings, phases, self.notebooks, "margins", **changes)
+        return Job(point.name, point.settings, self.at(phases), "margins", **changes)
 
     def sweep(self, name: str, fresh: bool = False, **values: tuple) -> tuple[Path, list[str]]:
         "Run a sweep of the stand-ins: its page, and what it said."
         lines: list[str] = []
         execution = Execution(jobs=2, retries=0, fresh=fresh)
         sweep = make_sweep("smoke", values, name)
-        return run_sweep(sweep, self.notebooks, PHASES, execution, lines.append), lines
+        return run_sweep(sweep, self.at(), execution, lines.append), lines
 
 
 @pytest.fixture
@@ -181,7 +185,7 @@ def test_what_does_not_differ_is_looked_at_once(
         return inputs_of(phase, *arguments)
 
     monkeypatch.setattr(sweeps, "inputs_of", counted)
-    inputs_by_point(margins.points, PHASES, place.notebooks, Contents())
+    inputs_by_point(margins.points, place.at(), Contents())
     assert sorted(looks) == ["10_first", "10_first", "20_second", "20_second"]
 
 
@@ -190,7 +194,7 @@ def test_what_does_not_differ_is_looked_at_once(
 
 def test_what_is_lent_and_what_is_not(place: Place, margins):
     first, second = margins.points[:2]
-    inputs = inputs_by_point(margins.points, PHASES, place.notebooks, Contents())[first.name]
+    inputs = inputs_by_point(margins.points, place.at(), Contents())[first.name]
     elsewhere = Run("elsewhere")
     lender = replace(place.job(first, PHASES[:1]), run="elsewhere")
     assert do_job(lender, {}, place.folder) == ""
@@ -308,7 +312,7 @@ class ByHand:
 
 
 def test_a_point_waits_for_what_another_is_at_work_on(place: Place, margins):
-    state, executor, lines = State(margins, PHASES, place.notebooks), ByHand(), []
+    state, executor, lines = State(margins, place.at()), ByHand(), []
     jobs = {point.name: place.job(point) for point in margins.points}
     a, b, c, d = (point.name for point in margins.points)
     outcome = []
@@ -332,7 +336,7 @@ def test_a_point_waits_for_what_another_is_at_work_on(place: Place, margins):
 
 
 def test_the_time_left(place: Place, margins):
-    state = State(margins, PHASES, place.notebooks)
+    state = State(margins, place.at())
     assert state.left(2) == "" and len(state.todo) == 6
     state.took = {0: [10.0], 1: [4.0]}
     assert state.left(2) == "about 18.0 s left"
@@ -381,7 +385,7 @@ def test_a_machine_that_shares_the_folder_and_one_that_does_not(
             if one is job
             else "20_second failed: ValueError: margin=2 is more than this notebook bears"
         )
-    inputs = inputs_by_point([second], PHASES, place.notebooks, Contents())[second.name]
+    inputs = inputs_by_point([second], place.at(), Contents())[second.name]
     assert [why_run(second.run, *pair) for pair in zip(PHASES, inputs, strict=True)] == ["", ""]
     assert not (second.run.folder / "tables" / "old.csv").exists()
     reason = Run("margins.bad").folder / "notebooks" / "20_second.failed.txt"
@@ -434,7 +438,7 @@ def test_a_first_phase_that_fails_fails_all_points(place: Place):
     sweep = make_sweep("smoke", {"margin": (0.1, 0.2)}, "none")
     phases = (Phase("05_broken", ""), PHASES[1])
     with pytest.raises(PhaseFailed, match="2 of 2 points failed: .*nothing works.*nothing works"):
-        run_sweep(sweep, place.notebooks, phases, Execution(retries=0), lambda line: None)
+        run_sweep(sweep, place.at(phases), Execution(retries=0), lambda line: None)
 
 
 def test_the_tables_of_all_points(place: Place, margins):

@@ -35,7 +35,15 @@ from PIL import Image
 
 import chip
 from ..data.places import home, written_aside
-from .report import mathml, recover, scrub, swap_in, templates
+from chip.running.report import (
+    data_uri,
+    mathml,
+    picture_bytes,
+    recover,
+    scrub,
+    swap_in,
+    templates,
+)
 from chip.running.runs import (
     Refused,
     digest,
@@ -160,21 +168,14 @@ def small_picture(
     picture = picture.convert("RGB")
     drawing = picture.getcolors(_PHOTO) is not None
     few = picture.quantize(64 if drawing else 256, dither=Image.Dither.NONE)
-    kept = _written(few, "png", optimize=True)
+    kept = picture_bytes(few, "png", optimize=True)
     if len(kept) > _HEAVY and not as_png:
         exact = few.convert("RGB") if drawing else picture
-        other = _written(exact, "webp", lossless=drawing, quality=80, method=6)
+        other = picture_bytes(exact, "webp", lossless=drawing, quality=80, method=6)
         if len(other) < 0.9 * len(kept):
-            data, alt = base64.b64encode(other).decode(), html.escape(text, quote=True)
-            return {"text/html": f'<img src="data:image/webp;base64,{data}" alt="{alt}">'}
+            alt = html.escape(text, quote=True)
+            return {"text/html": f'<img src="{data_uri(other, "webp")}" alt="{alt}">'}
     return {"image/png": base64.b64encode(kept).decode()}
-
-
-def _written(picture: Image.Image, kind: str, **how: Any) -> bytes:
-    "The bytes of a picture's file."
-    file = io.BytesIO()
-    picture.save(file, kind, **how)
-    return file.getvalue()
 
 
 def _alternative(cell: nbformat.NotebookNode) -> str:
@@ -280,9 +281,7 @@ def keep_named(
                     aside.write_bytes(base64.b64decode(png))
 
 
-def notebook_text(
-    notebook: nbformat.NotebookNode,
-) -> str:
+def notebook_text(notebook: nbformat.NotebookNode) -> str:
     "A notebook as nbdev writes it."
     plain = json.loads(nbformat.writes(notebook))
     plain["metadata"].pop("language_info", None)

@@ -604,10 +604,7 @@ def _grouped_alike(a: pd.DataFrame, b: pd.DataFrame, column: str) -> float:
     return adjusted_mutual_info_score(both[f"{column}_a"], both[f"{column}_b"]) if len(both) else 1
 
 
-def hierarchy_notes(
-    first: Source,
-    other: Source,
-) -> list[str]:  # sentences
+def hierarchy_notes(first: Source, other: Source) -> list[str]:  # sentences
     "How the hierarchies of two runs differ."
     a, b = first.table("hierarchy"), other.table("hierarchy")
     if a.empty or b.empty:
@@ -632,10 +629,7 @@ def hierarchy_notes(
     return notes
 
 
-def measured_notes(
-    first: Source,
-    other: Source,
-) -> list[str]:  # sentences
+def measured_notes(first: Source, other: Source) -> list[str]:  # sentences
     "How what two runs were measured on differs."
     notes, names = [], f"{other.name} and {first.name}"
     a, b = first.table("seen"), other.table("seen")
@@ -666,8 +660,7 @@ _FREE = ("seed", "n_seeds", "device", "workers", "engine")  # settings with the 
 
 
 def unlike(
-    first: Source,
-    other: Source,
+    first: Source, other: Source
 ) -> list[str] | None:  # None where their settings differ, so that nothing is promised
     "What two runs with the same settings were made with that differs, without the commit."
     if _settings(first.record) != _settings(other.record):

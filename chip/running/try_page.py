@@ -52,9 +52,7 @@ _ARCHIVED = {
 }
 
 
-def check_integrity(
-    archive: Path,
-) -> None:
+def check_integrity(archive: Path) -> None:
     "Raises Refused for another archive than the one that was pinned."
     with open(archive, "rb") as file:
         digest = hashlib.file_digest(file, "sha512").digest()
@@ -135,9 +133,7 @@ def network_graph(
     return graph
 
 
-def halved(
-    graph: "onnx.ModelProto",
-) -> bytes:  # the graph as a file
+def halved(graph: "onnx.ModelProto") -> bytes:  # the graph as a file
     "Weights in half precision, widened when it is loaded; no notes on where it was made."
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -282,10 +278,7 @@ def _crops(pictures: Sequence[bytes], spec: EncoderSpec) -> np.ndarray:
     return np.stack([cropped(decode_image(data, "example"), spec) for data in pictures])
 
 
-def with_files(
-    facts: Mapping[str, Any],
-    files: Mapping[str, bytes],
-) -> dict[str, Any]:
+def with_files(facts: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
     "The facts with the list of files and the version, which is a hash of all of it."
     listed = [
         {"name": name, "bytes": len(data), "packed": name in _PACKED}

@@ -61,9 +61,7 @@ def medians(
     return pd.DataFrame(rows).groupby("way", sort=False)[column].median().to_dict()
 
 # %% ../../../nbs/running/bench/80_turns.ipynb #80a00008
-def device_name(
-    device: torch.device | str = "cpu",
-) -> str:
+def device_name(device: torch.device | str = "cpu") -> str:
     "A GPU's name, or the processor's and how many of its cores may be used."
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name()
