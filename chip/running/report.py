@@ -7,10 +7,10 @@ __all__ = ['BOTH', 'EXPLAINED', 'STEP', 'SHOWN', 'FIRST_TABLES', 'TITLES', 'SHOR
            'PHOTOGRAPHIC', 'SCATTERED', 'ONE_MORE_SEED', 'COLUMNS', 'FINDINGS', 'MADE_LIST', 'REPORT_FOLDERS', 'Bar',
            'Group', 'count', 'seen_groups', 'placed_groups', 'told_methods', 'in_words', 'Answer', 'seed_spans',
            'with_scatter', 'answers', 'summary_lines', 'explained_methods', 'verdict', 'KeyNumber', 'key_numbers',
-           'chart', 'Panel', 'panel', 'panels', 'title_of', 'few_colours', 'packed', 'figures_of', 'without_gap',
-           'beside_scatter', 'tables_of', 'shown_settings', 'scrub', 'run_record', 'settings_table', 'templates',
-           'mathml', 'notebook_page', 'fingerprint', 'explorer_of', 'audit_of', 'page', 'copy_files', 'lighten',
-           'recover', 'users_files', 'swap_in', 'missing_pictures', 'build_report']
+           'chart', 'Panel', 'panel', 'panels', 'title_of', 'few_colours', 'picture_bytes', 'data_uri', 'packed',
+           'figures_of', 'without_gap', 'beside_scatter', 'tables_of', 'shown_settings', 'scrub', 'run_record',
+           'settings_table', 'templates', 'mathml', 'notebook_page', 'fingerprint', 'explorer_of', 'audit_of', 'page',
+           'copy_files', 'lighten', 'recover', 'users_files', 'swap_in', 'missing_pictures', 'build_report']
 
 # %% ../../nbs/running/91_report.ipynb #6aa2873b
 import base64
@@ -570,20 +570,33 @@ def few_colours(path: Path, n: int = 64) -> Image.Image:
         return picture.convert("RGB").quantize(n, dither=Image.Dither.NONE)
 
 
+def picture_bytes(
+    picture: Image.Image,
+    kind: str,  # such as 'webp'
+    **how: Any,  # as `Image.save` takes it
+) -> bytes:
+    "A picture's file."
+    file = io.BytesIO()
+    picture.save(file, kind, **how)
+    return file.getvalue()
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    "A picture's file as an address of its own."
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
 def packed(
     path: Path,  # of a PNG
     light: bool = False,  # fewer colours
 ) -> str:  # a data: URI
     "A figure for the page, as WebP: a drawing in a palette and without loss, a photograph with."
-    held = io.BytesIO()
     with Image.open(path) as picture:
-        whole = picture.convert("RGB")
-    if whole.getcolors(PHOTOGRAPHIC) is None:
-        whole.save(held, "WEBP", quality=80, method=4)
-    else:
-        drawn = few_colours(path, 64 if light else 256).convert("RGB")
-        drawn.save(held, "WEBP", lossless=True, quality=100, method=4)
-    return "data:image/webp;base64," + base64.b64encode(held.getvalue()).decode()
+        whole, how = picture.convert("RGB"), {"quality": 80}
+    if whole.getcolors(PHOTOGRAPHIC) is not None:
+        whole = few_colours(path, 64 if light else 256).convert("RGB")
+        how = {"lossless": True, "quality": 100}
+    return data_uri(picture_bytes(whole, "webp", method=4, **how), "webp")
 
 
 def figures_of(
@@ -711,10 +724,7 @@ def scrub(
     return text
 
 # %% ../../nbs/running/91_report.ipynb #1cad6aa7
-def run_record(
-    run: Run,
-    phases: Iterable[Phase] = PHASES,
-) -> dict[str, Any]:
+def run_record(run: Run, phases: Iterable[Phase] = PHASES) -> dict[str, Any]:
     "The content of run.json. Raises Refused where a phase has not been run."
     records = {phase: read_marker(run, phase) for phase in phases}
     if missing := [phase.notebook for phase, record in records.items() if record is None]:

@@ -26,7 +26,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
@@ -57,6 +57,7 @@ from chip.running.runs import (
     check_free,
     check_writable,
     circumstances,
+    clear_from,
     digest,
     duration,
     engine_kind,
@@ -64,10 +65,7 @@ from chip.running.runs import (
     inputs_of,
     joined_files,
     locked,
-    make_room,
     modules_used,
-    notebook_path,
-    notebooks_folder,
     parameters_of,
     python_words,
     read_marker,
@@ -229,11 +227,10 @@ def _check_seeds(points: Sequence[Point]) -> None:
 def inputs_by_point(
     points: Sequence[Point],
     phases: Sequence[Phase],
-    notebooks: Path,  # their folder
     contents: Contents,  # of files, as far as they are known
 ) -> dict[str, list[dict[str, Any]]]:  # by the point's name, for each phase
     "What each phase of each point depends on; what points have in common is looked at once."
-    reads = [parameters_of(notebook_path(phase, notebooks)) for phase in phases]
+    reads = [parameters_of(phase.path) for phase in phases]
     known: dict[tuple, dict] = {}
     inputs: dict[str, list[dict[str, Any]]] = {}
     for point in points:
@@ -241,7 +238,7 @@ def inputs_by_point(
         for i, phase in enumerate(phases):
             key = (i, *(str(values.get(name)) for name in reads[i]))
             if key not in known:
-                known[key] = inputs_of(phase, point.settings, notebooks, "", contents)
+                known[key] = inputs_of(phase, point.settings, "", contents)
             chain.append({**known[key], "earlier phase": digest(chain[-1]) if chain else ""})
         inputs[point.name] = chain
     return inputs
@@ -276,7 +273,6 @@ class Job:
     run: str  # its name
     settings: Settings
     phases: tuple[Phase, ...]
-    notebooks: Path  # their folder
     sweep: str  # its name
     among: tuple[str, ...] | None = None  # names of runs that may lend; None: all
     retries: int = 0  # how often to try again what failed
@@ -299,7 +295,8 @@ def borrow(
             record = read_marker(lender, phase)
             if record is None or why_run(lender, phase, inputs):
                 continue
-            make_room(run, job.phases, i, job.settings, keep_partial=False)
+            clear_from(run, job.phases[:i], False, job.phases[i:])
+            save_settings(run, job.settings)
             joined = joined_files(lender)  # written again by the phases that add rows to them
             if not all(
                 _link(lender.folder / file, run.folder / file, state) or file in joined
@@ -319,11 +316,11 @@ def run_point(job: Job) -> None:
     "Bring a run up to date, with as little work as possible. Raises PhaseFailed."
     run, upstream, contents = Run(job.run), "", Contents()
     for i, phase in enumerate(job.phases):
-        inputs = inputs_of(phase, job.settings, job.notebooks, upstream, contents)
+        inputs = inputs_of(phase, job.settings, upstream, contents)
         contents.keep()
         upstream = digest(inputs)
         if why_run(run, phase, inputs) and not borrow(job, i, inputs):
-            run_next(run, job.phases, i, job.settings, inputs, job.notebooks)
+            run_next(run, job.phases, i, job.settings, inputs)
     save_settings(run, job.settings)
 
 # %% ../../nbs/running/93_sweeps.ipynb #24f59ff1
@@ -518,9 +515,9 @@ def time_left(
 class State:
     "What of a sweep is done, and what is to be done."
 
-    def __init__(self, sweep: Sweep, phases: Sequence[Phase], notebooks: Path, fresh: bool = False):
+    def __init__(self, sweep: Sweep, phases: Sequence[Phase], fresh: bool = False):
         self.sweep, self.phases, self.contents = sweep, tuple(phases), Contents()
-        inputs = inputs_by_point(sweep.points, phases, notebooks, self.contents)
+        inputs = inputs_by_point(sweep.points, phases, self.contents)
         self.chains = {name: [digest(values) for values in chain] for name, chain in inputs.items()}
         self.open: list[Point] = []  # points that are not finished
         self.todo: dict[str, int] = {}  # places of phases that no run has, by fingerprint
@@ -647,8 +644,7 @@ def do_remotely(
     with suppress(OSError):
         if word.read_text() == job.word:
             return Result(do_job(job, {**environment, "CHIP_HOME": str(job.root)}, job.root))
-    if not job.notebooks.is_dir():
-        job = replace(job, notebooks=notebooks_folder())
+
     error = do_job(job, {**environment, "CHIP_HOME": str(root)}, root)
     run = root / "data" / "runs" / job.run
     reasons = [log_of(job, root), *(run / "notebooks").glob("*")]
@@ -860,14 +856,13 @@ class Execution:
 def check_sweep(
     sweep: Sweep,
     points: Sequence[Point],  # those that are not finished
-    notebooks: Path,
     phases: Sequence[Phase],
 ) -> None:
     "All that can be known to go wrong before it does. Raises Refused."
     check_free(sweep.name, "sweep")
     for i, point in enumerate(points):
         try:
-            check_asked(point.settings, notebooks, phases, None if i else print)
+            check_asked(point.settings, phases, None if i else print)
         except Refused as error:
             raise Refused(f"{error} (at the point {point})") from error
     for folder in ("reports", "data/runs", "data/sweeps"):
@@ -876,7 +871,6 @@ def check_sweep(
 
 def run_sweep(
     sweep: Sweep,
-    notebooks: Path,
     phases: tuple[Phase, ...] = PHASES,
     execution: Execution | None = None,  # None: as its defaults say
     say: Callable[[str], None] = print,
@@ -886,15 +880,15 @@ def run_sweep(
     execution = execution or Execution()
     if execution.ray:
         check_ray(execution.ray, sweep.points)
-    state = State(sweep, phases, notebooks, execution.fresh)
+    state = State(sweep, phases, execution.fresh)
     if state.open:
-        check_sweep(sweep, state.open, notebooks, phases)
+        check_sweep(sweep, state.open, phases)
     with locked(sweep):
         state.contents.keep()  # the points' own processes know it then
         for point in sweep.points if execution.fresh else ():
             with locked(point.run):
                 forget(point.run)
-        errors = _run_open(state, notebooks, execution, say) if state.open else {}
+        errors = _run_open(state, execution, say) if state.open else {}
         last = {name: chain[-1] for name, chain in state.chains.items()}
         code = modules_used("from chip.running.sweeps import x")
         stamp = digest([last, errors, code, asdict(sweep)["varied"]])
@@ -924,9 +918,7 @@ def _failure(sweep: Sweep, errors: Mapping[str, str], page: Path) -> str:
     )
 
 
-def _run_open(
-    state: State, notebooks: Path, execution: Execution, say: Callable[[str], None]
-) -> dict[str, str]:
+def _run_open(state: State, execution: Execution, say: Callable[[str], None]) -> dict[str, str]:
     "Run the points that are not finished; what went wrong, by the name of the point."
     sweep, jobs, threads = state.sweep, execution.jobs, execution.threads
     n, word = len(sweep.points), uuid.uuid4().hex
@@ -937,7 +929,7 @@ def _run_open(
     )
     sweep.path("word").write_text(word)
     among = tuple(point.name for point in sweep.points) if execution.fresh else None
-    common = (state.phases, notebooks, sweep.name, among, execution.retries, home(), word)
+    common = (state.phases, sweep.name, among, execution.retries, home(), word)
     work_list = {point.name: Job(point.name, point.settings, *common) for point in state.open}
     for job in work_list.values():
         log_of(job, home()).unlink(missing_ok=True)
