@@ -18,7 +18,6 @@ FORKS.set_forkserver_preload(
         "chip.running.report",
         "chip.running.summaries",
         "chip.kin",
-        "chip.ledger",
         "papermill",
         "nbdev.test",
         "sklearn.metrics",
@@ -30,6 +29,7 @@ FORKS.set_forkserver_preload(
 def _work(call: Callable, given: tuple, environment: Mapping, folder: str, files: list) -> None:
     "What a forked process does: takes its surroundings, calls, and ends as a command does."
     os.setsid()
+    multiprocessing.set_start_method(None, force=True)  # the usual one again
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

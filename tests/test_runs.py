@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,9 @@ import nbformat
 import psutil
 import pytest
 from processes import Forked, forked, run_chip, run_papermill
+
+from chip.core.settings import Run
+from chip.running.runs import PHASES, clear_from
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -592,7 +596,9 @@ def test_smoke(smoke: Home):
             assert str(smoke.folder) not in path.read_text(), path
 
 
-def test_smoke_again_does_nothing_and_killed_gives_the_same(smoke: Home):
+def test_smoke_again_does_nothing_and_killed_gives_the_same(
+    smoke: Home, monkeypatch: pytest.MonkeyPatch
+):
     report = contents(smoke.folder / "reports" / "smoke")
     again = smoke.chip("run", "smoke", real=True)
     assert again.returncode == 0 and "(" not in "".join(
@@ -600,6 +606,10 @@ def test_smoke_again_does_nothing_and_killed_gives_the_same(smoke: Home):
     )
     assert contents(smoke.folder / "reports" / "smoke") == report
     other = Home(smoke.folder.parent / "killed")
+    shutil.rmtree(other.folder / "data")
+    shutil.copytree(smoke.folder / "data", other.folder / "data", symlinks=True)
+    monkeypatch.setenv("CHIP_HOME", str(other.folder))
+    clear_from(Run("smoke"), PHASES[:1], False, PHASES[1:])
     process, run = other.start("run", "smoke", real=True), other.folder / "data" / "runs" / "smoke"
     wait_for(
         lambda: any((run / "oneshot").rglob("*.safetensors")) or process.poll() is not None, 600
