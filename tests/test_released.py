@@ -305,6 +305,14 @@ def test_what_is_shared_is_walked_once():
     refused(b"\x80\x02" + lists + array + state, "no array of shape")
 
 
+def test_blocks_that_share_an_array_cannot_become_a_large_frame():
+    one, index = np.broadcast_to(0.0, (1, 1 << 22)), np.broadcast_to(0, 1 << 22)
+    blocks = [(one, range(i, i + 1)) for i in range(20)]
+    frame = pickles.MEANINGS["pandas.core.frame DataFrame"]
+    with pytest.raises(released.Unsafe, match="too large"):
+        frame((), {"_mgr": (blocks, [np.arange(20), index])})
+
+
 def test_an_array_or_a_number_that_lies_is_refused():
     true = pickle.dumps(np.zeros((2, 3), "f4"), 2)
     lies = {

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['BLOCK', 'MEANINGS', 'STAND_INS', 'MOST_INSTRUCTIONS', 'LARGEST_TUPLE', 'NEWEST_PROTOCOL', 'REFUSED', 'FILLING',
-           'KEEPING', 'RECALLING', 'MOST_BYTES', 'NUMPY', 'DEEPEST', 'MOST_FILE', 'Unsafe', 'StandIn', 'Partial',
-           'stand_in', 'Closed', 'look_through', 'follow', 'Workshop', 'Estimator', 'work_out', 'read_released']
+           'KEEPING', 'RECALLING', 'MOST_BYTES', 'NUMPY', 'STORAGES', 'DEEPEST', 'MOST_FILE', 'Unsafe', 'StandIn',
+           'Partial', 'stand_in', 'Closed', 'look_through', 'follow', 'Workshop', 'Estimator', 'work_out',
+           'read_released']
 
 # %% ../../nbs/audit/44_pickles.ipynb #27bf65fb
 import io
@@ -13,6 +14,7 @@ import pickle
 import pickletools
 import re
 import reprlib
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,8 +45,7 @@ class StandIn:
 
 
 class Partial(StandIn):
-    """functools.partial, which pandas puts around the maker of its blocks; a call of it is a
-    call of that maker."""
+    "functools.partial around pandas' maker of blocks; a call of it is a call of that maker."
 
     def __call__(self, *args: Any) -> StandIn:
         if self.args != (STAND_INS[BLOCK],):
@@ -53,7 +54,7 @@ class Partial(StandIn):
 
 # %% ../../nbs/audit/44_pickles.ipynb #3a5f1d8f
 BLOCK = "pandas.core.internals.blocks new_block"
-MEANINGS: dict[str, Callable] = {}  # by module and name: takes a Workshop, arguments and state
+MEANINGS: dict[str, Callable] = {}  # by module and name: takes arguments and state
 STAND_INS: dict[str, type[StandIn]] = {}  # by module and name
 
 
@@ -185,12 +186,19 @@ class Workshop:
     "Turns notes into arrays, within limits."
 
     storage: Callable[[str], bytes]  # a tensor's numbers by key
-    left: int = MOST_BYTES  # bytes that may still be made
+    left: int = MOST_BYTES  # that may still be made
 
-    def spend(self, n: int) -> None:
-        self.left -= max(n, 0)
+    def spend(self, value: Any) -> None:
+        "Counts the bytes of a value. Raises Unsafe where there are too many."
+        self.left -= value.nbytes if isinstance(value, np.ndarray) else sys.getsizeof(value)
         if self.left < 0:
             raise Unsafe(f"it would become more than {MOST_BYTES >> 20} MB")
+
+    def numbers(self, kind: str, key: str, length: int) -> np.ndarray:  # (length,)
+        "The numbers of a tensor's storage. Raises Unsafe where they are not so many."
+        numbers = np.frombuffer(self.storage(key), kind)
+        _check(len(numbers) == length, f"storage {key} has not {length} numbers")
+        return numbers
 
 
 def _check(condition: bool, what: str) -> None:
@@ -211,7 +219,7 @@ NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray")
 
 
 @stand_in("numpy dtype")
-def _dtype(shop: Workshop, args: tuple, state: Any) -> np.dtype:
+def _dtype(args: tuple, state: Any) -> np.dtype:
     "numpy's note of a number format: its code, such as f4, and its byte order."
     code, order = args[0], state[1] if type(state) is tuple and len(state) > 1 else "|"
     _check(
@@ -224,7 +232,7 @@ def _dtype(shop: Workshop, args: tuple, state: Any) -> np.dtype:
 
 
 @stand_in(*(f"{module} _reconstruct" for module in NUMPY))
-def _array(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
+def _array(args: tuple, state: Any) -> np.ndarray:
     "numpy's note of an array: version, shape, format, order of axes, content."
     _check(type(state) is tuple and len(state) == 5, "an array without content")
     _, shape, dtype, fortran, content = state
@@ -237,7 +245,6 @@ def _array(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
             type(content) is list and len(content) == prod(shape),
             f"{shape} needs {prod(shape)} values",
         )
-        shop.spend(8 * len(content))
         flat = np.empty(len(content), object)
         for i, value in enumerate(content):
             flat[i] = value
@@ -246,13 +253,12 @@ def _array(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
             type(content) is bytes and len(content) == prod(shape) * dtype.itemsize,
             f"an array of shape {shape} with the wrong number of bytes",
         )
-        shop.spend(len(content))
         flat = np.frombuffer(content, dtype).copy() if content else np.empty(0, dtype)
     return flat.reshape(shape, order="F" if fortran else "C")
 
 # %% ../../nbs/audit/44_pickles.ipynb #bc786c56
 @stand_in(*(f"{module} scalar" for module in NUMPY))
-def _scalar(shop: Workshop, args: tuple, state: Any) -> Any:
+def _scalar(args: tuple, state: Any) -> Any:
     "numpy's note of one number."
     _check(
         len(args) == 2
@@ -266,7 +272,7 @@ def _scalar(shop: Workshop, args: tuple, state: Any) -> Any:
 
 # %% ../../nbs/audit/44_pickles.ipynb #c09fe777
 @stand_in("_codecs encode", "__builtin__ bytes")
-def _encode(shop: Workshop, args: tuple, state: Any) -> bytes:
+def _encode(args: tuple, state: Any) -> bytes:
     """How protocol 2 writes bytes: as text with one character for each byte; no bytes at all
     have no text."""
     if args == ():
@@ -275,7 +281,6 @@ def _encode(shop: Workshop, args: tuple, state: Any) -> bytes:
         len(args) == 2 and type(args[0]) is str and args[1] == "latin1",
         "bytes in an unknown spelling",
     )
-    shop.spend(len(args[0]))
     return args[0].encode("latin1")
 
 
@@ -289,20 +294,19 @@ def _hashable(values: list) -> list:
 
 
 @stand_in("collections OrderedDict")
-def _no_hooks(shop: Workshop, args: tuple, state: Any) -> dict:
+def _no_hooks(args: tuple, state: Any) -> dict:
     "PyTorch's note that a tensor has no hooks."
     return {}
 
 
 @stand_in("__builtin__ set")
-def _set(shop: Workshop, args: tuple, state: Any) -> set:
+def _set(args: tuple, state: Any) -> set:
     _check(len(args) == 1 and type(args[0]) is list, "a set without members")
-    shop.spend(64 * len(args[0]))
     return set(_hashable(args[0]))
 
 
 @stand_in("__builtin__ slice")
-def _slice(shop: Workshop, args: tuple, state: Any) -> range:
+def _slice(args: tuple, state: Any) -> range:
     "A slice with a beginning, an end and a step, as the places it names."
     _check(
         len(args) == 3 and _is_shape(args) and args[2] > 0,
@@ -312,7 +316,7 @@ def _slice(shop: Workshop, args: tuple, state: Any) -> range:
 
 # %% ../../nbs/audit/44_pickles.ipynb #93e5c74e
 @stand_in("torch._utils _rebuild_tensor_v2")
-def _tensor(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
+def _tensor(args: tuple, state: Any) -> np.ndarray:
     "PyTorch's note of a tensor: storage, offset, size and stride."
     _check(len(args) >= 4 and isinstance(args[0], np.ndarray), "a tensor without numbers")
     numbers, offset, size, stride = args[:4]
@@ -326,27 +330,14 @@ def _tensor(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
         and offset + prod(size) <= len(numbers),
         "a tensor that does not lie within its numbers",
     )
-    shop.spend(prod(size) * numbers.itemsize)
     return numbers[offset : offset + prod(size)].reshape(size).copy()
 
 
-def _numbers(kind: str) -> Callable:
-    def read(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
-        "The numbers of a tensor's storage."
-        key, length = args
-        raw = shop.storage(key)
-        _check(
-            length >= 0 and length * np.dtype(kind).itemsize == len(raw),
-            f"storage {key} has not {length} numbers",
-        )
-        shop.spend(len(raw))
-        return np.frombuffer(raw, kind)
-
-    return read
-
-
-for name, kind in (("Float", "<f4"), ("Double", "<f8"), ("Long", "<i8"), ("Int", "<i4")):
-    stand_in(f"torch {name}Storage")(_numbers(kind))
+STORAGES = {
+    f"torch {name}Storage": kind
+    for name, kind in (("Float", "<f4"), ("Double", "<f8"), ("Long", "<i8"), ("Int", "<i4"))
+}
+stand_in(*STORAGES)
 
 # %% ../../nbs/audit/44_pickles.ipynb #aba465ab
 @dataclass
@@ -358,13 +349,13 @@ class Estimator:
 
 
 @stand_in("sklearn.cluster._kmeans KMeans")
-def _estimator(shop: Workshop, args: tuple, state: Any) -> Estimator:
+def _estimator(args: tuple, state: Any) -> Estimator:
     _check(type(state) is dict, "a model without attributes")
     return Estimator("KMeans", state)
 
 
 @stand_in("pandas.core.indexes.base _new_Index")
-def _index(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
+def _index(args: tuple, state: Any) -> np.ndarray:
     "An index from its kind and its data."
     data = args[1].get("data") if len(args) == 2 and type(args[1]) is dict else None
     _check(isinstance(data, np.ndarray) and data.ndim == 1, "an index without entries")
@@ -372,13 +363,13 @@ def _index(shop: Workshop, args: tuple, state: Any) -> np.ndarray:
 
 
 @stand_in(BLOCK)
-def _block(shop: Workshop, args: tuple, state: Any) -> tuple:
+def _block(args: tuple, state: Any) -> tuple:
     _check(len(args) >= 2 and isinstance(args[1], range), "a frame's block without its places")
     return args[:2]
 
 
 @stand_in("pandas.core.internals.managers BlockManager")
-def _manager(shop: Workshop, args: tuple, state: Any) -> tuple:
+def _manager(args: tuple, state: Any) -> tuple:
     _check(
         len(args) == 2 and type(args[0]) in (tuple, list) and type(args[1]) in (tuple, list),
         "a frame without blocks",
@@ -387,7 +378,7 @@ def _manager(shop: Workshop, args: tuple, state: Any) -> tuple:
 
 # %% ../../nbs/audit/44_pickles.ipynb #8d4b802b
 @stand_in("pandas.core.frame DataFrame")
-def _frame(shop: Workshop, args: tuple, state: Any) -> pd.DataFrame:
+def _frame(args: tuple, state: Any) -> pd.DataFrame:
     "A frame from its blocks: values (columns, rows) and the places of these columns."
     manager = state.get("_mgr") if type(state) is dict else None
     _check(
@@ -398,13 +389,13 @@ def _frame(shop: Workshop, args: tuple, state: Any) -> pd.DataFrame:
         "a frame without columns",
     )
     blocks, (names, index) = manager
+    _check(len(names) * len(index) * 8 <= MOST_BYTES, "a frame that is too large")
     columns: dict[int, np.ndarray] = {}
     for values, places in blocks:
         _check(
             isinstance(values, np.ndarray) and values.shape == (len(places), len(index)),
             "a frame's block that does not fit",
         )
-        shop.spend(values.nbytes)
         columns.update(zip(places, values, strict=True))
     _check(sorted(columns) == list(range(len(names))), "a frame with columns missing")
     return pd.DataFrame(
@@ -432,9 +423,9 @@ def work_out(
     if id(value) not in done:
         if depth > DEEPEST:
             raise Unsafe(f"it is nested more than {DEEPEST} deep")
-        shop.spend(64)
         done[id(value)] = _Unfinished
         done[id(value)] = _worked(value, shop, lambda v: work_out(v, shop, done, depth + 1))
+        shop.spend(done[id(value)])
     if done[id(value)] is _Unfinished:
         raise Unsafe("something in it contains itself")
     return done[id(value)]
@@ -447,9 +438,12 @@ def _worked(value: Any, shop: Workshop, inner: Callable[[Any], Any]) -> Any:
         return dict(zip(keys, [inner(v) for v in value.values()], strict=True))
     if isinstance(value, list | tuple):
         return type(value)(inner(v) for v in value)
+    args, state = tuple(inner(v) for v in value.args), inner(value.state)
+    if value.path in STORAGES:
+        return shop.numbers(STORAGES[value.path], *args)
     if value.path not in MEANINGS:
         raise Unsafe(f"it makes a {value.path.replace(' ', '.')}, which has no meaning by itself")
-    return MEANINGS[value.path](shop, tuple(inner(v) for v in value.args), inner(value.state))
+    return MEANINGS[value.path](args, state)
 
 # %% ../../nbs/audit/44_pickles.ipynb #4d232354
 MOST_FILE = 64 << 20  # bytes of a file, packed or unpacked

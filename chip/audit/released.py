@@ -57,16 +57,13 @@ def frame_labels(
 ) -> pd.DataFrame:  # slug, vector1, label1, vector2, label2, by slug
     """Which centre each stored vector is (-1: none of them), beside the label stored with it.
     Raises Unsafe for another kind of frame."""
-    needed = {"Label"} | {
-        f"Level{level}_{what}" for level in centres for what in ("Label", "Embeddings")
-    }
-    if lacking := needed - set(frame.columns):
+    needed = {f"Level{level}_{what}" for level in centres for what in ("Label", "Embeddings")}
+    if lacking := (needed | {"Label"}) - set(frame.columns):
         raise Unsafe(f"the frame lacks the column {min(lacking)}")
     columns: dict[str, Any] = {"slug": frame["Label"].astype(str)}
     for level, points in centres.items():
-        vectors = np.stack(
-            [np.asarray(v, dtype=points.dtype) for v in frame[f"Level{level}_Embeddings"]]
-        )
+        stored = frame[f"Level{level}_Embeddings"]
+        vectors = np.stack([np.asarray(v, dtype=points.dtype) for v in stored])
         apart = np.abs(vectors[:, None] - points[None]).max(axis=2)
         columns[f"vector{level}"] = np.where(apart.min(axis=1) == 0, apart.argmin(axis=1), -1)
         columns[f"label{level}"] = frame[f"Level{level}_Label"].astype(int)
@@ -111,28 +108,22 @@ def _frames_and_groups(
     fits: Mapping[int, Fit],
 ) -> tuple[dict[str, pd.DataFrame], dict[int, frozenset[int]] | None]:
     "The mapping frames, if both hierarchies' centres are there, and the groups of parents."
-    frames = {}
+    frames, groups = {}, None
     if {88, 8} <= fits.keys():
         centres = {1: fits[88].centres, 2: fits[8].centres}
-        frames = {
-            name: frame_labels(contents[name], centres)
-            for name in ("mapping", "dataframe")
-            if name in contents
-        }
-    if "groups" not in contents:
-        return frames, None
-    return frames, {int(c): frozenset(members) for c, members in contents["groups"].items()}
+        names = [name for name in ("mapping", "dataframe") if name in contents]
+        frames = {name: frame_labels(contents[name], centres) for name in names}
+    if "groups" in contents:
+        groups = {int(c): frozenset(members) for c, members in contents["groups"].items()}
+    return frames, groups
 
 # %% ../../nbs/audit/45_released.ipynb #9efa4e6b
 def read_published(
     folder: Path,  # with the files under their published paths, or all in one folder
 ) -> Authors:  # what is there; None or empty where a file is missing
     "The published files as arrays. Raises Unsafe for files that are not what their names say."
-    contents = {
-        key: read_released(path)
-        for key in PUBLISHED
-        if (path := _published_path(folder, key)) is not None
-    }
+    paths = {key: _published_path(folder, key) for key in PUBLISHED}
+    contents = {key: read_released(path) for key, path in paths.items() if path}
     fits = {k: _fit_of(contents[k]) for k in (88, 8, 107, 17) if k in contents}
     unseen = {l: contents[f"unseen{l}"] for l in (0, 1, 2) if f"unseen{l}" in contents}
     slugs = tuple(sorted(next(iter(unseen.values())))) if unseen else ()
@@ -160,12 +151,14 @@ def read_packs(
         with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
             return dict(file)
 
-    classes = pack("level0_means")
-    fits = {
-        k: Fit(a["labels"], a["centers"]) for k in (88, 8, 107, 17) for a in [pack(f"kmeans_k{k}")]
-    }
-    unseen = {level: pack(f"unseen_level{level}") for level in (0, 1, 2)}
-    slugs = tuple(sorted(map(str, unseen[0]["slug"])))
+    classes, fits, unseen = pack("level0_means"), {}, {}
+    for k in (88, 8, 107, 17):
+        fit = pack(f"kmeans_k{k}")
+        fits[k] = Fit(fit["labels"], fit["centers"])
+    for level in (0, 1, 2):
+        means = pack(f"unseen_level{level}")
+        unseen[level] = dict(zip(map(str, means["slug"]), means["mean"], strict=True))
+    slugs = tuple(sorted(unseen[0]))
     raw = folder / "as_published"
     if raw.is_dir():
         named = ("mapping", "dataframe", "groups")
@@ -185,10 +178,7 @@ def read_packs(
         classes["mean"],
         fits,
         slugs,
-        {
-            level: _by_slug(dict(zip(a["slug"], a["mean"], strict=True)), slugs)
-            for level, a in unseen.items()
-        },
+        {level: _by_slug(vectors, slugs) for level, vectors in unseen.items()},
         frames,
         groups,
     )

@@ -315,7 +315,7 @@ def ceiling_cases(seed: int = 0) -> dict:  # cases of margin and mean_cosine
     is_answer="chip.measures.accuracy_ceiling",
 )
 def ceiling_answers(margin: float, mean_cosine: float) -> dict[str, float]:
-    "The highest accuracy that margin and mean cosine allow, and what others take for it."
+    "The highest accuracy that margin and mean cosine allow."
     d, ceiling = 1 - mean_cosine, accuracy_ceiling(margin, mean_cosine)
     floor, least = 1 - margin / 2, min(margin, d)
     return {
@@ -417,7 +417,7 @@ def embedding_cases(seed: int = 7) -> dict:  # cases of embeddings (n, d)
     is_answer="chip.measures.mean_pairwise_cosine",
 )
 def collapse_answers(embeddings: np.ndarray) -> dict[str, float]:  # from (n, d)
-    "The mean pairwise cosine, and what others come to."
+    "The mean pairwise cosine."
     unit, different = unit_rows(embeddings), ~np.eye(len(embeddings), dtype=bool)
     every, products = unit @ unit.T, embeddings @ embeddings.T
     pairs, bare = every[different], products[different]
@@ -581,7 +581,7 @@ def slope_answers(
     distance: np.ndarray,  # (n,) none of them at the margin
     margin: float,  # m
 ) -> dict[str, np.ndarray]:  # diagnosis → (n,)
-    "Each image's loss differentiated by its distance (central difference), and what others get."
+    "Each image's loss differentiated by its distance (central difference)."
     step, half, beyond = 1e-4, np.full_like(distance, 0.5), (distance > margin).astype(float)
     above, below = (contrastive_losses(distance + by, margin) for by in (step, -step))
     return {
@@ -636,7 +636,7 @@ def predict_answers(
     own: np.ndarray,  # (m,) class of each
     **hidden: np.ndarray,
 ) -> dict[str, float]:
-    "The held-out pictures' mean pairwise cosine after training, and what others measure."
+    "The held-out pictures' mean pairwise cosine after training."
     matrix = _pulled(pictures, targets)
     after = held_out @ matrix
     cosines, pairs = (cosine_similarity_matrix(after, other) for other in (targets, after))
@@ -838,7 +838,7 @@ def chance_answers(
     parent: np.ndarray,  # (n,)
     kin: Sequence[str],  # some of the keys
 ) -> dict[str, float]:
-    "The chance of a blind choice among parents, and what others take for it."
+    "The chance of a blind choice among parents."
     among = kin_matrix([kin], keys)
     n, n_kin, holding = parent.max() + 1, len(kin), np.unique(parent[among[0]])
     by_class, n_right = np.isin(parent, holding).mean(), len(holding)
@@ -879,7 +879,7 @@ def ud_answers(
     classes: np.ndarray,  # (n,) 0 … n_classes-1
     targets: np.ndarray,  # (m, d)
 ) -> dict[str, float]:
-    "Share of pictures whose nearest target is their class's in UD (§4.3), and what others get."
+    "Share of pictures whose nearest target is their class's in UD (§4.3)."
     means = class_means(pictures, classes, classes.max() + 1)
     raw = pd.DataFrame(pictures).groupby(classes).mean().to_numpy()
     cosines = cosine_similarity_matrix
@@ -930,7 +930,7 @@ def cluster_answers(
     below: np.ndarray,  # (n_nodes, n_leaves) bool
     cluster: np.ndarray,  # (n_leaves,) bool
 ) -> dict[str, float]:
-    "The probability that a cluster holds at least one of the kin, and what others take for it."
+    "The probability that a cluster holds at least one of the kin."
     shared, size = (below & cluster).sum(axis=1), below.sum(axis=1)
     holds, one = shared > 0, size == 1
 
@@ -981,7 +981,7 @@ def price_answers(
     bits: np.ndarray,  # (4,) from the root down
     chances: np.ndarray,  # (4,) of being right there
 ) -> dict[str, tuple]:
-    "The prices between which the walk stops after one step, and what others take for them."
+    "The prices between which the walk stops after one step."
     gain, wrong = chances * bits, 1 - chances
 
     def prices(gain: np.ndarray, first: int = 2) -> tuple[float, float]:
@@ -1086,7 +1086,7 @@ def seen_table(seed: int = 0) -> dict:  # seen: method, seed, level, top1, …
     "mean.",
 )
 def paired_answers(seen: pd.DataFrame) -> dict[str, float]:
-    """The mean paired difference of paper and frozen, and what others take for it. Raises
+    """The mean paired difference of paper and frozen. Raises
     ValueError for a table without pairs."""
     if lacking := " and ".join(sorted({"paper", "frozen"} - set(seen["method"]))):
         raise ValueError(f"the table seen has no rows of {lacking}: leave the run out")
@@ -1187,7 +1187,7 @@ def a_test(seed: int | None = None) -> dict:  # n, rate
     "probability of that many or more.",
 )
 def power_answers(n: int, rate: float) -> dict[str, float]:
-    "How often Wilson's 95 % interval of a count of n lies above one half, and what others get."
+    "How often Wilson's 95 % interval of a count of n lies above one half."
     enough, easy = (
         next(k for k in range(n + 1) if wilson_interval(k, n, share).low > 0.5)
         for share in (0.95, 0.90)
@@ -1221,7 +1221,7 @@ def table_pairs(seed: int = 0) -> dict:  # cases of accuracy, mean_cosine; rows 
 
 
 def pair_answers(accuracy: float, mean_cosine: float) -> dict[str, bool]:
-    "Whether both can be true, and what others take for it."
+    "Whether both can be true."
     limit, at_a_tenth = (accuracy_ceiling(margin, mean_cosine) for margin in (0, 0.1))
     floor = 1 - loss_floor(0.1)
     return {
@@ -1298,7 +1298,7 @@ def grade_answers(
     high: float,
     tolerance: float,
 ) -> dict[str, int]:  # 2: reproduced, 1: partly, 0: not reproduced
-    "The ledger's verdict on a number, as a number, and what others make of the rule."
+    "The ledger's verdict on a number, as a number."
     verdict = near(paper, SeedMean(ours, low, high, 5), tolerance)
     right = {REPRODUCED: 2, PARTLY: 1, NOT: 0}[verdict]
     apart, inside = abs(ours - paper), low <= paper <= high
@@ -1342,7 +1342,7 @@ def one_answer_answers(
     targets: np.ndarray,  # (n, d) of any length
     margin: float,
 ) -> dict[str, float]:
-    "Contrastive accuracy of the mean unit target as the one answer, and what others come to."
+    "Contrastive accuracy of the mean unit target as the one answer."
 
     def cosines(rows: np.ndarray) -> np.ndarray:  # (n,)
         return cosine_similarity_matrix(rows.mean(axis=0, keepdims=True), targets)[0]
@@ -1387,7 +1387,7 @@ def ledger(seed: int | None = None) -> dict:  # claims: id, verdict, …
     "not 'cannot be tested here'.",
 )
 def share_answers(claims: pd.DataFrame) -> dict[str, float]:
-    """The share of what could be tested that was reproduced, and what others take for it. Raises
+    """The share of what could be tested that was reproduced. Raises
     ValueError where nothing could be tested."""
     n = claims["verdict"].value_counts().reindex(VERDICTS, fill_value=0)
     full, partly, every = map(int, (n[REPRODUCED], n[PARTLY], n.sum()))
