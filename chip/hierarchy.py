@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['LEVELS', 'LEVEL_NAMES', 'CLUSTER_COLUMNS', 'HEADINGS', 'unit_rows', 'class_means', 'classifier_prototypes',
            'level0_targets', 'successive_means', 'majority', 'points_to_cluster', 'elbow', 'Hierarchy',
-           'build_hierarchy', 'save_hierarchy', 'load_hierarchy', 'super_parents', 'hierarchy_text', 'read_hierarchy',
-           'cluster_level', 'run_phase1', 'describe_levels', 'plot_sweep']
+           'build_hierarchy', 'save_hierarchy', 'load_hierarchy', 'resume_run', 'super_parents', 'hierarchy_text',
+           'read_hierarchy', 'cluster_level', 'run_phase1', 'describe_levels', 'plot_sweep']
 
 # %% ../nbs/10_hierarchy.ipynb #97477692
 import json
@@ -25,8 +25,15 @@ from .compute.clusterers import centroids, check_points, cluster, inertia, renum
 from .compute.encoders import Encoder
 from .compute.k_sweep import SweepSettings, sweep_k
 from .compute.silhouette import mean_silhouette
-from .core.settings import Settings, save_table, settings_in_force, start_run, written_aside
-from .core.study import Study, frozen_embeddings, open_study, study_encoder
+from chip.core.settings import (
+    Run,
+    Settings,
+    save_table,
+    settings_in_force,
+    start_run,
+    written_aside,
+)
+from .core.study import Study, frozen_embeddings, load_study, open_study, study_encoder
 from .data.names import name_clusters
 from .data.tables import TableError, composed, read_user_table
 from .data.taxonomy import imagenet_index
@@ -267,6 +274,17 @@ def load_hierarchy(path: Path) -> Hierarchy:
         tuple(names),
         json.loads(about),
     )
+
+
+def resume_run(
+    parameters: dict,  # the notebook's globals()
+    phase: str,  # the notebook's own name
+    after: str,  # the phase that must have been run before
+) -> tuple[Run, Settings, Study, Hierarchy]:
+    "What every later chapter begins with. Raises as `start_run`."
+    run, settings = start_run(parameters, phase, after)
+    h = load_hierarchy(run.needs("hierarchy.parquet", "10_hierarchy"))
+    return run, settings, load_study(run), h
 
 # %% ../nbs/10_hierarchy.ipynb #5690e0c6
 CLUSTER_COLUMNS = ("parent", "super_parent")

@@ -18,9 +18,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from .compute.encoders import Encoder, check_weights, encoder_spec, load_encoder
-from .core.settings import Settings, keep_rows, save_rows, settings_in_force, start_run
+from .core.settings import Settings, keep_rows, save_rows, settings_in_force
 from .core.statistics import summarise_placements
-from .core.study import Study, frozen_embeddings, load_study, study_encoder
+from .core.study import Study, frozen_embeddings, study_encoder
 from .data.taxonomy import Taxonomy
 from chip.hierarchy import (
     LEVELS,
@@ -28,11 +28,11 @@ from chip.hierarchy import (
     class_means,
     classifier_prototypes,
     level0_targets,
-    load_hierarchy,
+    resume_run,
     unit_rows,
 )
 from .measures import cosine_similarity_matrix
-from .oneshot import SeenPictures, tree_tables
+from .oneshot import seen_pictures
 from chip.unseen import (
     alternatives_rows,
     class_probabilities,
@@ -62,10 +62,8 @@ class KinSettings:
     seen_temperature: float = 0.03  # of the softmax where the picture is of a seen class
 
     def __post_init__(self):
-        for name, choices in (
-            ("centring", ("two", "one", "none")),
-            ("metric", ("kin", "principal", "plain")),
-        ):
+        texts = {"centring": ("two", "one", "none"), "metric": ("kin", "principal", "plain")}
+        for name, choices in texts.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}='{getattr(self, name)}' is none of {', '.join(choices)}")
         if not 0 <= self.photographs <= 1:
@@ -79,7 +77,8 @@ class KinSettings:
 # %% ../nbs/35_kin.ipynb #3ff143a6
 @dataclass(frozen=True, eq=False)
 class Nodes:
-    "Where a new class may hang: sets of seen classes, the smaller first; of each, how many seen classes hang there."
+    """Where a new class may hang: sets of seen classes, the smaller first; of each, how many seen
+    classes hang there."""
 
     keys: tuple[str, ...]  # (n_classes,) seen classes
     names: tuple[str, ...]  # (n_nodes,) what the nodes are called
@@ -103,14 +102,15 @@ class Nodes:
         keys = [key for key, kept in zip(self.keys, keep, strict=True) if kept]
         return nodes_of_sets(keys, self.leaves[:, keep], self.names, self.merged)
 
-
+# %% ../nbs/35_kin.ipynb #3ff143b7
 def nodes_of_sets(
     keys: Sequence[str],  # (n_classes,) seen classes
     sets: np.ndarray,  # (n_sets, n_classes) bool, some sets of them
     names: Sequence[str],  # (n_sets,) what they are called; of equal sets the first gives the name
     merged: np.ndarray,  # (n_sets,) how many nodes each stands for; of equal sets the sum counts
 ) -> Nodes:
-    "Orders sets of classes by size, adds each single class, and finds the smallest larger set of each class."
+    """Orders sets of classes by size, adds each single class, and finds the smallest larger set of
+    each class."""
     sets = np.vstack([sets, np.eye(len(keys), dtype=bool)])
     names, merged = [*names, *keys], [*merged, *[0] * len(keys)]
     first, total = {}, Counter()
@@ -121,13 +121,9 @@ def nodes_of_sets(
     order = sorted(first.values(), key=lambda i: (sets[i].sum(), (~sets[i]).tobytes()))
     leaves = sets[order]
     several = leaves & (leaves.sum(axis=1) > 1)[:, None]
-    return Nodes(
-        tuple(keys),
-        tuple(names[i] for i in order),
-        leaves,
-        np.where(several.any(axis=0), several.argmax(axis=0), leaves.argmax(axis=0)),
-        np.array([max(1, total[members.tobytes()]) for members in leaves]),
-    )
+    above = np.where(several.any(axis=0), several.argmax(axis=0), leaves.argmax(axis=0))
+    counts = np.array([max(1, total[members.tobytes()]) for members in leaves])
+    return Nodes(tuple(keys), tuple(names[i] for i in order), leaves, above, counts)
 
 # %% ../nbs/35_kin.ipynb #72a277e8
 def hypotheses(
@@ -223,7 +219,8 @@ def _unit(x: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    "Where the pictures and the prototypes of one encoder have their middles, and along which directions they are compared."
+    """Where the pictures and the prototypes of one encoder have their middles, and along which
+    directions they are compared."""
 
     picture_mean: np.ndarray  # (d,)
     prototype_mean: np.ndarray  # (d,)
@@ -234,7 +231,8 @@ class Metric:
         pictures: np.ndarray,  # (n, d)
         prototypes: np.ndarray,  # (m, d)
     ) -> np.ndarray:  # (n, m)
-        "Cosine of each picture with each prototype, each from its own middle. Raises ValueError for rows without direction."
+        """Cosine of each picture with each prototype, each from its own middle. Raises ValueError
+        for rows without direction."""
         x, p = unit_rows(pictures) - self.picture_mean, unit_rows(prototypes) - self.prototype_mean
         if self.directions is not None:
             x, p = x @ self.directions, p @ self.directions
@@ -250,18 +248,13 @@ def fit_metric(
     "The middles and directions that the seen classes give."
     prototypes = unit_rows(prototypes)
     mean = prototypes.mean(axis=0)
-    directions = None
+    points, most, directions = prototypes - mean, settings.directions, None
     if settings.metric == "kin":
-        directions = kin_directions(
-            prototypes - mean, groups, settings.directions, settings.shrinkage
-        )
+        directions = kin_directions(points, groups, most, settings.shrinkage)
     if settings.metric == "principal":
-        directions = principal_directions(prototypes - mean, settings.directions)
-    middles = {
-        "none": (np.zeros_like(mean), np.zeros_like(mean)),
-        "one": (mean, mean),
-        "two": (np.asarray(picture_mean, float), mean),
-    }
+        directions = principal_directions(points, most)
+    none = np.zeros_like(mean)
+    middles = {"none": (none, none), "one": (mean, mean), "two": (picture_mean, mean)}
     return Metric(*middles[settings.centring], directions)
 
 # %% ../nbs/35_kin.ipynb #128fed3d
@@ -280,11 +273,10 @@ class Placer:
         embeddings: Sequence[np.ndarray],  # for each encoder (n, d)
         new: bool,  # whether the animals are none of the classes
     ) -> np.ndarray:  # (n, n_classes), mean over encoders
-        "How much each picture looks like each class. Raises ValueError for another number of encoders."
-        if len(embeddings) != len(self.prototypes):
-            raise ValueError(
-                f"embeddings of {len(embeddings)} encoders: expected {len(self.prototypes)}"
-            )
+        """How much each picture looks like each class. Raises ValueError for another number of
+        encoders."""
+        if len(embeddings) != (n := len(self.prototypes)):
+            raise ValueError(f"embeddings of {len(embeddings)} encoders: expected {n}")
         parts = zip(self.kin if new else self.apart, embeddings, self.prototypes)
         return np.mean([metric.cosines(e, p) for metric, e, p in parts], axis=0)
 
@@ -298,53 +290,49 @@ class Placer:
         h: Hierarchy,  # any D over the same classes
         new: bool,  # whether the animals are none of the classes
     ) -> list[np.ndarray]:  # for each level (n, n_targets); the largest is the answer
-        "Probability that each target holds a kin (new), or is the picture's own (seen). Raises ValueError for other classes."
+        """Probability that each target holds a kin (new), or is the picture's own (seen). Raises
+        ValueError for other classes."""
         if h.keys != self.nodes.keys:
+            keys = self.nodes.keys
             raise ValueError(
-                f"this hierarchy has {len(h.keys)} classes ('{h.keys[0]}' …), the placer was fitted on {len(self.nodes.keys)} ('{self.nodes.keys[0]}' …)"
+                f"this hierarchy has {len(h.keys)} classes ('{h.keys[0]}' …), "
+                f"the placer was fitted on {len(keys)} ('{keys[0]}' …)"
             )
         if new:
             posterior = self.posterior(embeddings)
             return [expected_kin(posterior, self.nodes, h.membership(level)) for level in LEVELS]
-        classes = class_probabilities(
-            self.cosines(embeddings, False), self.settings.seen_temperature
-        )
+        cosines = self.cosines(embeddings, False)
+        classes = class_probabilities(cosines, self.settings.seen_temperature)
         return [summed(classes, h.membership(level)) for level in LEVELS]
 
-
+# %% ../nbs/35_kin.ipynb #128fed4e
 def fit_placer(
     prototypes: Sequence[np.ndarray],  # for each encoder (n_classes, d)
-    picture_means: Sequence[
-        np.ndarray
-    ],  # for each encoder (d,) mean unit embedding of the training pictures
+    picture_means: Sequence[np.ndarray],  # (d,) of each, the training pictures' mean unit embedding
     nodes: Nodes,  # from `hypotheses`, for the same classes
     settings: KinSettings = KinSettings(),
 ) -> Placer:
     "Fits everything on the seen classes. Raises ValueError for numbers that do not fit."
-    if not len(prototypes) or len(prototypes) != len(picture_means):
-        raise ValueError(
-            f"prototypes of {len(prototypes)} and picture means of {len(picture_means)} encoders: expected one each"
-        )
+    n, m, classes = len(prototypes), len(picture_means), len(nodes.keys)
+    if not n or n != m:
+        problem = f"prototypes of {n} and picture means of {m} encoders"
+        raise ValueError(f"{problem}: expected one each")
     for p in prototypes:
-        if len(p) != len(nodes.keys):
-            raise ValueError(
-                f"{len(p)} prototypes and {len(nodes.keys)} classes: expected one each"
-            )
-    apart, kin = (
-        tuple(
-            fit_metric(p, mean, nodes.node_of, replace(settings, metric=metric))
-            for p, mean in zip(prototypes, picture_means)
-        )
-        for metric in ("plain", settings.metric)
-    )
-    return Placer(tuple(prototypes), apart, kin, nodes, settings)
+        if len(p) != classes:
+            raise ValueError(f"{len(p)} prototypes and {classes} classes: expected one each")
+    metrics = []
+    for kind in ("plain", settings.metric):
+        parts, chosen = zip(prototypes, picture_means), replace(settings, metric=kind)
+        metrics.append(tuple(fit_metric(p, mean, nodes.node_of, chosen) for p, mean in parts))
+    return Placer(tuple(prototypes), *metrics, nodes, settings)
 
 # %% ../nbs/35_kin.ipynb #32cd955e
 def load_kin_encoders(
     settings: Settings,  # encoder, weights, size, seed
-    names: str = "",  # several with + between them; empty: the setting `kin_encoders`, or the run's own
+    names: str = "",  # with + between them; empty: the setting `kin_encoders`, or the run's own
 ) -> list[Encoder]:
-    "The encoders that are asked together. Raises as `load_encoder`, before any is loaded, for weights that are not there."
+    """The encoders that are asked together. Raises as `load_encoder`, before any is loaded, for
+    weights that are not there."""
     chosen = (names or settings.kin_encoders or settings.encoder).split("+")
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"kin_encoders='{'+'.join(chosen)}' names an encoder twice")
@@ -360,7 +348,8 @@ def load_kin_encoders(
 def seen_prototypes(
     study: Study, encoder: Encoder, settings: Settings
 ) -> tuple[np.ndarray, np.ndarray]:  # (n_classes, d); (d,)
-    "An encoder's prototypes of the seen classes, as the setting `prototype` says, and the mean unit embedding of the training pictures."
+    """An encoder's prototypes of the seen classes, as the setting `prototype` says, and the mean
+    unit embedding of the training pictures."""
     pictures = frozen_embeddings(study, study.rows("train"), encoder, settings)
     return level0_targets(study, encoder, settings), unit_rows(pictures).mean(axis=0)
 

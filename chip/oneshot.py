@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['COLLAPSE', 'PROBE', 'TrainSettings', 'batches', 'Lesson', 'set_training', 'train_epoch', 'measure', 'probe',
-           'epoch_rows', 'best_epoch', 'train_level', 'Shots', 'load_shots', 'starting_encoder', 'oneshot_settings',
-           'checkpoint_name', 'with_direction', 'trained_embeddings', 'start_embeddings', 'constant_embeddings',
-           'tree_tables', 'SeenPictures', 'curves_table']
+           'epoch_rows', 'best_epoch', 'train_level', 'Shots', 'decoded', 'load_shots', 'starting_encoder',
+           'oneshot_settings', 'checkpoint_name', 'trained_encoders', 'with_direction', 'trained_embeddings',
+           'start_embeddings', 'constant_embeddings', 'tree_tables', 'SeenPictures', 'seen_pictures', 'curves_table']
 
 # %% ../nbs/20_oneshot.ipynb #a2571bc2
 import copy
@@ -28,18 +28,18 @@ from .compute.checkpoints import Checkpoints, load_weights, signature
 from .compute.embeddings import PicturesOnDisk, encode, load_pictures
 from .compute.encoders import Encoder, autocast, encoder_spec, load_encoder, pick_device
 from chip.core.settings import (
+    Run,
     Settings,
     keep_rows,
     save_rows,
     save_table,
     settings_in_force,
-    start_run,
     written_aside,
 )
-from .core.study import Study, frozen_embeddings, load_study, study_encoder
+from .core.study import Study, frozen_embeddings, study_encoder
 from .data.images import draw_shots
 from .data.taxonomy import Taxonomy
-from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, load_hierarchy, unit_rows
+from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, resume_run, unit_rows
 from .losses import LOSSES, check_settings
 from chip.measures import (
     TreeTable,
@@ -286,11 +286,17 @@ class Shots:
         return Lesson(self.pictures, targets, torch.from_numpy(h.membership(level)[self.classes]))
 
 
-def load_shots(study: Study, rows: pd.DataFrame, encoder: Encoder, settings: Settings) -> Shots:
-    "Decodes some pictures of the study at an encoder's size."
+def decoded(
+    study: Study, rows: pd.DataFrame, encoder: Encoder, settings: Settings
+) -> torch.Tensor | PicturesOnDisk:  # (n, 3, s, s) uint8
+    "Some pictures of the study at an encoder's size."
     workers = pick_workers(settings.workers, pick_device(settings.device))
-    pictures = load_pictures(study.paths(rows), encoder, workers, progress=True)
-    return Shots(pictures, study.class_index(rows))
+    return load_pictures(study.paths(rows), encoder, workers, progress=True)
+
+
+def load_shots(study: Study, rows: pd.DataFrame, encoder: Encoder, settings: Settings) -> Shots:
+    "The same of seen classes, with the class of each."
+    return Shots(decoded(study, rows, encoder, settings), study.class_index(rows))
 
 # %% ../nbs/20_oneshot.ipynb #b9cf9788
 def starting_encoder(
@@ -328,7 +334,7 @@ def oneshot_settings(
         s.batch_norm,
     )
 
-
+# %% ../nbs/20_oneshot.ipynb #b9cf9799
 def checkpoint_name(
     start: Encoder,  # what training starts from
     loss: str,
@@ -337,6 +343,22 @@ def checkpoint_name(
 ) -> str:
     "What is written into a checkpoint of Phase 2, so that another level's or encoder's is refused."
     return f"level {level}, loss {loss}, seed {seed}, from {start.spec.name} {start.weights_id}"
+
+
+def trained_encoders(
+    run: Run,
+    start: Encoder,  # what training started from
+    loss: str,
+    seed: int,
+) -> list[Encoder]:  # for each level
+    "What Phase 2 has trained. Raises FileNotFoundError, or ValueError for another's checkpoint."
+    encoders = []
+    for level in LEVELS:
+        path = f"oneshot/{loss}/seed{seed}/level{level}/best.safetensors"
+        name = checkpoint_name(start, loss, seed, level)
+        file = run.needs(path, "20_oneshot")
+        encoders.append(load_weights(copy.deepcopy(start), file, name))
+    return encoders
 
 # %% ../nbs/20_oneshot.ipynb #20f00001
 def with_direction(
@@ -390,7 +412,7 @@ def tree_tables(
     groups = [[h.members(level, t) for t in range(len(h.targets[level]))] for level in LEVELS]
     return [tree_table(tree, group, keys) for group in groups]
 
-
+# %% ../nbs/20_oneshot.ipynb #e05362b1
 @dataclass(frozen=True, eq=False)
 class SeenPictures:
     "Pictures of seen classes, and the targets that they are measured against."
@@ -405,11 +427,8 @@ class SeenPictures:
         method: str,  # its name in the tables
         seed: int,  # likewise
         embeddings: Sequence[np.ndarray],  # for each level (n, d), by that level's encoder
-        scores: Sequence[np.ndarray]
-        | None = None,  # for each level (n, n_targets), the larger the nearer; None: cosines
-    ) -> tuple[
-        list[dict], list[dict]
-    ]:  # rows of seen.csv, one for each level; of each picture, whether it was a hit
+        scores: Sequence[np.ndarray] | None = None,  # likewise (n, n_targets); None: cosines
+    ) -> tuple[list[dict], list[dict]]:  # rows of seen.csv, by level; of hits.parquet, by picture
         "How one method does on the pictures."
         rows, hits = [], []
         for level in LEVELS:
@@ -419,16 +438,20 @@ class SeenPictures:
                 fit = cosine_similarity_matrix(embeddings[level], targets)
             else:
                 fit = scores[level]
-            tree = self.tree[level].of(self.classes)
-            measures = seen_measures(embeddings[level], targets, labels, self.margin, fit, tree)
-            rows.append(name | measures)
+            about = labels, self.margin, fit, self.tree[level].of(self.classes)
+            rows.append(name | seen_measures(embeddings[level], targets, *about))
+            right = zip(self.classes, topk_hits(fit, labels, 1), strict=True)
             hits += [
                 name | {"picture": i, "label": self.h.keys[c], "hit": float(hit)}
-                for i, (c, hit) in enumerate(
-                    zip(self.classes, topk_hits(fit, labels, 1), strict=True)
-                )
+                for i, (c, hit) in enumerate(right)
             ]
         return rows, hits
+
+
+def seen_pictures(study: Study, h: Hierarchy, margin: float) -> SeenPictures:
+    "The test pictures of a study."
+    tree = tree_tables(study.taxonomy, h, h.keys)
+    return SeenPictures(h, study.class_index(study.rows("test")), margin, tree)
 
 # %% ../nbs/20_oneshot.ipynb #ec3fb5a1
 def curves_table(

@@ -21,11 +21,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
+from chip.data.images import (
+    SUFFIXES,
+    UnreadableImage,
+    is_hidden,
+    open_image,
+    to_rgb,
+    walk_files,
+)
 from .data.names import name_clusters, plural
 from .data.places import fact_file, usable_cores
 from .data.tables import composed, did_you_mean, read_names
@@ -39,9 +49,6 @@ from chip.data.taxonomy import (
     read_rows,
 )
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 # %% ../nbs/38_place.ipynb #38c00004
 PHOTO_COLOURS = {"1": "#0072b2", "2": "#d55e00", "5": "#009e73", "all": "#444444"}
 
@@ -49,10 +56,9 @@ PHOTO_COLOURS = {"1": "#0072b2", "2": "#d55e00", "5": "#009e73", "all": "#444444
 def plot_promise(
     table: pd.DataFrame,  # reports/studies/promise.csv: photos, risk, right, bits, their intervals
     column: str,  # right or bits
-    ax: "Axes",
-) -> "Axes":
+    ax: Axes,
+) -> Axes:
     "What was kept at each promise, for single photos and for several photos of one animal."
-    from matplotlib.patheffects import withStroke
 
     halo, top = [withStroke(linewidth=3, foreground="white")], 0.95 if column == "right" else 0.38
     rows = table.assign(photos=table["photos"].astype(str))
@@ -182,7 +188,7 @@ class Ways:
     bits: np.ndarray  # (n, depth) information of a right answer there
     classes: np.ndarray  # (n, n_classes) mean probability of each class
 
-
+# %% ../nbs/38_place.ipynb #38c0004c
 def find_ways(
     logits: np.ndarray,  # (encoders, n, n_classes); of several photos see `pooled_logits`
     tree: Branches,
@@ -251,7 +257,7 @@ def stops(
     ways: Ways,
     price: float | np.ndarray,  # of a wrong answer, bits; one, or (n,)
 ) -> np.ndarray:  # (n,) steps from the root
-    "Where the expected gain is largest: chance × bits − price × (1 − chance); of equals the deeper."
+    "Where the gain to expect is largest: chance × bits − price × (1 − chance); of equals the deeper."
     price = np.reshape(price, (-1, 1))
     gain = np.where(ways.nodes >= 0, chances * ways.bits - price * (1 - chances), -np.inf)
     return gain.shape[1] - 1 - gain[:, ::-1].argmax(axis=1)
@@ -353,9 +359,10 @@ def conformal_prices(
     risks: Sequence[float],  # shares of wrong answers that are allowed
     groups: np.ndarray | None = None,  # (n_classes,) each class's kin; None: classes alone count
 ) -> list[float]:  # for each risk; inf where so few classes cannot promise it
-    """The smallest prices that keep the promise over whole classes left out, and over whole groups of kin
-    (Angelopoulos et al. 2024, with classes, and groups of classes, as units), with half a standard
-    error to spare: the mean alone is overrun by every second draw of classes, this by every third."""
+    """The smallest prices that keep the promise over whole classes left out, and over whole groups
+    of kin (Angelopoulos et al. 2024, with classes, and groups of classes, as units), with half a
+    standard error to spare: the mean alone is overrun by every second draw of classes, this by
+    every third."""
     bounds = []
     for price in PRICES:
         shares = [wrong_share(*both, price) for both in zip(cases, chances, strict=True)]
@@ -560,8 +567,6 @@ class Classifiers(Networks):
 
     def _look(self, part: Sequence[Picture]) -> list[np.ndarray | str]:
         "Scores of a few pictures."
-        from chip.data.images import UnreadableImage, open_image, to_rgb
-
         opened, problems = [], {}
         for i, picture in enumerate(part):
             try:
@@ -749,8 +754,6 @@ def read_lab(
     tree: Branches,  # of the seen classes
 ) -> Lab:
     "Own classes. Raises ValueError, in one line, for anything that cannot be learned from."
-    from chip.data.images import is_hidden
-
     root = Path(folder)
     if not root.is_dir():
         what = "is a file" if root.exists() else "does not exist"
@@ -926,8 +929,8 @@ def answer_row(
     tree: Branches,
     why: str,  # in words
 ) -> Row:
-    """One animal's answer, answer_name, way, depth, probability, verdict, reason, kin, and the nodes
-    of its way with their chances."""
+    """One animal's answer, answer_name, way, depth, probability, verdict, reason, kin, and the
+    nodes of its way with their chances."""
     way = ways.nodes[i][ways.nodes[i] >= 0]
     names = [tree.names[node] for node in way]
     known = way[-1] in tree.own and chances[i, len(way) - 1] >= 0.5
@@ -1014,16 +1017,12 @@ def is_photo(
 ) -> bool:
     """Whether a file in a folder is meant as a photo or a video, by its ending; notes and tables
     beside the photos are not."""
-    from chip.data.images import SUFFIXES
-
     ending = Path(path).suffix.lower()
     return not ending or ending in SUFFIXES or ending[1:] in _UNREAD
 
 # %% ../nbs/38_place.ipynb #38c00022
 def _below(picture: Picture, i: int) -> list[Animal]:
     "The photos of one path, or why there are none; opened pictures are counted."
-    from chip.data.images import walk_files
-
     path = str(picture)
     if not isinstance(picture, str | Path):
         return [Animal(f"picture {i}", (picture,))]
@@ -1131,7 +1130,7 @@ class ScorePlacer:
         self,
         outputs: np.ndarray,  # (encoders, n, 1000), or (1, n, width) embeddings
     ) -> Scores:
-        "Scores of the classes, own ones included. Raises ValueError where there is no class at all."
+        "Scores of the classes, own ones included. Raises ValueError where there is none at all."
         seen = animal_scores(outputs, self.index) if self.rows else None
         if self.prototypes is None:
             if seen is None:
@@ -1224,7 +1223,8 @@ class RowMaker(ScorePlacer):
         question: Question = Question(),  # noqa: B008 (it is frozen)
         photos: Sequence[int] | None = None,  # (n,) that each row was pooled from; None: one
     ) -> list[Row]:  # one for each animal
-        "Answers from scores, of single photos or pooled. Raises ValueError for a risk outside 0 … 1."
+        """Answers from scores, of single photos or pooled. Raises ValueError for a risk outside
+        0 … 1."""
         photos = np.ones(len(scores), dtype=int) if photos is None else np.asarray(photos)
         ways, chances, steps, price = stopped(self, scores.logits, question, photos)
         clusters, why_forced = forced(self, question)

@@ -9,7 +9,6 @@ __all__ = ['TEMPERATURE', 'RULES', 'ALTERNATIVES', 'PAPER_MEASURES', 'best_membe
            'unreadable_classes', 'seen_under_rules']
 
 # %% ../nbs/30_unseen.ipynb #17d65f1d
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,10 +19,7 @@ import pandas as pd
 import safetensors.numpy
 import torch
 
-from .compute.backends import pick_workers
-from .compute.checkpoints import load_weights
-from .compute.embeddings import load_pictures
-from .compute.encoders import pick_device
+from . import measures, oneshot
 from chip.core.settings import (
     Run,
     Settings,
@@ -31,36 +27,13 @@ from chip.core.settings import (
     save_rows,
     save_table,
     settings_in_force,
-    start_run,
     written_aside,
 )
 from .core.statistics import paired_difference, summarise_placements
-from .core.study import Study, frozen_embeddings, kin_of, load_study, study_encoder
+from .core.study import Study, frozen_embeddings, kin_of, study_encoder
 from .data.tables import escaped, read_names
-from .hierarchy import LEVELS, Hierarchy, class_means, load_hierarchy
+from .hierarchy import LEVELS, Hierarchy, class_means, resume_run
 from .losses import LOSSES
-from chip.measures import (
-    TreeTable,
-    cosine_similarity_matrix,
-    holds_kin,
-    kin_matrix,
-    placement_scores,
-    seen_measures,
-)
-from chip.oneshot import (
-    Lesson,
-    SeenPictures,
-    TrainSettings,
-    checkpoint_name,
-    constant_embeddings,
-    curves_table,
-    oneshot_settings,
-    start_embeddings,
-    starting_encoder,
-    train_level,
-    trained_embeddings,
-    tree_tables,
-)
 
 # %% ../nbs/30_unseen.ipynb #6a8e0e7b
 def best_member(
@@ -132,8 +105,11 @@ def level_scores(
     if rule not in RULES:
         raise ValueError(f"rule='{rule}' is none of {', '.join(RULES)}")
     if rule == "targets":
-        return [cosine_similarity_matrix(embeddings[level], h.targets[level]) for level in LEVELS]
-    base = cosine_similarity_matrix(embeddings[0], h.targets[0])
+        return [
+            measures.cosine_similarity_matrix(embeddings[level], h.targets[level])
+            for level in LEVELS
+        ]
+    base = measures.cosine_similarity_matrix(embeddings[0], h.targets[0])
     if rule == "sum":
         base = class_probabilities(base, temperature)
         return [summed(base, h.membership(level)) for level in LEVELS]
@@ -151,7 +127,9 @@ class UnseenPictures:
     kin: dict[
         str, list[str]
     ]  # unseen class → its nearest kin among the seen ones; classes outside the tree are missing
-    tree: Sequence[TreeTable] | None = None  # for each level of one D (n_targets, n_unseen)
+    tree: Sequence[measures.TreeTable] | None = (
+        None  # for each level of one D (n_targets, n_unseen)
+    )
 
     def means(self, embeddings: np.ndarray) -> np.ndarray:  # (n_unseen, d)
         "The mean embedding of each class (§4.3, step 1)."
@@ -165,7 +143,7 @@ def unseen_pictures(
     "The unseen pictures of a study, with their kin."
     index = {slug: i for i, slug in enumerate(study.unseen)}
     classes = study.rows("unseen")["label"].map(index).to_numpy(dtype=int)
-    tree = h and tree_tables(study.taxonomy, h, study.unseen)
+    tree = h and oneshot.tree_tables(study.taxonomy, h, study.unseen)
     return UnseenPictures(study.unseen, classes, kin_of(study), tree)
 
 # %% ../nbs/30_unseen.ipynb #8523c243
@@ -182,11 +160,11 @@ def placement_rows(
     by_class = method.endswith(("_base", "_cost"))  # a blind choice of a class
     chosen, photos = ([scores.argmax(axis=1) for scores in by] for by in (by_mean, by_photo))
     known = [slug for slug in unseen.slugs if slug in unseen.kin]
-    kin = kin_matrix([unseen.kin[slug] for slug in known], h.keys)
+    kin = measures.kin_matrix([unseen.kin[slug] for slug in known], h.keys)
     rows = []
     for level in LEVELS:
         membership = h.membership(level)
-        judges = dict(zip(known, holds_kin(kin, membership))) if known else {}
+        judges = dict(zip(known, measures.holds_kin(kin, membership))) if known else {}
         for i, slug in enumerate(unseen.slugs):
             target, landed = chosen[level][i], photos[level][unseen.classes == i]
             right = chance = photos_right = depth = None
@@ -310,15 +288,17 @@ def unseen_row(
     """The paper's measures of pictures against the targets that they were given, and how many
     class means go to a target that holds kin."""
     targets = h.targets[level]
-    measures = seen_measures(embeddings, targets, labels[unseen.classes], margin)
-    chosen = cosine_similarity_matrix(unseen.means(embeddings), targets).argmax(axis=1)
+    values = measures.seen_measures(embeddings, targets, labels[unseen.classes], margin)
+    chosen = measures.cosine_similarity_matrix(unseen.means(embeddings), targets).argmax(axis=1)
     judged = [i for i, slug in enumerate(unseen.slugs) if slug in unseen.kin]
-    kin = kin_matrix([unseen.kin[unseen.slugs[i]] for i in judged], h.keys)
-    right = placement_scores(chosen[judged], kin, h.membership(level)).sum() if judged else 0
+    kin = measures.kin_matrix([unseen.kin[unseen.slugs[i]] for i in judged], h.keys)
+    right = (
+        measures.placement_scores(chosen[judged], kin, h.membership(level)).sum() if judged else 0
+    )
     return {
         "n_images": len(embeddings),
         "margin": margin,
-        **{name: measures[name] for name in PAPER_MEASURES},
+        **{name: values[name] for name in PAPER_MEASURES},
         "classes_right": int(right),
         "classes_judged": len(judged),
     }
@@ -328,10 +308,10 @@ def unseen_settings(
     s: Settings,
     loss: str,  # a key of LOSSES
     seed: int,  # of the order of the pictures
-) -> TrainSettings:
+) -> oneshot.TrainSettings:
     "The training settings of Phase 3."
     return replace(
-        oneshot_settings(s, loss, seed),
+        oneshot.oneshot_settings(s, loss, seed),
         epochs=s.unseen_epochs,
         lr=s.unseen_lr,
         margin=0.0 if LOSSES[loss].uses_others else s.unseen_margin,
@@ -354,9 +334,9 @@ def seen_under_rules(
     method: str,
     seed: int,
     embeddings: np.ndarray,  # (n, d) by level 0's encoder
-    pictures: SeenPictures,  # of which
+    pictures: oneshot.SeenPictures,  # of which
     temperature: float,  # of the sums
-) -> tuple[list[dict], list[dict]]:  # as `SeenPictures.rows`
+) -> tuple[list[dict], list[dict]]:  # as `oneshot.SeenPictures.rows`
     "Answers for seen classes under the rules other than the paper's."
     rows, hits = [], []
     for rule in list(RULES)[1:]:

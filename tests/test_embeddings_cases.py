@@ -28,6 +28,7 @@ from chip.compute.embeddings import (
 )
 from chip.compute.encoders import load_encoder
 from chip.compute.ray_engine import RayEncoder, check_engine, meant_by_ray, ray_cluster
+from chip.data.images import UnreadableImage
 
 CPU = Compute(device="cpu")
 
@@ -68,6 +69,9 @@ def test_pictures_in_memory_and_on_disk(encoder, tmp_path: Path):
     assert torch.equal(lazy[torch.tensor([2])], held[[2]])
     assert np.array_equal(encode(encoder, lazy, 2), encode(encoder, held, 2))
     assert str(paths[0]).encode() in lazy.identity
+    paths[3].write_bytes(b"torn")
+    with pytest.raises(UnreadableImage, match="3.png': not an image"):
+        load_pictures(paths, encoder)
 
 
 def test_an_encoder_in_training(encoder):

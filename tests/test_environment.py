@@ -124,10 +124,13 @@ def test_a_package_is_found_where_it_lies(tmp_path: Path):
 
 LOADER = """
 import sys, tempfile
-from torchvision.transforms.functional import to_tensor
-from chip.data.images import image_loader
-batches = list(image_loader(sys.argv[1:], to_tensor, 1, workers=1))
-print(len(batches), len(tempfile.gettempdir()) < 40)
+from hashlib import file_digest
+from chip.compute.backends import Work, fed
+from chip.compute.encoders import encoder_spec
+paths = sys.argv[1:]
+keys = [file_digest(open(path, "rb"), "sha256").hexdigest() for path in paths]
+batches = list(fed(Work(paths, keys, encoder_spec("efficientnet_lite0"), 1), workers=1))
+print(sum(len(batch.rows) for batch in batches), len(tempfile.gettempdir()) < 40)
 """
 
 

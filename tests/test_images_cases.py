@@ -12,7 +12,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image, ImageDraw
 
@@ -28,7 +27,6 @@ from chip.data.images import (
     draw_splits,
     file_state,
     find_duplicates,
-    image_loader,
     load_cache,
     natural_key,
     open_image,
@@ -76,17 +74,6 @@ def furthest(data, expected):
 
 
 # ---------------------------------------------------------------------------- what goes wrong
-
-
-def test_an_error_is_found_again_in_a_workers_traceback():
-    nasty = UnreadableImage("both ' and \": back\\slash", "empty")
-    assert UnreadableImage(str(nasty)).path == nasty.path
-    error = UnreadableImage("it's/a: cat.jpg", "truncated: 3 bytes short")
-    rebuilt = UnreadableImage(
-        f"Caught it in worker 0.\nTraceback ...\nchip.UnreadableImage: {error}\n"
-    )
-    assert str(rebuilt) == str(error) and isinstance(error, ValueError)
-    assert UnreadableImage("x.jpg").reason == "unknown"
 
 
 def test_reasons():
@@ -567,35 +554,6 @@ def test_shots(root, twins):
 
 
 # ---------------------------------------------------------------------------- feeding
-
-
-def to_tensor(image):
-    "Sixteen by sixteen pixels, channels first, 0 … 1."
-    return torch.from_numpy(np.asarray(image.resize((16, 16))).copy()).permute(2, 0, 1) / 255
-
-
-def test_a_loader_keeps_order_and_drops_nothing(root):
-    paths = scan(root).paths()
-    batches = [*image_loader(paths, to_tensor, batch_size=5)]
-    assert [len(index) for _, index in batches] == [5, 5, 5, 1]
-    assert torch.cat([index for _, index in batches]).tolist() == list(range(16))
-    assert batches[0][0].shape == (5, 3, 16, 16)
-    assert torch.equal(batches[1][0][2], to_tensor(open_image(paths[7])))
-
-
-def test_a_loader_leaves_the_global_generator_alone(root):
-    before = torch.get_rng_state()
-    list(image_loader(scan(root).paths(), to_tensor, 5))
-    assert torch.equal(before, torch.get_rng_state())
-
-
-@pytest.mark.parametrize("workers", (0, 1))
-def test_a_loader_names_a_bad_file(root, workers):
-    spoiled = [root / "train/ant/0.jpg", root / "train/bee/cut.jpg"]
-    with pytest.raises(UnreadableImage) as caught:
-        list(image_loader(spoiled, to_tensor, 2, workers=workers))
-    assert caught.value.path == str(spoiled[1]) and "\n" not in str(caught.value)
-    assert caught.value.reason.startswith("truncated")
 
 
 def test_a_changed_file_is_named(root):

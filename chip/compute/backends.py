@@ -35,7 +35,7 @@ from torch.utils.data import DataLoader
 
 from .encoders import Encoder, EncoderSpec, autocast, cropped
 from ..data.images import UnreadableImage, decode_image, read_listed
-from ..data.places import usable_cores
+from ..data.places import shorten_scratch, usable_cores
 
 # %% ../../nbs/compute/04_backends.ipynb #39cf8e93
 def _folded(model: nn.Module, example: torch.Tensor) -> nn.Module:
@@ -369,10 +369,10 @@ def fed(
     workers: int,  # processes that decode; 0: this one
 ) -> DataLoader:  # of Batch, in order
     "What GPUs are fed with: batches in pinned memory, a few ahead."
-    more = {"prefetch_factor": 3} if workers else {}
-    return DataLoader(
-        work, batch_size=None, num_workers=workers, pin_memory=torch.cuda.is_available(), **more
-    )
+    more = {"num_workers": workers, "prefetch_factor": 3} if workers else {}
+    if workers:
+        shorten_scratch()
+    return DataLoader(work, batch_size=None, pin_memory=torch.cuda.is_available(), **more)
 
 
 def on_gpus(

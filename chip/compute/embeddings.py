@@ -32,6 +32,7 @@ from chip.compute.backends import (
     Done,
     Work,
     batch_shape,
+    in_order,
     local_results,
     naming_lost_workers,
     pick_backend,
@@ -39,7 +40,7 @@ from chip.compute.backends import (
 from .cache import CacheError, EmbeddingCache, _write_aside, cache_for
 from .encoders import Encoder, autocast, crop_for, pick_device
 from .ray_engine import check_engine, ray_results
-from ..data.images import file_state, image_loader, open_image
+from ..data.images import file_state, open_image
 from ..data.places import usable_cores
 
 # %% ../../nbs/compute/07_embeddings.ipynb #fbcf29a1
@@ -91,7 +92,7 @@ class PicturesOnDisk:
 def load_pictures(
     paths: Iterable[str | Path],  # image files
     encoder: Encoder,  # says how to crop
-    workers: int = 0,  # decoding processes
+    workers: int = 0,  # threads that decode; 0: one for each core
     progress: bool = False,  # show a bar
     most: int = 4 * 2**30,  # bytes to hold in memory
 ) -> torch.Tensor | PicturesOnDisk:  # (n, 3, size, size) uint8
@@ -102,14 +103,14 @@ def load_pictures(
     shape = (len(paths), 3, encoder.spec.size, encoder.spec.size)
     if math.prod(shape) > most:
         return PicturesOnDisk(paths, encoder)
-    loader = image_loader(paths, crop_for(encoder.spec), batch_size=64, workers=workers)
-    out = torch.empty(shape, dtype=torch.uint8)
-    with tqdm(
-        total=len(paths), desc="decoding", unit="picture", disable=not progress, delay=3
-    ) as bar:
-        for batch, index in loader:
-            out[index] = batch
-            bar.update(len(index))
+    out, crop = torch.empty(shape, dtype=torch.uint8), crop_for(encoder.spec)
+    threads = workers or usable_cores()
+    bar = tqdm(total=len(paths), desc="decoding", unit="picture", disable=not progress, delay=3)
+    with ThreadPoolExecutor(threads) as pool, bar:
+        pictures = in_order(pool, lambda path: crop(open_image(path)), paths, 4 * threads)
+        for row, picture in zip(out, pictures):
+            row[:] = picture
+            bar.update()
     return out
 
 # %% ../../nbs/compute/07_embeddings.ipynb #f9f4b535

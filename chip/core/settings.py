@@ -28,6 +28,7 @@ import pandas as pd
 import yaml
 from matplotlib.figure import Figure
 
+from ..data.images import class_names
 from ..data.places import found_path, home, stored_path, written_aside
 from ..data.tables import csv_text, read_names
 from ..data.taxonomy import animals, imagenet_index
@@ -603,7 +604,6 @@ def fit_folder(
     "The same for a run's image folder; without one, as they are."
     if not s.images:
         return s
-    from chip.data.images import class_names  # imports torch, which takes seconds
 
     classes = class_names(Path(s.images, "train"))
     if s.paper_classes:

@@ -9,10 +9,9 @@ __all__ = ['SUFFIXES', 'FORMATS', 'SPLITS', 'LAYOUT', 'Known', 'UnreadableImage'
            'is_hidden', 'walk_files', 'nearest_name', 'Candidate', 'list_files', 'paths_read', 'check_layout',
            'inspect_file', 'inspect_files', 'load_cache', 'save_cache', 'inspect_cached', 'natural_key', 'sort_table',
            'find_duplicates', 'ImageFolder', 'check_splits', 'class_names', 'as_folder', 'unused', 'scan_images',
-           'draw_order', 'share_out', 'draw_splits', 'draw_shots', 'ImageDataset', 'image_loader']
+           'draw_order', 'share_out', 'draw_splits', 'draw_shots']
 
 # %% ../../nbs/data/01_images.ipynb #73ad0aad
-import ast
 import difflib
 import errno
 import hashlib
@@ -23,7 +22,7 @@ import stat
 import tarfile
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -34,31 +33,24 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import PIL
-import torch
 from matplotlib.axes import Axes
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from .places import shorten_scratch, usable_cores, written_aside
+from .places import usable_cores, written_aside
 from .tables import composed, escaped
 
 # %% ../../nbs/data/01_images.ipynb #33947ef8
 class UnreadableImage(ValueError):
     "A file that is no picture: `path` says which, `reason` why (countable words, then detail)."
 
-    _message = re.compile(r"""cannot read ('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"): ([^\n]*)""")
-
     def __init__(
         self,
-        path: str | Path,  # the file; or, without a reason, a worker's traceback that quotes this
-        reason: str | None = None,  # such as 'truncated: 12 bytes not processed'
+        path: str | Path,  # the file
+        reason: str,  # such as 'truncated: 12 bytes not processed'
     ):
-        quoted = self._message.findall(str(path)) if reason is None else []
-        if quoted:
-            path, reason = ast.literal_eval(quoted[-1][0]), quoted[-1][1]
-        self.path, self.reason = str(path), reason or "unknown"
-        super().__init__(f"cannot read {self.path!r}: {self.reason}")
+        self.path, self.reason = str(path), reason
+        super().__init__(f"cannot read {self.path!r}: {reason}")
 
     def __reduce__(self):
         return type(self), (self.path, self.reason)
@@ -995,42 +987,3 @@ def draw_shots(
             raise ValueError(f"{problem}: lower n_shot or add images")
         chosen.update(draw_order(paths, seed, "shots")[:n_shot])
     return sort_table(train[train["path"].isin(chosen)])
-
-# %% ../../nbs/data/01_images.ipynb #d86764c7
-class ImageDataset(Dataset):
-    "Pictures by path, as what a transform makes of them."
-
-    def __init__(
-        self,
-        paths: Iterable[str | Path],  # files to open
-        transform: Callable[[Image.Image], torch.Tensor],  # upright RGB -> (3, height, width)
-    ):
-        self.paths, self.transform = [str(path) for path in paths], transform
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(
-        self,
-        index: int,
-    ) -> tuple[torch.Tensor, int]:  # the picture's tensor, and the index again
-        "Raises UnreadableImage naming the file."
-        return self.transform(open_image(self.paths[index])), index
-
-
-def image_loader(
-    paths: Iterable[str | Path],  # files to open
-    transform: Callable[[Image.Image], torch.Tensor],  # as in ImageDataset
-    batch_size: int,  # the last batch may be smaller
-    workers: int = 0,  # processes that decode; 0: this one
-) -> DataLoader:  # batches of tensors (b, 3, h, w) and indices (b,), in the order of the paths
-    "A loader that drops no image and leaves torch's global generator alone."
-    if workers:
-        shorten_scratch()
-    return DataLoader(
-        ImageDataset(paths, transform),
-        batch_size=batch_size,
-        generator=torch.Generator(),
-        num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
-    )
