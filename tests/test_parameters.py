@@ -129,9 +129,7 @@ def test_parameters_are_checked_at_once(notebook: str):
 def test_a_phase_leaves_its_parameters_alone(notebook: str):
     cells = code_cells(notebook)
     at = next(i for i, cell in enumerate(cells) if is_parameters(cell))
-    start = next(
-        i for i, cell in enumerate(cells) if cell.source.startswith("run, settings = start_run(")
-    )
+    start = next(i for i, cell in enumerate(cells) if cell.source.startswith("run, settings"))
     for cell in cells[:at] + cells[at + 1 : start]:
         assigned = {
             node.id

@@ -17,7 +17,7 @@ import torch
 
 from .embeddings import PicturesOnDisk
 from .encoders import Encoder
-from ..data.places import written_aside
+from ..data.places import write_text, written_aside
 
 # %% ../../nbs/compute/10_checkpoints.ipynb #06c00007
 def save_weights(
@@ -126,8 +126,7 @@ class Checkpoints:
         load_weights(encoder, self.epoch(best))
         save_weights(encoder, self.folder / "best.safetensors", self.about)
         summary = {"signature": self.mark, "best": best, "history": history}
-        with written_aside(self.folder / "history.json") as aside:
-            aside.write_text(json.dumps(summary) + "\n")
+        write_text(self.folder / "history.json", json.dumps(summary) + "\n")
         for path in (*self.folder.glob("epoch*.safetensors"), self.folder / "state.pt"):
             path.unlink()
 

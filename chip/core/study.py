@@ -22,7 +22,7 @@ from .settings import Run, Settings, read_settings, save_table, written_aside
 from ..data.images import draw_order, draw_splits, scan_images, sort_table
 from ..data.menagerie import make_menagerie
 from ..data.menagerie_tree import MenagerieSettings
-from ..data.places import found_path, home, stored_path
+from ..data.places import found_path, home, stored_path, write_text
 from ..data.taxonomy import Taxonomy, animals, place_classes
 
 # %% ../../nbs/core/07_study.ipynb #a85aff93
@@ -143,8 +143,7 @@ def open_study(
         "n_rejected": len(folder.rejected),
         "backend": pick_backend(pick_device(settings.device), settings.precision, counts.max()),
     }
-    with written_aside(run.path("study.json")) as aside:
-        aside.write_text(json.dumps(about, indent=1) + "\n")
+    write_text(run.path("study.json"), json.dumps(about, indent=1) + "\n")
     if len(folder.rejected):
         caption = "Files that were found and not used, each with its reason."
         save_table(run, folder.rejected, "rejected", caption)
