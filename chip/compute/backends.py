@@ -172,12 +172,7 @@ def compiled_network(encoder: Encoder, device: torch.device, precision: str, bat
     network(torch.zeros(batch, size, size, 3, dtype=torch.uint8))
     return network
 
-
-def openvino_network(encoder: Encoder, batch: int, threads: int) -> Network:
-    "OpenVINO on the processor, float32; `threads` calls at once, each of `batch` pictures."
-    return _by_openvino(_converted(encoder, batch), threads)
-
-
+# %% ../../nbs/compute/04_backends.ipynb #1af7bae1
 def _converted(encoder: Encoder, batch: int) -> Any:
     "The encoder as a model of OpenVINO's."
     sys.modules.setdefault("openvino_telemetry", None)  # it would report each use to its makers
@@ -187,6 +182,11 @@ def _converted(encoder: Encoder, batch: int) -> Any:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporter, about its own future
         return openvino.convert_model(torch.export.export(FromBytes(encoder).eval(), (example,)))
+
+
+def openvino_network(encoder: Encoder, batch: int, threads: int) -> Network:
+    "OpenVINO on the processor, float32; `threads` calls at once, each of `batch` pictures."
+    return _by_openvino(_converted(encoder, batch), threads)
 
 
 def _by_openvino(model: Any, threads: int) -> Network:
@@ -269,9 +269,9 @@ class Done(NamedTuple):
 def finished(batch: Batch, embeddings: torch.Tensor) -> Done:
     """A batch with its embeddings (b, width), fetched from their device, without the black
     pictures'."""
-    return Done(tuple(batch.rows), embeddings[: len(batch.rows)].cpu().numpy(), tuple(batch.lost))
+    return Done(batch.rows, embeddings[: len(batch.rows)].cpu().numpy(), batch.lost)
 
-
+# %% ../../nbs/compute/04_backends.ipynb #248ec2ac
 class Work:
     """Pictures to embed, in batches of one shape; no Python strings, so that processes share its
     memory."""
@@ -407,8 +407,8 @@ def naming_lost_workers() -> Iterator[None]:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
         raise ChildProcessError(
             f"a process that decodes pictures was lost ({reason}): killed from outside, or for "
-            "want of memory. The embeddings made before it are kept: start again, with fewer of them "
-            "(-p workers=N) where memory, or that in /dev/shm, is short"
+            "want of memory. The embeddings made before it are kept: start again, with fewer of "
+            "them (-p workers=N) where memory, or that in /dev/shm, is short"
         ) from error
 
 # %% ../../nbs/compute/04_backends.ipynb #3c2b6153

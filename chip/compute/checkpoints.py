@@ -36,7 +36,8 @@ def load_weights(
     path: Path,  # of the file
     about: str | None = None,  # what they should have been trained for; None: anything
 ) -> Encoder:
-    "Loads what `save_weights` wrote. Raises FileNotFoundError, or ValueError for a checkpoint of another encoder or level."
+    """Loads what `save_weights` wrote. Raises FileNotFoundError, or ValueError for a checkpoint of
+    another encoder or level."""
     if not path.exists():
         raise FileNotFoundError(f"there is no checkpoint {path}: run Phase 2 first")
     try:
@@ -44,20 +45,17 @@ def load_weights(
             was = (file.metadata() or {}).get("about", "")
         state = safetensors.torch.load_file(path)
     except safetensors.SafetensorError as error:
-        raise ValueError(
-            f"checkpoint {path} cannot be read ({error}): delete it and run Phase 2 again"
-        ) from error
+        advice = "delete it and run Phase 2 again"
+        raise ValueError(f"checkpoint {path} cannot be read ({error}): {advice}") from error
     if about is not None and was != about:
-        raise ValueError(
-            f"checkpoint {path} was trained for {was or 'something unknown'}, not for {about}"
-        )
+        was = was or "something unknown"
+        raise ValueError(f"checkpoint {path} was trained for {was}, not for {about}")
     shapes = {name: tensor.shape for name, tensor in encoder.state_dict().items()}
     others = {name: tensor.shape for name, tensor in state.items()}
     if shapes != others:
         odd = {name for name, _ in shapes.items() ^ others.items()}
-        raise ValueError(
-            f"checkpoint {path} is not of {encoder.spec.name}: {len(odd)} tensors differ, such as '{min(odd)}'"
-        )
+        differ = f"{len(odd)} tensors differ, such as '{min(odd)}'"
+        raise ValueError(f"checkpoint {path} is not of {encoder.spec.name}: {differ}")
     encoder.load_state_dict(state)
     return encoder
 
@@ -75,7 +73,8 @@ def signature(
 
 # %% ../../nbs/compute/10_checkpoints.ipynb #06c00013
 class Checkpoints:
-    "The files of one training: epoch<e>.safetensors and state.pt while it runs, best.safetensors and history.json when it is done."
+    """The files of one training: epoch<e>.safetensors and state.pt while it runs, best.safetensors
+    and history.json when it is done."""
 
     def __init__(
         self,
@@ -95,11 +94,10 @@ class Checkpoints:
         return saved["history"] if complete else None
 
     def resume(self, encoder: Encoder, optimiser: torch.optim.Optimizer) -> list[dict]:
-        "Loads the last whole epoch into encoder and optimiser; an empty history where there is none."
+        "Loads the last whole epoch; an empty history where there is none."
+        device = encoder.mean.device
         try:
-            saved = torch.load(
-                self.folder / "state.pt", weights_only=True, map_location=encoder.mean.device
-            )
+            saved = torch.load(self.folder / "state.pt", weights_only=True, map_location=device)
         except (OSError, RuntimeError):
             saved = {"signature": None}
         if saved["signature"] != self.mark:
@@ -108,9 +106,8 @@ class Checkpoints:
         try:
             load_weights(encoder, self.epoch(saved["history"][-1]["epoch"]))
         except (FileNotFoundError, ValueError) as error:
-            raise ValueError(
-                f"{error}; to train this level from the beginning, delete {self.folder}"
-            ) from error
+            advice = f"to train this level from the beginning, delete {self.folder}"
+            raise ValueError(f"{error}; {advice}") from error
         optimiser.load_state_dict(saved["optimiser"])
         return saved["history"]
 

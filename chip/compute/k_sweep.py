@@ -105,7 +105,7 @@ def sweep_k(
     table.insert(0, "level", level)
     return table
 
-
+# %% ../../nbs/compute/11_k_sweep.ipynb #eccde63c
 def _measured(points: np.ndarray, ks: Sequence[int], settings: SweepSettings) -> Iterable[tuple]:
     "(k, (inertia, silhouette)) as they are finished; a single cluster has no silhouette: NaN."
     if not ks:

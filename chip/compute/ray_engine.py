@@ -95,7 +95,7 @@ class RayEncoder:
             read = in_order(pool, self.work.__getitem__, batches, 2 * self.threads)
             return [finished(batch, self.network(batch.pictures)) for batch in read]
 
-
+# %% ../../nbs/compute/06_ray.ipynb #cd321252
 def ray_results(
     work: Work,
     encoder: Encoder,

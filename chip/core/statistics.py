@@ -37,10 +37,8 @@ def wilson_interval(
     """Wilson's score interval for a proportion of independent trials. Raises ValueError for
     impossible counts."""
     if n < 1 or not 0 <= successes <= n or successes != int(successes) or n != int(n):
-        raise ValueError(
-            f"successes={successes}, n={n}: expected whole numbers with 0 <= successes <= n and n "
-            "at least 1"
-        )
+        expected = "expected whole numbers with 0 <= successes <= n and n at least 1"
+        raise ValueError(f"successes={successes}, n={n}: {expected}")
     if not 0 < level < 1:
         raise ValueError(f"level={level}: expected a share between 0 and 1, such as 0.95")
     ci = stats.binomtest(int(successes), int(n)).proportion_ci(level, method="wilson")
@@ -79,12 +77,8 @@ def placement_summary(
     """Summary of all placements at one level. Raises ValueError for no classes, unlike lengths or a
     chance outside [0, 1]."""
     right, chance = np.asarray(right, dtype=bool), np.asarray(chance, dtype=np.float64)
-    if (
-        right.shape != chance.shape
-        or right.ndim != 1
-        or len(right) == 0
-        or not ((chance >= 0) & (chance <= 1)).all()
-    ):
+    alike = right.shape == chance.shape and right.ndim == 1 and len(right) > 0
+    if not (alike and ((chance >= 0) & (chance <= 1)).all()):
         raise ValueError(
             f"right {right.shape} and chance {chance.shape}: expected the same (n,), n at least 1, "
             "chance in [0, 1]"
@@ -106,16 +100,21 @@ def _check_values(values: np.ndarray, name: str = "values") -> np.ndarray:
         )
     return values
 
+
+def _no_spread(values: np.ndarray) -> Interval | None:
+    "NaN for one value, a point where all values are equal, None for others."
+    if len(values) == 1:
+        return NO_INTERVAL
+    return Interval(*[float(values[0])] * 2) if (values == values[0]).all() else None
+
 # %% ../../nbs/core/08_statistics.ipynb #8e77c632
 def t_interval(
     values: np.ndarray,  # (n,) one value a seed
 ) -> Interval:  # NaN for one value; a point where all values are equal
     "Student's t interval for the mean over seeds. Raises ValueError for no or non-finite values."
     values = _check_values(values)
-    if len(values) == 1:
-        return NO_INTERVAL
-    if (values == values[0]).all():
-        return Interval(*[float(values[0])] * 2)
+    if (same := _no_spread(values)) is not None:
+        return same
     half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values)
     return Interval(float(values.mean() - half), float(values.mean() + half))
 
@@ -149,9 +148,8 @@ def seed_mean(
     if table.empty:
         return mean_of([])
     if table["seed"].duplicated().any():
-        raise ValueError(
-            f"{column} where {where}: several rows of one seed; add a column to tell them apart"
-        )
+        problem = f"{column} where {where}: several rows of one seed"
+        raise ValueError(f"{problem}; add a column to tell them apart")
     return mean_of(table[column])
 
 # %% ../../nbs/core/08_statistics.ipynb #45894afe
@@ -161,8 +159,7 @@ N_RESAMPLES = 1999  # how often values are drawn again
 def bootstrap_interval(
     values: np.ndarray,  # (n,) one observation each
     rng: np.random.Generator,  # draws the resamples
-    groups: np.ndarray
-    | None = None,  # (n,) what values belong to (a photo's class) where they are not independent
+    groups: np.ndarray | None = None,  # (n,) what dependent values belong to: a photo's class
 ) -> Interval:  # NaN for one value or group; a point where all values are equal
     """Percentile bootstrap interval of a mean over independent values, or over whole groups of them
     (Efron 1979). Raises ValueError for no or non-finite values and for unlike lengths."""
@@ -171,20 +168,12 @@ def bootstrap_interval(
         raise ValueError(f"values {values.shape} and groups {np.shape(groups)}: unlike lengths")
     if groups is not None:
         return _grouped_bootstrap(values, groups, rng)
-    if len(values) == 1:
-        return NO_INTERVAL
-    if (values == values[0]).all():
-        return Interval(*[float(values[0])] * 2)
-    drawn = stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=N_RESAMPLES,
-        batch=max(1, 2_000_000 // len(values)),  # bounds the memory of the resamples
-        confidence_level=LEVEL,
-        method="percentile",
-        rng=rng,
-    )
-    return Interval(float(drawn.confidence_interval.low), float(drawn.confidence_interval.high))
+    if (same := _no_spread(values)) is not None:
+        return same
+    how = {"n_resamples": N_RESAMPLES, "confidence_level": LEVEL, "method": "percentile"}
+    batch = max(1, 2_000_000 // len(values))  # bounds the memory of the resamples
+    ends = stats.bootstrap((values,), np.mean, batch=batch, rng=rng, **how).confidence_interval
+    return Interval(float(ends.low), float(ends.high))
 
 
 def _grouped_bootstrap(
@@ -216,8 +205,7 @@ def paired_difference(
     a: np.ndarray,  # (n,) values of one method: right or not, a rate, a measure
     b: np.ndarray,  # (n,) values of the other, on the same items in the same order
     rng: np.random.Generator,  # draws the resamples
-    groups: np.ndarray
-    | None = None,  # (n,) what items belong to (a photo's class) where they are not independent
+    groups: np.ndarray | None = None,  # (n,) what dependent items belong to: a photo's class
 ) -> PairedDifference:  # mean of a - b
     """Mean paired difference and its bootstrap interval over items, or over groups of them. Raises
     ValueError for unlike lengths."""
@@ -267,7 +255,9 @@ def holm(
 def placements_by_seed(
     placements: pd.DataFrame,  # as in tables/placements.csv, with a column for each of `by`
     by: Sequence[str] = (),  # what tells runs apart
-) -> pd.DataFrame:  # *by, method, seed, level, right, total, chance, photos_right, photos_total, photo_rate, photo_rate_balanced
+) -> pd.DataFrame:
+    # *by, method, seed, level, right, total, chance, photos_right, photos_total, photo_rate,
+    # photo_rate_balanced
     """Sums over the judged classes, one row for each method, seed and level; `chance` is how many a
     blind choice places right."""
     keys = [*by, "method", "seed", "level"]
@@ -286,13 +276,12 @@ def placements_by_seed(
     )
     return table.assign(photo_rate=table["photos_right"] / table["photos_total"]).reset_index()
 
-
+# %% ../../nbs/core/08_statistics.ipynb #e2a21288
 def summarise_placements(
     placements: pd.DataFrame,  # as in tables/placements.csv, with a column for each of `by`
     by: Sequence[str] = (),  # what tells runs apart
-) -> (
-    pd.DataFrame
-):  # *by, method, level, seeds, right, total, low, high, chance, photo_rate, photo_rate_balanced
+) -> pd.DataFrame:
+    # *by, method, level, seeds, right, total, low, high, chance, photo_rate, photo_rate_balanced
     """One row for each method and level: classes placed right (mean over seeds) with Wilson's
     interval over classes, what a blind choice would give, and both rates over photos."""
     keys = [*by, "method", "level"]

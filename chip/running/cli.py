@@ -41,12 +41,12 @@ from chip.core.settings import (
     check_value,
     fit_folder,
     make_settings,
-    nearest,
     profiles_table,
     read_settings_file,
     settings_yaml,
 )
 from ..data.places import home, shorten_scratch
+from ..data.tables import did_you_mean
 from .bench.registry import BENCHMARKS, OPTIONS, check_options, run_bench
 from chip.running.runs import (
     PHASES,
@@ -79,8 +79,7 @@ def check_known(
     "Raises Refused, naming the nearest, for a word that is not known."
     known = list(known)
     if word not in known:
-        near = nearest(word, known)
-        near = f", did you mean '{near}'?" if near else ""
+        near = did_you_mean(word, known, cutoff=0.5)
         raise Refused(f"{unknown}{near}; {among} {', '.join(known) or 'none'}")
 
 
@@ -118,8 +117,8 @@ class Parser(argparse.ArgumentParser):
     def unknown(self, word: str) -> NoReturn:
         "Refuse an argument that this command does not have."
         options = [o for action in self._actions for o in action.option_strings]
-        near = nearest(word.split("=")[0], options) if word.startswith("-") else ""
-        self.error(f"'{word}' is not understood" + (f", did you mean '{near}'?" if near else ""))
+        option = word.split("=")[0] if word.startswith("-") else ""
+        self.error(f"'{word}' is not understood{did_you_mean(option, options, cutoff=0.5)}")
 
 # %% ../../nbs/running/99_cli.ipynb #5028ff95
 def parse_parameters(
