@@ -269,7 +269,8 @@ class Done(NamedTuple):
 def finished(batch: Batch, embeddings: torch.Tensor) -> Done:
     """A batch with its embeddings (b, width), fetched from their device, without the black
     pictures'."""
-    return Done(batch.rows, embeddings[: len(batch.rows)].cpu().numpy(), batch.lost)
+    # torch's loader has made lists of them
+    return Done(tuple(batch.rows), embeddings[: len(batch.rows)].cpu().numpy(), tuple(batch.lost))
 
 # %% ../../nbs/compute/04_backends.ipynb #248ec2ac
 class Work:
