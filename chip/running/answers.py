@@ -584,7 +584,7 @@ def thumbnail(path: str | Path) -> str:  # a data: address; '' where there is no
     from PIL import Image
 
     from chip.data.images import UnreadableImage, open_image
-    from chip.running.report import data_uri, picture_bytes
+    from chip.running.explorer import data_uri, picture_bytes
 
     try:
         picture = open_image(path, at_least=THUMBNAIL)

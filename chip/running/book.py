@@ -14,8 +14,6 @@ __all__ = ['EXECUTED', 'KINDS', 'MOST_CHAPTER', 'MOST_BOOK', 'BEHIND', 'REPORTS'
 import ast
 import base64
 import html
-import importlib
-import importlib.util
 import io
 import json
 import re
@@ -27,23 +25,16 @@ from collections.abc import Callable, Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from PIL import Image
 
-import chip
-from ..data.places import home, written_aside
-from chip.running.report import (
-    data_uri,
-    mathml,
-    picture_bytes,
-    recover,
-    scrub,
-    swap_in,
-    templates,
-)
+from ..data.places import home, project_root, written_aside
+from .explorer import data_uri, picture_bytes
+from .report import mathml, recover, scrub, swap_in, templates
 from chip.running.runs import (
     Refused,
     digest,
@@ -51,7 +42,9 @@ from chip.running.runs import (
     kernel_environment,
     modules_used,
     notebooks_folder,
+    read_json,
     shown,
+    write_json,
 )
 
 # %% ../../nbs/running/98_book.ipynb #98b00011
@@ -117,13 +110,19 @@ def fingerprints(
     package: Path | None = None,  # folder of the package; None: this one
 ) -> dict[str, str]:  # of its "cells", and of the "code" that it imports
     "What a chapter's outputs depend on."
-    package = package or Path(chip.__file__).parent
+    package = package or project_root() / "chip"
     source = _code_of(nbformat.read(chapter, as_version=4))
     modules = {
         name: code_fingerprint((package / f"{name.replace('.', '/')}.py").read_text("utf-8"))
         for name in modules_used(source, package)
     }
     return {"cells": code_fingerprint(source), "code": digest(modules)}
+
+
+def _read_record(notebooks: Path) -> dict[str, dict[str, str]]:
+    "What the last refreshes have written."
+    path = notebooks / EXECUTED
+    return read_json(path) if path.is_file() else {}
 
 
 def older_chapters(
@@ -141,12 +140,6 @@ def older_chapters(
             words = {"cells": "its cells", "code": "code that it imports"}
             old[chapter.stem] = " and ".join(words[part] for part in parts) + " changed since"
     return old
-
-# %% ../../nbs/running/98_book.ipynb #7bc55c09
-def _read_record(notebooks: Path) -> dict[str, dict[str, str]]:
-    "What the last refreshes have written."
-    path = notebooks / EXECUTED
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 # %% ../../nbs/running/98_book.ipynb #98b00021
 KINDS = ("text/html", "text/markdown", "text/latex", "image/svg+xml", "image/png", "text/plain")
@@ -178,18 +171,11 @@ def small_picture(
     return {"image/png": base64.b64encode(kept).decode()}
 
 
-def _alternative(cell: nbformat.NotebookNode) -> str:
-    "What a cell's picture shows, in words, from its metadata."
-    shown_by = cell.metadata.get("mystnb", {})
-    caption = shown_by.get("figure", {}).get("caption", "")
-    return shown_by.get("image", {}).get("alt", "") or caption
+def _told(cell: nbformat.NotebookNode, kind: str, what: str) -> str:
+    "What a cell's metadata say of its picture: a figure's caption or name, an image's alt; or ''."
+    return cell.metadata.get("mystnb", {}).get(kind, {}).get(what, "")
 
 # %% ../../nbs/running/98_book.ipynb #3aa558d0
-def _name_of(cell: nbformat.NotebookNode) -> str:
-    "The name of a cell's picture, if it is also kept as a file; ''."
-    return cell.metadata.get("mystnb", {}).get("figure", {}).get("name", "")
-
-
 def _clean_text(text: str, folder: Path) -> str:
     "Text of an output, without this machine's paths and addresses in memory."
     text = scrub(text.replace(f"{folder}/", ""))
@@ -216,7 +202,8 @@ def kept_outputs(
             continue
         if kind == "image/png":
             png = base64.b64decode(output.data[kind])
-            data = small_picture(png, _alternative(cell), as_png=bool(_name_of(cell)))
+            alt = _told(cell, "image", "alt") or _told(cell, "figure", "caption")
+            data = small_picture(png, alt, as_png=bool(_told(cell, "figure", "name")))
         else:
             data = {kind: _clean_text(output.data[kind], folder)}
         kept.append(nbformat.v4.new_output("display_data", data=data))
@@ -274,7 +261,7 @@ def keep_named(
     """Writes the pictures of cells whose metadata give them a name as files, for the README and
     its like."""
     for cell in notebook.cells:
-        name = _name_of(cell)
+        name = _told(cell, "figure", "name")
         for output in cell.get("outputs", ()) if name else ():
             if png := output.get("data", {}).get("image/png"):
                 with written_aside(folder / f"{name}.png") as aside:
@@ -310,9 +297,8 @@ def refresh_chapters(
         with written_aside(chapters[name]) as aside:
             aside.write_text(text, encoding="utf-8")
         keep_named(executed, notebooks / "figures")
-        record = {**_read_record(notebooks), name: before}
-        with written_aside(notebooks / EXECUTED) as aside:
-            aside.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
+        record = {**_read_record(notebooks), name: dict(sorted(before.items()))}
+        write_json(notebooks / EXECUTED, dict(sorted(record.items())))
         took = duration(time.monotonic() - begin)
         much = ", too much: show less" * (len(text.encode()) > MOST_CHAPTER)
         say(f"[{number}/{len(asked)}] {name}: {len(text.encode()) / 1000:.0f} kB{much} ({took})")
@@ -371,11 +357,8 @@ def page_cell(
     if not source or directives & {"hide", "default_exp"}:
         return None
     tags = set(cell.metadata.get("tags", []))
-    pictures = any(
-        "image/png" in output.get("data", {})
-        or "<img" in output.get("data", {}).get("text/html", "")
-        for output in cell.outputs
-    )
+    shown = [output.get("data", {}) for output in cell.outputs]
+    pictures = any("image/png" in data or "<img" in data.get("text/html", "") for data in shown)
     long = source.count("\n") >= (_LONG // 2 if pictures else _LONG)
     machinery = not cell.outputs and re.search(r"^\s*(assert|from|import)\b", source, re.MULTILINE)
     shown_by = {**cell.metadata.get("mystnb", {})}
@@ -385,9 +368,8 @@ def page_cell(
         pass  # to be seen as it is, and typed into
     elif fold or long or machinery or directives & {"export", "exporti"} or "parameters" in tags:
         tags.add("hide-input")
-        shown_by["code_prompt_show"] = shown_by["code_prompt_hide"] = (
-            "Parameters" if "parameters" in tags else _prompt(source)
-        )
+        prompt = "Parameters" if "parameters" in tags else _prompt(source)
+        shown_by |= {"code_prompt_show": prompt, "code_prompt_hide": prompt}
     outputs = [_captioned(output, shown_by) for output in cell.outputs]
     metadata = {"tags": sorted(tags), "mystnb": shown_by}
     return nbformat.v4.new_code_cell(source, id=cell.id, metadata=metadata, outputs=outputs)
@@ -421,13 +403,16 @@ class Book:
     terms: dict[str, str]  # what may be looked up in the glossary: as written → its term
     address: str = ""  # where the sources can be read, such as https://github.com/someone/chip
 
+    def path(self, page: Page, target: str) -> Path:
+        "The file that a link leads to; those of the index are seen from the root."
+        return ((self.root if page.name == "index" else page.path.parent) / target).resolve()
+
     def link(self, page: Page, text: str, target: str) -> str:
         "A link as Sphinx needs it; its text alone where it leads nowhere."
         if "://" in target or target.startswith(("#", "mailto:")):
             return f"[{text}]({target})"
         file, _, anchor = target.partition("#")
-        where = self.root if page.name == "index" else page.path.parent
-        path = (where / file).resolve()
+        path = self.path(page, file)
         if path.suffix == ".ipynb" and path.stem in self.pages:
             other = self.pages[path.stem].name
             return f"[{text}](/{other}.ipynb{'#' if anchor else ''}{anchor})"
@@ -443,13 +428,11 @@ class Book:
 
     def picture(self, page: Page, text: str, target: str, caption: str) -> str:
         "A picture with its caption, copied to where Sphinx finds it."
-        where = self.root if page.name == "index" else page.path.parent
-        path = (where / target).resolve()
-        name = "-".join(path.relative_to(self.root).parts)
+        name = "-".join(self.path(page, target).relative_to(self.root).parts)
         return f"```{{figure}} /_pictures/{name}\n:alt: {text}\n\n{caption or text}\n```"
 
 # %% ../../nbs/running/98_book.ipynb #dbc466e0
-def _linked(part: str, page: Page, book: Book, unseen: dict[str, str]) -> str:
+def _linked(part: str, unseen: dict[str, str]) -> str:
     "A piece of text that is no code and no link, with the first mention of each term linked."
     for word in sorted(unseen, key=len, reverse=True):
         found = re.search(rf"(?<![\w{{`-]){re.escape(word)}(?![\w`-])", part)
@@ -457,12 +440,8 @@ def _linked(part: str, page: Page, book: Book, unseen: dict[str, str]) -> str:
             term = unseen[word]
             for other in [other for other in unseen if unseen[other] == term]:
                 del unseen[other]
-            before, after = part[: found.start()], part[found.end() :]
-            return (
-                _linked(before, page, book, unseen)
-                + f"{{term}}`{word}<{term}>`"
-                + _linked(after, page, book, unseen)
-            )
+            ends = part[: found.start()], part[found.end() :]
+            return f"{{term}}`{word}<{term}>`".join(_linked(end, unseen) for end in ends)
     return part
 
 
@@ -474,17 +453,17 @@ def page_text(
 ) -> str:
     "Markdown as the book shows it."
     parts = []
-    for part in _APART.split(
-        _PAPER.sub(r":::{admonition} In the paper\n:class: paper\n\1\n:::", source)
-    ):
+    source = _PAPER.sub(r":::{admonition} In the paper\n:class: paper\n\1\n:::", source)
+    for part in _APART.split(source):
         if link := _LINK.fullmatch(part):
             picture, text, target, caption = link.groups()
-            do = book.picture if picture else book.link
-            part = do(page, text, target, *([caption] if picture else []))
+            part = book.link(page, text, target)
+            if picture:
+                part = book.picture(page, text, target, caption)
         elif part[:1] == "`" and (other := book.pages.get(part.strip("`"))) and other != page:
             part = f"[{part}](/{other.name}.ipynb)"
         elif not _APART.fullmatch(part):
-            part = _linked(part, page, book, unseen)
+            part = _linked(part, unseen)
         parts.append(part)
     return "".join(parts)
 
@@ -546,9 +525,10 @@ def kept_of(
     for path in sorted([*kept.glob("*.png"), *kept.glob("*.md")]):
         stem = path.stem
         begins = [stem[: i + 1] for i, letter in enumerate(stem) if letter == "_"]
-        if f'"{stem}"' in code or any(f'"{begin}{{' in code for begin in begins):
+        named = f'"{stem}"' in code or any(f'"{begin}{{' in code for begin in begins)
+        if named and path.name != "README.md":
             found.append(path)
-    return [path for path in found if path.name != "README.md"]
+    return found
 
 
 def _kept_text(path: Path) -> str:
@@ -556,10 +536,8 @@ def _kept_text(path: Path) -> str:
     words = path.with_suffix(".txt")
     caption = " ".join(words.read_text("utf-8").split()) if words.is_file() else path.stem
     if path.suffix == ".png":
-        alt = caption.split(". ")[0]
-        return (
-            f"```{{figure}} /_pictures/reports-studies-{path.name}\n:alt: {alt}\n\n{caption}\n```"
-        )
+        file, alt = f"/_pictures/reports-studies-{path.name}", caption.split(". ")[0]
+        return f"```{{figure}} {file}\n:alt: {alt}\n\n{caption}\n```"
     table = path.read_text("utf-8").strip()
     return f"<details><summary>Table: {html.escape(caption)}</summary>\n\n{table}\n\n</details>"
 
@@ -573,9 +551,15 @@ def page_notebook(
     "A notebook as myst-nb shall read it."
     notebook = nbformat.read(page.path, as_version=4)
     glossary = page.path.stem == "glossary"
-    unseen = {} if glossary else dict(book.terms)
-    cells: list[nbformat.NotebookNode] = []
-    first_figure = False
+    unseen, first_figure = dict(book.terms), False
+    pictures = [_kept_text(path) for path in kept if path.suffix == ".png"]
+    tables = [_kept_text(path) for path in kept if path.suffix == ".md"]
+    made = nbformat.v4.new_notebook()
+
+    def add(text: str, **how: str) -> None:
+        if text:
+            made.cells.append(nbformat.v4.new_markdown_cell(text, **how))
+
     for cell in notebook.cells:
         if cell.cell_type == "code":
             begins = not first_figure
@@ -584,26 +568,22 @@ def page_notebook(
                 for output in new.outputs:
                     if text := output.get("data", {}).get("text/markdown"):
                         output.data["text/markdown"] = page_text(text, page, book, {})
-                cells.append(new)
+                made.cells.append(new)
         elif cell.source.strip():
-            text = glossary_text(cell.source) if glossary else cell.source
-            text = text if glossary else page_text(text, page, book, unseen)
-            cells.append(nbformat.v4.new_markdown_cell(text, id=cell.id))
-            if kept and cell.source.startswith("**"):
-                pictures = [_kept_text(path) for path in kept if path.suffix == ".png"]
-                if pictures:
-                    cells.append(nbformat.v4.new_markdown_cell("\n\n".join(pictures)))
-    tables = [_kept_text(path) for path in kept if path.suffix == ".md"]
+            text = cell.source
+            add(
+                glossary_text(text) if glossary else page_text(text, page, book, unseen), id=cell.id
+            )
+            if text.startswith("**"):
+                add("\n\n".join(pictures))
     if tables:
         more = "\n\n".join(["## The tables that are kept", *tables, more])
-    if more:
-        cells.append(nbformat.v4.new_markdown_cell(more))
-    page_cells = nbformat.v4.new_notebook(cells=cells)
-    for number, cell in enumerate(page_cells.cells):
+    add(more)
+    for number, cell in enumerate(made.cells):
         cell.setdefault("id", f"{number:08x}")
-    page_cells.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    page_cells.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
-    return page_cells
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    made.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    return made
 
 # %% ../../nbs/running/98_book.ipynb #98b00063
 REPORTS = {
@@ -619,11 +599,8 @@ def contents(
     "The book's table of contents, for the side of every page."
     blocks = []
     for title, pages in parts.items():
-        names = [page.name for page in pages if page.name != "index"]
-        if names:
-            blocks.append(
-                "\n".join(["```{toctree}", ":hidden:", f":caption: {title}", "", *names, "```"])
-            )
+        if names := "\n".join(page.name for page in pages if page.name != "index"):
+            blocks.append(f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n{names}\n```")
     return "\n\n".join(blocks)
 
 
@@ -632,19 +609,16 @@ def reports_text(
     tried: bool,  # whether there is a page that runs in the browser
 ) -> str:  # Markdown
     "The page that leads to the reference runs."
-    lines = [
-        "# Pages to explore",
-        "",
-        "Each run of the study makes a page of its own, with all figures and tables, an explorer "
-        "of the tree, and the audit. These are kept with the code:",
-        "",
-    ]
+    text = (
+        "# Pages to explore\n\nEach run of the study makes a page of its own, with all figures and "
+        "tables, an explorer of the tree, and the audit. These are kept with the code:\n\n"
+    )
     for name, about in REPORTS.items():
         if (root / "reports" / name / "index.html").is_file():
-            lines.append(f'- <a href="reports/{name}/index.html">{name}</a>: {about}.')
+            text += f'- <a href="reports/{name}/index.html">{name}</a>: {about}.\n'
     if tried:
-        lines += ["", '<a href="try.html">Try it</a>: a small model that runs in this browser.']
-    return "\n".join(lines) + "\n"
+        text += '\n<a href="try.html">Try it</a>: a small model that runs in this browser.\n'
+    return text
 
 # %% ../../nbs/running/98_book.ipynb #98b00071
 MARK = "book.json"  # in a folder that a book has made
@@ -653,7 +627,6 @@ _NEEDS = {"sphinx": "sphinx", "myst_nb": "myst-nb", "sphinx_book_theme": "sphinx
 
 def setup(app: Any) -> dict[str, bool]:
     "What makes this module an extension of Sphinx: formulas as MathML."
-
     from docutils.nodes import SkipNode
 
     def inline(self: Any, node: Any) -> None:
@@ -838,7 +811,7 @@ def name_as_shown(made: Path) -> None:
 
 def check_extra() -> None:
     "Raises Refused, with the command, where what builds the book is not installed."
-    lacking = [name for module, name in _NEEDS.items() if importlib.util.find_spec(module) is None]
+    lacking = [name for module, name in _NEEDS.items() if find_spec(module) is None]
     if lacking:
         raise Refused(
             f"the book needs {', '.join(lacking)}: pip install -e '.[book]' in the project's folder"
@@ -869,8 +842,7 @@ def build_book(
         warnings = run_sphinx(source, made, "CHIP, reproduced", public_address(notebooks.parent))
         warnings = [line.replace(f"{source}/", "") for line in warnings]
         name_as_shown(made)
-        count = {title: len(pages) for title, pages in parts.items()}
-        (made / MARK).write_text(json.dumps({"pages": count}, indent=1) + "\n", "utf-8")
+        write_json(made / MARK, {"pages": {title: len(pages) for title, pages in parts.items()}})
         swap_in(made, out)  # what the user has put there stays
     return out / "index.html", warnings
 
@@ -878,6 +850,8 @@ def build_book(
 def _put_beside(source: Path, root: Path) -> None:
     """The style, the reference runs' pages, and the page that runs a model in the browser, if
     there is one."""
+    from chip.running.try_page import export
+
     extra, static = source / "_extra", source / "_static"
     extra.mkdir()
     static.mkdir()
@@ -886,7 +860,6 @@ def _put_beside(source: Path, root: Path) -> None:
     for name in REPORTS:
         if (root / "reports" / name / "index.html").is_file():
             shutil.copytree(root / "reports" / name, extra / "reports" / name)
-    if importlib.util.find_spec("chip.running.try_page") is not None:
-        importlib.import_module("chip.running.try_page").export(extra)
+    export(extra)
     tried = (extra / "try.html").is_file()
     (source / "reports.md").write_text(reports_text(root, tried), "utf-8")

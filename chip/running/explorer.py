@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['REFERENCES', 'SIDE', 'EACH_UNSEEN', 'MOST_PICTURES', 'split_coverage', 'PageTree', 'read_tree', 'study_of',
-           'unseen_data', 'whole_name', 'add_whole_names', 'methods_in_order', 'other_rule', 'landings', 'thumbnail',
-           'example_pictures', 'first_seeds', 'explorer_data', 'in_script', 'd3_source']
+           'unseen_data', 'whole_name', 'add_whole_names', 'methods_in_order', 'other_rule', 'landings',
+           'picture_bytes', 'data_uri', 'thumbnail', 'example_pictures', 'first_seeds', 'explorer_data', 'in_script',
+           'd3_source']
 
 # %% ../../nbs/running/88_explorer.ipynb #2a009405
 import base64
@@ -20,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from ..core.settings import Run
 from ..core.study import Study, kin_of, load_study
@@ -66,21 +67,17 @@ def read_tree(
     table: pd.DataFrame,  # tables/hierarchy.csv
 ) -> PageTree:
     "The hierarchy of a run."
-    nodes, places, columns = [[], [], []], [{}, {}, {}], ("wnid", "parent", "super_parent")
-    for level in reversed(LEVELS):
-        column = columns[level]
-        rows = table.drop_duplicates(column).sort_values(column) if level else table
-        places[level] = {str(key): i for i, key in enumerate(rows[column])}
-        if level:
-            named = map(split_coverage, rows[f"{column}_name"].map(str))
-            nodes[level] = [{"name": name, "cover": cover} for name, cover in named]
-        else:
-            named = zip(rows["wnid"], rows["name"], strict=True)
-            nodes[level] = [{"key": str(key), "name": pretty(str(name))} for key, name in named]
-        if level < 2:
-            above = rows[columns[level + 1]].map(str)
-            for node, up in zip(nodes[level], above, strict=True):
-                node["up"] = places[level + 1][up]
+    columns, texts = ["wnid", "parent", "super_parent"], table.astype(str)
+    rows = [table.drop_duplicates(c).sort_values(c).index for c in columns[1:]]
+    rows = [texts, *(texts.loc[index] for index in rows)]
+    places = [{key: i for i, key in enumerate(r[c])} for r, c in zip(rows, columns, strict=True)]
+    pairs = zip(rows[0]["wnid"], rows[0]["name"], strict=True)
+    nodes = [[{"key": key, "name": pretty(name)} for key, name in pairs]]
+    for level in (1, 2):
+        named = map(split_coverage, rows[level][f"{columns[level]}_name"])
+        nodes.append([{"name": name, "cover": cover} for name, cover in named])
+        for node, up in zip(nodes[level - 1], rows[level - 1][columns[level]], strict=True):
+            node["up"] = places[level][up]
     return PageTree(nodes, places)
 
 # %% ../../nbs/running/88_explorer.ipynb #a2d54a5c
@@ -88,10 +85,9 @@ def study_of(
     run: Run,
     tree: PageTree,
     slugs: Sequence[str],  # unseen classes
-) -> (
-    Study
-):  # with its pictures; where those are gone without any, but with the tree of the known animals
-    "The study behind a run, as far as it is still there."
+) -> Study:
+    """The study behind a run. Where its pictures are gone it has none, but the tree of the known
+    animals."""
     try:
         return load_study(run)
     except FileNotFoundError:
@@ -104,10 +100,9 @@ def unseen_data(
     study: Study,
     tree: PageTree,
     slugs: Sequence[str],  # unseen classes
-) -> list[
-    dict[str, Any]
-]:  # slug, name, places of its nearest kin (none: it cannot be judged), names on its way from the root
-    "The unseen classes, in alphabetical order of their names."
+) -> list[dict[str, Any]]:
+    """The unseen classes, in alphabetical order of their names: slug, name, places of its nearest
+    kin (none: it cannot be judged), names on its way from the root."""
     kin, places, known = kin_of(study), tree.places[0], study.taxonomy
     rows = []
     for slug in slugs:
@@ -159,14 +154,8 @@ def add_whole_names(tree: PageTree, taxonomy: Taxonomy | None) -> None:
                 cluster["whole"] = whole
 
 # %% ../../nbs/running/88_explorer.ipynb #0e1138a7
-REFERENCES = (  # what a version that works is measured against
-    "paper",
-    "frozen",
-    "start",
-    "released",
-    "constant",
-    "chance",
-)
+# what a version that works is measured against
+REFERENCES = ("paper", "frozen", "start", "released", "constant", "chance")
 
 
 def methods_in_order(
@@ -234,6 +223,22 @@ EACH_UNSEEN = 3  # photos of an unseen class
 MOST_PICTURES = 1500  # in a page
 
 
+def picture_bytes(
+    picture: Image.Image,
+    kind: str,  # such as 'webp'
+    **how: Any,  # as `Image.save` takes it
+) -> bytes:
+    "A picture's file."
+    file = io.BytesIO()
+    picture.save(file, kind, **how)
+    return file.getvalue()
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    "A picture's file as an address of its own."
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
 def thumbnail(
     path: Path,  # of a picture
     side: int = SIDE,  # in pixels
@@ -243,9 +248,7 @@ def thumbnail(
         picture = ImageOps.fit(open_image(path, at_least=side), (side, side))
     except UnreadableImage:
         return ""
-    packed = io.BytesIO()
-    picture.save(packed, "WEBP", quality=70, method=4)
-    return "data:image/webp;base64," + base64.b64encode(packed.getvalue()).decode()
+    return data_uri(picture_bytes(picture, "webp", quality=70, method=4), "webp")
 
 
 def example_pictures(study: Study) -> dict[str, list[str]]:  # class or slug → data: URIs
@@ -315,7 +318,8 @@ def d3_source() -> str:
     scripts = sorted(Path(spec.origin).parent.glob("js/d3.v[5-9]*.min.js")) if spec else []
     if not scripts:
         raise FileNotFoundError(
-            "the package mpld3 with its D3 (js/d3.v5.min.js) is missing: pip install 'mpld3>=0.5.11'"
+            "the package mpld3 with its D3 (js/d3.v5.min.js) is missing: "
+            "pip install 'mpld3>=0.5.11'"
         )
     text = scripts[-1].read_text(encoding="utf-8").replace("\r\n", "\n").strip()
     if re.search("</script", text, flags=re.IGNORECASE):

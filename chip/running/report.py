@@ -7,16 +7,14 @@ __all__ = ['BOTH', 'EXPLAINED', 'STEP', 'SHOWN', 'FIRST_TABLES', 'TITLES', 'SHOR
            'PHOTOGRAPHIC', 'SCATTERED', 'ONE_MORE_SEED', 'COLUMNS', 'FINDINGS', 'MADE_LIST', 'REPORT_FOLDERS', 'Bar',
            'Group', 'count', 'seen_groups', 'placed_groups', 'told_methods', 'in_words', 'Answer', 'seed_spans',
            'with_scatter', 'answers', 'summary_lines', 'explained_methods', 'verdict', 'KeyNumber', 'key_numbers',
-           'chart', 'Panel', 'panel', 'panels', 'title_of', 'few_colours', 'picture_bytes', 'data_uri', 'packed',
-           'figures_of', 'without_gap', 'beside_scatter', 'tables_of', 'shown_settings', 'scrub', 'run_record',
-           'settings_table', 'templates', 'mathml', 'notebook_page', 'fingerprint', 'explorer_of', 'audit_of', 'page',
-           'copy_files', 'lighten', 'recover', 'users_files', 'swap_in', 'missing_pictures', 'build_report']
+           'chart', 'Panel', 'panel', 'panels', 'title_of', 'few_colours', 'packed', 'figures_of', 'without_gap',
+           'beside_scatter', 'tables_of', 'shown_settings', 'scrub', 'run_record', 'settings_table', 'templates',
+           'mathml', 'notebook_page', 'fingerprint', 'explorer_of', 'audit_of', 'page', 'copy_files', 'lighten',
+           'recover', 'users_files', 'swap_in', 'missing_pictures', 'build_report']
 
 # %% ../../nbs/running/91_report.ipynb #6aa2873b
 import base64
 import hashlib
-import io
-import json
 import os
 import re
 import shutil
@@ -39,6 +37,8 @@ from PIL import Image
 from pygments.formatters import HtmlFormatter
 
 import chip
+
+# %% ../../nbs/running/91_report.ipynb #c003e896
 from ..core.settings import Run, profiles_table, read_settings
 from chip.core.statistics import (
     SeedMean,
@@ -48,7 +48,7 @@ from chip.core.statistics import (
     summarise_placements,
 )
 from ..core.study import load_study
-from ..data.places import home
+from ..data.places import home, project_root
 from ..data.tables import csv_text, read_names
 from ..hierarchy import LEVEL_NAMES
 from chip.results import (
@@ -63,11 +63,13 @@ from chip.results import (
 from chip.running.explorer import (
     REFERENCES,
     d3_source,
+    data_uri,
     explorer_data,
     first_seeds,
     in_script,
     methods_in_order,
     other_rule,
+    picture_bytes,
 )
 from chip.running.runs import (
     MARKS,
@@ -76,9 +78,12 @@ from chip.running.runs import (
     Refused,
     check_free,
     engine_kind,
+    last_part,
     notebooks_folder,
+    read_json,
     read_marker,
     shown,
+    write_json,
 )
 from .summaries import Source, is_untrained, scatter_for
 
@@ -129,17 +134,15 @@ def count(number: float) -> str:
     "A number of classes: whole, or with one decimal where it is a mean over seeds."
     return f"{number:.0f}" if number == int(number) else f"{number:.1f}"
 
+# %% ../../nbs/running/91_report.ipynb #6f46aee3
+BOTH = "parent and super-parent"  # right at once
 
-def _bars(
-    means: Mapping[str, SeedMean],  # by method
-    total: float,  # 1, or classes
-    colours: Mapping[str, str],  # of the methods
-) -> list[Bar]:
-    "The methods' bars, in their order."
+
+def _bars(means: Mapping[str, SeedMean], total: float, colours: Mapping[str, str]) -> list[Bar]:
+    "The methods' bars, in their order; total is 1, or how many classes there are."
     bars = []
     for method in methods_in_order(means):
-        mean = means[method]
-        span = None
+        mean, span = means[method], None
         if mean.low == mean.low:
             span = (max(mean.low / total, 0), min(mean.high / total, 1))
         folded = other_rule(method, colours)
@@ -159,20 +162,15 @@ def seen_groups(
         groups.append(Group(LEVEL_NAMES[level], bars))
     return groups
 
-# %% ../../nbs/running/91_report.ipynb #6f46aee3
-BOTH = "parent and super-parent"  # right at once
-
-
+# %% ../../nbs/running/91_report.ipynb #f4bee421
 def _chances(rows: pd.DataFrame, total: float) -> list[Bar]:
     "A blind choice of a target, and, folded, of a class whose clusters are taken."
     handed_up = rows["method"].map(lambda method: rule_of(method)[1] in ("base", "cost"))
-    bars = [Bar("chance", rows.loc[~handed_up, "chance"].mean(), total)]
-    if handed_up.all():
-        bars = [Bar("chance", rows["chance"].mean(), total)]
-    elif handed_up.any():
-        blind = rows.loc[handed_up, "chance"].mean()
-        bars.append(Bar("chance, a class handed up", blind, total, folded=True))
-    return bars
+    if handed_up.all() or not handed_up.any():
+        return [Bar("chance", rows["chance"].mean(), total)]
+    target, above = rows.groupby(handed_up)["chance"].mean()
+    folded = Bar("chance, a class handed up", above, total, folded=True)
+    return [Bar("chance", target, total), folded]
 
 
 def placed_groups(
@@ -216,10 +214,6 @@ def told_methods(
     return {m: _TOLD.get(m, f"with method “{m}”") for m in told}
 
 
-def _listed(words: list[str]) -> str:
-    return ", ".join(words[:-1]) + (" and " if words[1:] else "") + "".join(words[-1:])
-
-
 def _told(groups: list[Group]) -> dict[str, str]:
     "The methods that a sentence on these groups speaks of."
     return told_methods(bar.name for bar in groups[0].bars if bar.colour)
@@ -228,7 +222,8 @@ def _told(groups: list[Group]) -> dict[str, str]:
 def _sentence(group: Group, methods: Mapping[str, str], before: str = "") -> str:
     "A group of bars in words."
     bars = group.values()
-    shares = _listed([f"{bars[m].text} {words}" for m, words in methods.items() if m in bars])
+    shares = [f"{bars[m].text} {words}" for m, words in methods.items() if m in bars]
+    shares = " and ".join(filter(None, [", ".join(shares[:-1]), *shares[-1:]]))
     more = [f"by chance {bars['chance'].text}"]
     if "paper reports" in bars:
         more.append(f"the paper reports {bars['paper reports'].text}")
@@ -255,11 +250,8 @@ def seed_spans(
 ) -> dict[tuple[str, int], tuple[float, float]]:  # (method, level) → ends
     "Where one further seed of each trained method is expected."
     rows = scatter[(scatter["column"] == measure) & scatter["low"].notna()]
-    return {
-        (r.method, r.level): (r.low, r.high)
-        for r in rows.itertuples()
-        if not is_untrained(r.method)
-    }
+    rows = rows[~rows["method"].map(is_untrained).astype(bool)]
+    return {(r.method, r.level): (r.low, r.high) for r in rows.itertuples()}
 
 
 def with_scatter(groups: list[Group], spans: Mapping[tuple[str, int], tuple]) -> list[Group]:
@@ -276,9 +268,8 @@ def answers(
     scatter: pd.DataFrame | None = None,  # over seeds, as `read_scatter` gives it
 ) -> list[Answer]:
     "What came out, for the top of the page. What a run lacks is left out."
-    seen, placements, counts = (
-        read_optional(run, name) for name in ("seen", "placements", "placement_counts")
-    )
+    names = ("seen", "placements", "placement_counts")
+    seen, placements, counts = (read_optional(run, name) for name in names)
     best = {}
     if "best_constant" in counts:
         best = counts.groupby("level")["best_constant"].first().dropna().to_dict()
@@ -290,15 +281,14 @@ def answers(
         known = with_scatter(known, seed_spans(scatter, "top1"))
     told = []
     if any(group.label in LEVEL_NAMES[1:] for group in placed):
-        told.append(
-            Answer("Is an unseen animal put among its kin?", in_words(placed, " right"), placed)
-        )
+        kin = "Is an unseen animal put among its kin?"
+        told.append(Answer(kin, in_words(placed, " right"), placed))
     if known:
         pictures = [known[0]._replace(label="recognised test pictures of known animals")]
         told.append(Answer("Is a seen class recognised?", in_words(pictures), known))
     return told
 
-
+# %% ../../nbs/running/91_report.ipynb #d58e8867
 def summary_lines(run: Run) -> list[str]:
     "The key numbers of a run for a terminal: each method by its own rule of inference."
     lines: list[str] = []
@@ -307,16 +297,16 @@ def summary_lines(run: Run) -> list[str]:
         what = "nearest target is the right one"
         if total > 1:
             what = f"unseen classes put among their kin (of {count(total)})"
-        groups = sorted(
-            (g for g in groups if g.label in LEVEL_NAMES), key=lambda g: LEVEL_NAMES.index(g.label)
-        )
-        names = [*main_methods([bar.name for bar in groups[0].bars if bar.colour]), "chance"]
+        by_label = {group.label: group.values() for group in groups}
+        labels = [label for label in LEVEL_NAMES if label in by_label]
+        methods = [bar.name for bar in by_label[labels[0]].values() if bar.colour]
+        names = [*main_methods(methods), "chance"]
         width = max(10, *(len(name) + 2 for name in names))
         lines.append(f"{what:<46}" + "".join(f"{name:>{width}}" for name in names))
-        for group in groups:
-            bars = group.values()
+        for label in labels:
+            bars = by_label[label]
             texts = [bars[name].text.partition(" of ")[0] if name in bars else "" for name in names]
-            lines.append(f"  {group.label:<44}" + "".join(f"{text:>{width}}" for text in texts))
+            lines.append(f"  {label:<44}" + "".join(f"{text:>{width}}" for text in texts))
     return lines
 
 # %% ../../nbs/running/91_report.ipynb #2cad22cc
@@ -370,20 +360,21 @@ def verdict(
     gain = paired_difference(pairs["paper"], pairs["frozen"], np.random.default_rng(0))
     n, trained, plain = len(pairs), count(pairs["paper"].sum()), count(pairs["frozen"].sum())
     ends = sorted(abs(n * end) for end in (gain.low, gain.high))
-    by = f"a difference of {ends[0]:.0f} to {ends[1]:.0f}, 95 % interval"
+    by = f"a difference of {ends[0]:.0f} to {ends[1]:.0f}, 95 % interval"
     if gain.high < 0:
-        what = "Training as the paper describes makes it worse"
+        what = "makes it worse"
     elif gain.low > 0:
-        what = "Training as the paper describes helps"
+        what = "helps"
     else:
-        what = f"Training as the paper describes makes no difference that {n} animals could show"
+        what = f"makes no difference that {n} animals could show"
         by = f"the difference may be anything from {n * gain.low:+.0f} to {n * gain.high:+.0f}"
     return (
-        f"{what}: it puts {trained} of {n} unseen animals among their relatives, the same encoder "
-        f"without any training {plain}" + (f" ({by})." if gain.low == gain.low else ".")
+        f"Training as the paper describes {what}: it puts {trained} of {n} unseen animals among "
+        f"their relatives, the same encoder without any training {plain}"
+        + (f" ({by})." if gain.low == gain.low else ".")
     )
 
-
+# %% ../../nbs/running/91_report.ipynb #9131704e
 class KeyNumber(NamedTuple):
     "One of the numbers that matter."
 
@@ -412,23 +403,22 @@ def key_numbers(
     groups = {group.label: group.values() for answer in told[:1] for group in answer.groups}
     numbers, known = [], told[-1].groups[0] if told else None
     if both := groups.get(BOTH):
-        besides = {name: f"{words} {both[name].text}" for name, words in _BESIDE.items()}
         for name in [m for m in _TOLD if m in both] or [next(iter(both))]:
-            beside = besides["paper reports" if name == "paper" else "chance"]
+            beside = f"by blind choices {both['chance'].text}"
+            if name == "paper":
+                beside = f"the paper reports {both['paper reports'].text}"
             numbers.append(_key_number(both, name, "unseen animals are put right", beside))
     if known and known.label == LEVEL_NAMES[0]:
         bars = known.values()
         for name in ([m for m in _TOLD if m in bars] or list(bars))[: max(1, 2 - len(numbers))]:
-            others = [f"{bars[m].text} {_TOLD[m]}" for m in ("frozen",) if m in bars and m != name]
-            beside = "; ".join([*others, f"chance {bars['chance'].text}"])
+            beside = f"chance {bars['chance'].text}"
+            if "frozen" in bars and name != "frozen":
+                beside = f"{bars['frozen'].text} {_TOLD['frozen']}; {beside}"
             what = "of test pictures of known animals are recognised"
             numbers.append(_key_number(bars, name, what, beside))
     return numbers[:3]
 
-
-_BESIDE = {"paper reports": "the paper reports", "chance": "by blind choices"}
-
-
+# %% ../../nbs/running/91_report.ipynb #81f6fbdd
 def chart(
     told: Sequence[Answer],  # from `answers`
 ) -> list[Group]:
@@ -463,12 +453,11 @@ def panel(
     title: str,
 ) -> Panel:
     "The picture of one method's landings."
-    rows = next(iter(data["placed"][method].values()))
+    rows, tops = next(iter(data["placed"][method].values())), data["nodes"][2]
     landed = {i: rows[i][2] for i in order if rows[i][2]}
     height = STEP * len(order) + 12
-    apart = height / len(data["nodes"][2])
     at = {i: STEP * (k + 0.5) + 6 for k, i in enumerate(order)}
-    ends = {place: apart * (place + 0.5) for place in range(len(data["nodes"][2]))}
+    ends = [height / len(tops) * (place + 0.5) for place in range(len(tops))]
     kinds = {None: "open", 0: "wrong", 1: "right"}
     judged = [row[1] for row in landed.values() if row[1] is not None]
     used = {row[0] for row in landed.values()}
@@ -478,11 +467,11 @@ def panel(
         (right if judged else "") + f"{len(used)} of {len(ends)} super-parents in use",
         height,
         [(at[i], data["unseen"][i]["name"]) for i in order],
-        [(ends[i], node["name"]) for i, node in enumerate(data["nodes"][2])],
+        [(end, node["name"]) for end, node in zip(ends, tops, strict=True)],
         [(at[i], ends[row[0]], kinds[row[1]]) for i, row in landed.items()],
     )
 
-
+# %% ../../nbs/running/91_report.ipynb #a44138a3
 def panels(
     data: Mapping[str, Any] | None,  # as `explorer_data` gives it
 ) -> list[Panel]:  # two at most; none where nothing was placed
@@ -498,16 +487,10 @@ def panels(
     return [panel(data, m, order, titles.get(m, f"Method “{m}”")) for m in methods]
 
 # %% ../../nbs/running/91_report.ipynb #fb974ef5
+# well-known tables, which come first
 FIRST_TABLES = (
-    "table1",
-    "table2",
-    "paper_beside_ours",
-    "seen",
-    "placements",
-    "phase1",
-    "unseen",
-    "claims",
-    "hierarchy",
+    *("table1", "table2", "paper_beside_ours", "seen", "placements"),
+    *("phase1", "unseen", "claims", "hierarchy"),
 )
 TITLES = {
     "seen": "Test pictures of seen classes",
@@ -570,22 +553,6 @@ def few_colours(path: Path, n: int = 64) -> Image.Image:
         return picture.convert("RGB").quantize(n, dither=Image.Dither.NONE)
 
 
-def picture_bytes(
-    picture: Image.Image,
-    kind: str,  # such as 'webp'
-    **how: Any,  # as `Image.save` takes it
-) -> bytes:
-    "A picture's file."
-    file = io.BytesIO()
-    picture.save(file, kind, **how)
-    return file.getvalue()
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    "A picture's file as an address of its own."
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
 def packed(
     path: Path,  # of a PNG
     light: bool = False,  # fewer colours
@@ -618,7 +585,7 @@ def figures_of(
         for path in _in_order(folder / "figures", "*.png")
     ]
 
-
+# %% ../../nbs/running/91_report.ipynb #ec17b0b3
 def without_gap(
     figures: list[dict[str, Any]],  # of `figures_of`
     hierarchy: str,  # the setting: the file that was given, '' for none
@@ -659,7 +626,7 @@ def beside_scatter(
         texts.append("" if low is None else f"{_cell(low * times)} to {_cell(high * times)}")
     return table.assign(**{ONE_MORE_SEED: texts}) if any(texts) else table
 
-
+# %% ../../nbs/running/91_report.ipynb #e95e5dd2
 def tables_of(
     folder: Path,  # holds tables/
     most: int = LONG,  # rows of each
@@ -668,41 +635,33 @@ def tables_of(
     "The tables in a folder, in order, as text cells."
     entries = []
     for path in _in_order(folder / "tables", "*.csv"):
-        table = read_names(path)
-        if scatter is not None and path.stem in SCATTERED:
-            table = beside_scatter(table, scatter, SCATTERED[path.stem])
-        table = table.filter(COLUMNS.get(path.stem, table.columns))
+        name, table = path.stem, read_names(path)
+        if scatter is not None and name in SCATTERED:
+            table = beside_scatter(table, scatter, SCATTERED[name])
+        table = table.filter(COLUMNS.get(name, table.columns))
         numbers = table.select_dtypes("number").columns
         rows = table.head(most).astype(object).itertuples(index=False)
         entries.append(
             {
-                "name": path.stem,
-                "title": title_of(path.stem),
+                "name": name,
+                "title": title_of(name),
                 "caption": _caption(path),
                 "columns": [(column, column in numbers) for column in table.columns],
                 "rows": [[_cell(value) for value in row] for row in rows],
                 "markdown": path.with_suffix(".md").is_file(),
                 "n": len(table),
-                "open": path.stem in FIRST_TABLES and len(table) <= SHORT,
+                "open": name in FIRST_TABLES and len(table) <= SHORT,
             }
         )
     return entries
 
 # %% ../../nbs/running/91_report.ipynb #bf51566e
-def _last_part(value: str) -> str:
-    "A path's last component; what is no path as it is."
-    return Path(value).name if os.sep in value else value
-
-
 def shown_settings(
     settings: dict[str, Any],  # as in settings.json
 ) -> dict[str, Any]:
     "Settings with paths reduced to their last component, and without addresses."
-    paths = {
-        n: _last_part(settings[n]) for n in ("images", "hierarchy", "weights") if n in settings
-    }
-    engine = {"engine": engine_kind(settings["engine"])} if "engine" in settings else {}
-    return settings | paths | engine
+    how = dict.fromkeys(("images", "hierarchy", "weights"), last_part) | {"engine": engine_kind}
+    return {name: how.get(name, lambda value: value)(value) for name, value in settings.items()}
 
 
 def scrub(
@@ -713,7 +672,7 @@ def scrub(
     roots = {
         images: Path(images).name,
         str(home()): ".",
-        str(Path(chip.__file__).resolve().parent.parent): ".",
+        str(project_root()): ".",
         sys.prefix: "python",
         os.path.expanduser("~"): "~",
     }
@@ -734,7 +693,7 @@ def run_record(run: Run, phases: Iterable[Phase] = PHASES) -> dict[str, Any]:
         )
     settings = read_settings(run)
     study = run.folder / "study.json"
-    about = json.loads(study.read_text(encoding="utf-8")) if study.is_file() else {}
+    about = read_json(study) if study.is_file() else {}
     *_, last = records.values()
     contents = {"pictures": next(iter(records.values()))["inputs"].get("pictures", "")}
     for record in records.values():
@@ -766,7 +725,7 @@ def run_record(run: Run, phases: Iterable[Phase] = PHASES) -> dict[str, Any]:
         "git": last["git"],
     }
 
-
+# %% ../../nbs/running/91_report.ipynb #4e3f6baf
 def settings_table(
     settings: dict[str, Any],  # as shown
 ) -> pd.DataFrame:  # name, value, group, meaning, usual (in its profile), changed
@@ -823,9 +782,8 @@ class _Exporter(nbconvert.HTMLExporter):
     @jinja2.pass_context
     def markdown2html(self, context: jinja2.runtime.Context, source: str) -> str:
         attachments = context.get("cell", {}).get("attachments", {})
-        renderer = _Renderer(
-            escape=False, attachments=attachments, anchor_link_text=self.anchor_link_text
-        )
+        how = {"attachments": attachments, "anchor_link_text": self.anchor_link_text}
+        renderer = _Renderer(escape=False, **how)
         return MarkdownWithMath(renderer=renderer).render(source)
 
 
@@ -847,10 +805,8 @@ def notebook_page(
             cell.source = re.sub(r"^#\|.*\n?", "", cell.source, flags=re.MULTILINE)
     notebook.cells = [cell for cell in notebook.cells if cell.source]
     body, _ = _exporter().from_notebook_node(notebook)
-    light, dark = (
-        HtmlFormatter(style=style).get_style_defs(".highlight")
-        for style in ("default", "github-dark")
-    )
+    styles = [HtmlFormatter(style=name) for name in ("default", "github-dark")]
+    light, dark = (style.get_style_defs(".highlight") for style in styles)
     template = templates().get_template("notebook.html.j2")
     return template.render(title=title, body=body, light=light, dark=dark, file=executed.name)
 
@@ -1016,18 +972,16 @@ REPORT_FOLDERS = ("audit", "figures", "notebooks", "tables")
 def users_files(
     report: Path,  # a report's folder
 ) -> list[Path]:  # relative to it
-    "Files in a report that it has not made. Of a report without a list, all that lie elsewhere than its own."
+    """Files in a report that it has not made. Of a report without a list, all that lie elsewhere
+    than its own."""
     files = [p.relative_to(report) for p in report.rglob("*") if p.is_file() or p.is_symlink()]
-    listed = report / MADE_LIST
+    listed, usual = report / MADE_LIST, {"index.html", "results.csv", "results.parquet"}
     if listed.is_file():
-        made = set(listed.read_text(encoding="utf-8").splitlines())
-        return [file for file in files if file.as_posix() not in made | {MADE_LIST}]
-    usual = {"index.html", *MARKS.values(), "results.csv", "results.parquet"}
-    return [
-        file
-        for file in files
-        if file.parts[0] not in REPORT_FOLDERS and file.as_posix() not in usual
-    ]
+        made = {MADE_LIST, *listed.read_text(encoding="utf-8").splitlines()}
+    else:
+        files = [file for file in files if file.parts[0] not in REPORT_FOLDERS]
+        made = {*usual, *MARKS.values()}
+    return [file for file in files if file.as_posix() not in made]
 
 
 def swap_in(
@@ -1050,7 +1004,7 @@ def swap_in(
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
 
-
+# %% ../../nbs/running/91_report.ipynb #a4baf2ea
 _PHOTOS = '"pictures":{"'  # in the explorer's data, where it has any
 
 
@@ -1083,7 +1037,7 @@ def build_report(
     if light:
         lighten(new)
         record = {"name": record["name"], "reference": True, **record}
-    (new / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_json(new / "run.json", record)
     html, old = page(run, new, record, light), target / "index.html"
     if not light and _PHOTOS not in html and old.is_file() and _PHOTOS in old.read_text("utf-8"):
         shutil.rmtree(new)

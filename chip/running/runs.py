@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['PHASES', 'MARKS', 'COMPUTING', 'MADE', 'NOT_RUN', 'Phase', 'notebooks_folder', 'Refused', 'check_free', 'read_json',
            'write_json', 'shown_parameters', 'parameters_of', 'code_of', 'digest', 'modules_used', 'Contents',
-           'versions', 'packaged_weights', 'files_read', 'engine_kind', 'inputs_of', 'what_changed', 'marker_path',
-           'read_marker', 'write_marker', 'joined_files', 'is_made', 'files_of', 'why_run', 'clear_from', 'forget',
-           'locked', 'python_words', 'kernel_environment', 'Watch', 'PeakMemory', 'Relay', 'PhaseFailed', 'shown',
-           'default_name', 'resume_command', 'execute', 'files_to_make', 'check_made', 'run_next', 'git_state',
-           'circumstances', 'refusing', 'check_writable', 'check_images', 'check_encoder', 'check_classes',
-           'check_asked', 'check_run', 'Step', 'plan_run', 'duration', 'rough', 'expected_seconds', 'Pace', 'Progress',
-           'run_phases']
+           'versions', 'packaged_weights', 'files_read', 'engine_kind', 'last_part', 'inputs_of', 'what_changed',
+           'marker_path', 'read_marker', 'write_marker', 'joined_files', 'is_made', 'files_of', 'why_run', 'clear_from',
+           'forget', 'locked', 'python_words', 'kernel_environment', 'Watch', 'PeakMemory', 'redraw', 'Relay',
+           'PhaseFailed', 'shown', 'default_name', 'resume_command', 'execute', 'files_to_make', 'check_made',
+           'run_next', 'git_state', 'circumstances', 'refusing', 'check_writable', 'check_images', 'check_encoder',
+           'check_classes', 'check_asked', 'check_run', 'Step', 'plan_run', 'duration', 'rough', 'expected_seconds',
+           'Pace', 'Progress', 'run_phases']
 
 # %% ../../nbs/running/90_runs.ipynb #1d1deca1
 import ast
@@ -419,6 +419,11 @@ def engine_kind(
     report."""
     return engine if engine == "local" else "ray"
 
+
+def last_part(value: Any) -> Any:
+    "A path's last component; what is no path as it is."
+    return Path(value).name if isinstance(value, str) and os.sep in value else value
+
 # %% ../../nbs/running/90_runs.ipynb #90f00003
 def inputs_of(
     phase: Phase,
@@ -746,6 +751,13 @@ class PeakMemory(Watch):
 
 # %% ../../nbs/running/90_runs.ipynb #c6f78a85
 _REDRAWN = re.compile(r"[^\n]*\r[^\n]*\n?")
+
+
+def redraw(text: str, stream: TextIO) -> None:
+    "Put a text in the place of a terminal's last line."
+    if stream.isatty():
+        print(f"\r\033[K{text}"[: shutil.get_terminal_size().columns + 3], end="", file=stream)
+        stream.flush()
 
 
 class Relay:
@@ -1497,7 +1509,7 @@ class Progress(Pace, Watch):
 
     def say(self, text: str) -> None:
         "A line for good, above the bar."
-        self._show("")
+        redraw("", self.stream)
         self._say(text)
 
     def write(self, text: str) -> int:
@@ -1510,21 +1522,15 @@ class Progress(Pace, Watch):
             text = f"{self.text()} | {bar}"[: shutil.get_terminal_size().columns - 1]
         return self.stream.write(f"\r\033[K{text}" if text.strip() else "")
 
-    def _show(self, text: str) -> None:
-        "Put a text in the place of a terminal's last line."
-        if self.isatty():
-            self.stream.write(f"\r\033[K{text}")
-            self.stream.flush()
-
     def look(self) -> None:
         if not self.isatty():
             self._say(f"      {self.text()}")
         elif self.clock() - self.wrote > 2:
-            self._show(self.text())
+            redraw(self.text(), self.stream)
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
-        self._show("")
+        redraw("", self.stream)
 
 # %% ../../nbs/running/90_runs.ipynb #90e0d3de
 def _run_steps(steps: Sequence[Step], settings: Settings, run: Run, progress: Progress) -> None:
