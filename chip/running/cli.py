@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import pandas as pd
@@ -67,7 +66,16 @@ from chip.running.runs import (
     run_phases,
     shown,
 )
-from .sweeps import MOST, Execution, Sweep, make_sweep, run_sweep, split_values
+from chip.running.sweeps import (
+    ENDINGS,
+    MOST,
+    Execution,
+    Sweep,
+    interrupt,
+    make_sweep,
+    run_sweep,
+    split_values,
+)
 
 # %% ../../nbs/running/99_cli.ipynb #25722dd2
 def check_known(
@@ -759,12 +767,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 def _stopped_like_ctrl_c() -> Iterator[None]:
     """Being told to end, or losing the terminal, ends a run as Ctrl-C does: without leaving a
     kernel behind."""
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {number: signal.signal(number, stop) for number in numbers}
+    before = {number: signal.signal(number, interrupt) for number in ENDINGS}
     try:
         yield
     finally:
