@@ -6,7 +6,7 @@
 __all__ = ['LEVELS', 'LEVEL_NAMES', 'CLUSTER_COLUMNS', 'HEADINGS', 'unit_rows', 'class_means', 'classifier_prototypes',
            'level0_targets', 'successive_means', 'majority', 'points_to_cluster', 'elbow', 'Hierarchy',
            'build_hierarchy', 'save_hierarchy', 'load_hierarchy', 'resume_run', 'super_parents', 'hierarchy_text',
-           'read_hierarchy', 'cluster_level', 'run_phase1', 'describe_levels', 'plot_sweep']
+           'read_hierarchy', 'cluster_level', 'run_phase1', 'plot_sweep']
 
 # %% ../nbs/10_hierarchy.ipynb #97477692
 import json
@@ -14,26 +14,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 
-from .compute.clusterers import centroids, check_points, cluster, inertia, renumbered
+from .compute.clusterers import centroids, check_points, cluster, renumbered
 from .compute.encoders import Encoder
 from .compute.k_sweep import SweepSettings, sweep_k
-from .compute.silhouette import mean_silhouette
-from chip.core.settings import (
-    Run,
-    Settings,
-    save_table,
-    settings_in_force,
-    start_run,
-    written_aside,
-)
-from .core.study import Study, frozen_embeddings, load_study, open_study, study_encoder
+from .core.settings import Run, Settings, start_run, written_aside
+from .core.study import Study, frozen_embeddings, load_study
 from .data.names import name_clusters
 from .data.tables import TableError, composed, read_user_table
 from .data.taxonomy import imagenet_index
@@ -467,36 +458,6 @@ def run_phase1(
     about |= {"pooling": settings.pooling, "clusterer": settings.clusterer}
     sweep = pd.concat([sweep1, sweep2], ignore_index=True)
     return build_hierarchy(study, level0, parent, super_of, about), sweep
-
-# %% ../nbs/10_hierarchy.ipynb #e5d8e0cb
-def describe_levels(
-    h: Hierarchy,
-    settings: Settings,
-    sweep: pd.DataFrame,  # of both levels, for the elbow; empty for a given hierarchy
-) -> pd.DataFrame:
-    """One row for each clustered level: k, what chose it, silhouette and inertia of the final
-    clustering, sizes of its clusters, and the k that the elbow would take."""
-    rows = []
-    for level, points, labels in ((1, h.targets[0], h.parent), (2, h.targets[1], h.super_of)):
-        k, sizes = labels.max() + 1, np.bincount(labels)
-        chosen_by = "setting" if getattr(settings, f"k{level}") else "silhouette"
-        apart = 1 < k < len(points)
-        row = {
-            "level": level,
-            "n_points": len(points),
-            "k": k,
-            "chosen_by": "file" if settings.hierarchy else chosen_by if apart else "no choice",
-            "silhouette": mean_silhouette(points, labels, dtype="float64") if apart else np.nan,
-            "inertia": inertia(points, labels),
-            "smallest": sizes.min(),
-            "largest": sizes.max(),
-            "elbow": "",
-        }
-        of_level = sweep[sweep["level"] == level] if len(sweep) else sweep
-        if len(of_level):
-            row["elbow"] = elbow(of_level["k"], of_level["inertia"])
-        rows.append(row)
-    return pd.DataFrame(rows)
 
 # %% ../nbs/10_hierarchy.ipynb #a36946c3
 def plot_sweep(

@@ -12,34 +12,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
 
 from .compute.encoders import Encoder, check_weights, encoder_spec, load_encoder
-from .core.settings import Settings, keep_rows, save_rows, settings_in_force
-from .core.statistics import summarise_placements
-from .core.study import Study, frozen_embeddings, study_encoder
+from .core.settings import Settings
+from .core.study import Study, frozen_embeddings
 from .data.taxonomy import Taxonomy
-from chip.hierarchy import (
-    LEVELS,
-    Hierarchy,
-    class_means,
-    classifier_prototypes,
-    level0_targets,
-    resume_run,
-    unit_rows,
-)
-from .measures import cosine_similarity_matrix
-from .oneshot import seen_pictures
-from chip.unseen import (
-    alternatives_rows,
-    class_probabilities,
-    placement_rows,
-    summed,
-    unseen_pictures,
-)
+from .hierarchy import LEVELS, Hierarchy, level0_targets, unit_rows
+from .unseen import class_probabilities, summed
 
 # %% ../nbs/35_kin.ipynb #d3668989
 # together where there are photographs

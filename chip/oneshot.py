@@ -14,10 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import safetensors.numpy
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -27,19 +25,10 @@ from .compute.backends import pick_workers
 from .compute.checkpoints import Checkpoints, load_weights, signature
 from .compute.embeddings import PicturesOnDisk, encode, load_pictures
 from .compute.encoders import Encoder, autocast, encoder_spec, load_encoder, pick_device
-from chip.core.settings import (
-    Run,
-    Settings,
-    keep_rows,
-    save_rows,
-    save_table,
-    settings_in_force,
-    written_aside,
-)
-from .core.study import Study, frozen_embeddings, study_encoder
-from .data.images import draw_shots
+from .core.settings import Run, Settings
+from .core.study import Study, frozen_embeddings
 from .data.taxonomy import Taxonomy
-from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, resume_run, unit_rows
+from .hierarchy import LEVELS, Hierarchy, unit_rows
 from .losses import LOSSES, check_settings
 from chip.measures import (
     TreeTable,

@@ -36,20 +36,13 @@ from matplotlib.ticker import PercentFormatter
 import chip
 from . import measures
 from .core import statistics
-from chip.core.settings import (
-    Run,
-    Settings,
-    changed_settings,
-    read_rows,
-    save_figure,
-    save_table,
-)
+from .core.settings import Run, Settings, changed_settings, read_rows
 from .core.statistics import SeedMean, seed_mean
-from .core.study import Study, kin_of
+from .core.study import Study
 from .data.places import home
 from .data.tables import read_names
 from .data.taxonomy import pretty
-from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, plot_sweep, resume_run
+from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, plot_sweep
 from .losses import LOSSES
 
 # %% ../nbs/40_results.ipynb #ab3ee903
@@ -342,7 +335,7 @@ def level_panels(
         axes[-1, level].set_xlabel("epoch (0: before training)")
     return figure, panels
 
-
+# %% ../nbs/40_results.ipynb #187249a8
 def legend_once(
     where: Figure | Axes,
     axes: Sequence[Axes],  # whose labels
@@ -551,8 +544,9 @@ def plot_bars(
             ax.plot(np.linspace(x - half / 2, x + half / 2, len(single)), single, "o", **dots)
         top = (x, np.nanmax([bar.value, bar.high, bar.chance, *single]))
         look = {"ha": "center", "va": "bottom", "fontsize": size, "fontweight": "bold"}
+        look |= {"xytext": (0, 3), "textcoords": "offset points", "path_effects": halo}
         text = bar.text if len(methods) <= 12 else ""  # more would stand over one another
-        ax.annotate(text, top, (0, 3), None, "offset points", path_effects=halo, **look)
+        ax.annotate(text, top, **look)
     levels = sorted(set(bars["level"]))
     names = [f"level {level}\n{LEVEL_NAMES[level]}" for level in levels]
     ax.set_xticks(levels, names, fontsize=11)

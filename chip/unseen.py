@@ -13,26 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import safetensors.numpy
-import torch
 
 from . import measures, oneshot
-from chip.core.settings import (
-    Run,
-    Settings,
-    keep_rows,
-    save_rows,
-    save_table,
-    settings_in_force,
-    written_aside,
-)
-from .core.statistics import paired_difference, summarise_placements
-from .core.study import Study, frozen_embeddings, kin_of, study_encoder
+from .core.settings import Run, Settings
+from .core.study import Study, kin_of
 from .data.tables import escaped, read_names
-from .hierarchy import LEVELS, Hierarchy, class_means, resume_run
+from .hierarchy import LEVELS, Hierarchy, class_means
 from .losses import LOSSES
 
 # %% ../nbs/30_unseen.ipynb #6a8e0e7b

@@ -195,7 +195,7 @@ def _clip_model(name: str, pretrained: bool = False, device: str = "cpu") -> nn.
     whole.visual.preprocess = package.get_model_preprocess_cfg(whole)
     return whole.visual
 
-
+# %% ../../nbs/compute/03_encoders.ipynb #03e0c003
 def _from_open_clip(name: str) -> EncoderSpec:
     "The spec of `open_clip:<name>`, from open_clip's own configuration."
     with torch.device("meta"):

@@ -222,10 +222,8 @@ def _unexpected(f: Field, value: Any) -> SettingError:
     "The refusal of a value of the wrong type or out of range."
     said = f"{f.name}={_short(value)}: expected {_EXPECTED[f.type]}{_range_text(f)}"
     if f.type is str:
-        said += (
-            f"; where it is taken for a number or a truth value, papermill has -r {f.name} TEXT and "
-            "YAML has quotes"
-        )
+        said += "; where it is taken for a number or a truth value, "
+        said += f"papermill has -r {f.name} TEXT and YAML has quotes"
     return SettingError(said)
 
 # %% ../../nbs/core/06_settings.ipynb #421360d1
@@ -390,7 +388,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     ),
 }
 
-
+# %% ../../nbs/core/06_settings.ipynb #18df4b8c
 def profile_values(
     profile: str,  # smoke, demo, photos or paper
     preset: str = "",  # one that was asked for; empty: the profile's own
@@ -455,7 +453,7 @@ def _consistent(s: Settings) -> Settings:
             raise SettingError(message)
     return s
 
-
+# %% ../../nbs/core/06_settings.ipynb #345d0a9a
 def _drawn(s: Settings) -> Iterable[tuple[bool, str]]:
     "What no drawn animal kingdom can be, each with what to say of it."
     what = "paper_classes=true keeps" if s.paper_classes else "prototype=classifier needs"

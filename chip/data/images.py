@@ -387,9 +387,7 @@ def _identity(path: str | Path) -> tuple[int, int]:
 def walk_files(
     folder: str | Path,  # where to start
     around: Iterable[str | Path] = (),  # folders that hold it: links to them lead back
-) -> Iterator[
-    tuple[str, str]
-]:  # full path, and why it cannot be used ('' where nothing is against it)
+) -> Iterator[tuple[str, str]]:  # full path, and why it cannot be used ('' where it can)
     """Every file below a folder, links followed, each folder entered once: by its own way where it
     has one. Folders that are not entered come with their reason."""
     known = set(map(_identity, around))
@@ -397,15 +395,15 @@ def walk_files(
     while folders or links:
         here = folders.pop() if folders else links.pop(0)
         try:
-            entries = [] if _identity(here) in known else _entries(here)
-            again = _identity(here) in known
-            known.add(_identity(here))
+            identity = _identity(here)
+            entries = [] if identity in known else _entries(here)
         except OSError as error:
             yield here, os_reason(error)
             continue
-        if again:
+        if identity in known:
             back = Path(here).parent.resolve().is_relative_to(Path(here).resolve())
             yield here, "circular link" if back else "linked twice"
+        known.add(identity)
         for entry in entries:
             if not _is_folder(entry):
                 yield entry.path, ""
@@ -551,37 +549,38 @@ def paths_read(
 # %% ../../nbs/data/01_images.ipynb #7bbffa73
 def _advice(root: Path, folders: Sequence[str], files: Sequence[str]) -> str:
     "How to lay out a folder that has no train/, in commands where that can be said."
-    at = {name: shlex.quote(str(root / name)) for name in ("train", "train/CLASS", *folders)}
+
+    def at(*names: str) -> str:
+        return shlex.quote(str(root.joinpath(*names)))
+
+    here, train = at(), at("train")
     meant = [name for name in folders if nearest_name(name) == "train"]
     deeper = [name for name in folders if os.path.isdir(root / name / "train")]
     others = [name for name in folders if name not in SPLITS]
-    suffixes = sorted(
-        {Path(name).suffix for name in files} & {*SUFFIXES, *map(str.upper, SUFFIXES)}
-    )
+    known = {*SUFFIXES, *map(str.upper, SUFFIXES)}
+    suffixes = sorted({Path(name).suffix for name in files} & known)
     if os.path.isdir(above := root.resolve().parent / "train"):
         return f" (is the folder above it meant, '{above.parent}'?)"
     if deeper:
         return f" (its folder '{deeper[0]}' has one: is '{root / deeper[0]}' meant?)"
     if meant:
-        return f" (is its folder '{meant[0]}' meant? mv {at[meant[0]]} {at['train']})"
+        return f" (is its folder '{meant[0]}' meant? mv {at(meant[0])} {train})"
     if others:
         names = f"its {len(others)} folders {', '.join(others[:3])}{', …' * (len(others) > 3)}"
-        new, old = Path(f"{root.resolve()}-study"), root.resolve()
-        link = f"mkdir {shlex.quote(str(new))}; ln -s {shlex.quote(str(old))} "
-        link += f"{shlex.quote(str(new / 'train'))}; then use '{new}'"
-        return f" (if {names} are classes, move them into '{root / 'train'}', or link them: {link})"
+        old, new = root.resolve(), Path(f"{root.resolve()}-study")
+        new_train = shlex.quote(str(new / "train"))
+        link = f"mkdir {shlex.quote(str(new))}; ln -s {shlex.quote(str(old))} {new_train}"
+        where = f"'{root / 'train'}', or link them: {link}; then use '{new}'"
+        return f" (if {names} are classes, move them into {where})"
     if folders:
-        known = f"'{root / folders[-1]}'"
-        commands = (
-            f"mkdir {at['train']}; mv {shlex.quote(str(root / folders[-1]))}/CLASS {at['train']}"
-        )
+        folder = at(folders[-1])
         return (
-            f" (chip place {shlex.quote(str(root / folders[-1]))} needs none, but a run learns from "
-            f"classes: move some of those in {known}: {commands})"
+            f" (chip place {folder} needs none, but a run learns from classes: move some of those "
+            f"in '{root / folders[-1]}': mkdir {train}; mv {folder}/CLASS {train})"
         )
     if suffixes:
-        moved = " ".join(f"{shlex.quote(str(root))}/*{suffix}" for suffix in suffixes)
-        commands = f"mkdir -p {at['train/CLASS']}; mv {moved} {at['train/CLASS']}"
+        moved, place = " ".join(f"{here}/*{suffix}" for suffix in suffixes), at("train", "CLASS")
+        commands = f"mkdir -p {place}; mv {moved} {place}"
         return f" (its pictures need a folder for each class: {commands})"
     return ""
 
@@ -601,21 +600,16 @@ def check_layout(
     except OSError as error:
         raise ValueError(f"{name} cannot be listed ({os_reason(error)})") from error
     folders = [entry.name for entry in entries if _is_folder(entry)]
-    if "train" in folders:
-        return
     if not entries:
         raise ValueError(f"{name} is empty: {LAYOUT}")
-    files = [entry.name for entry in entries if entry.name not in folders]
-    raise ValueError(
-        escaped(f"{name} has no folder train/: {LAYOUT}{_advice(root, folders, files)}")
-    )
+    if "train" not in folders:
+        advice = _advice(root, folders, [e.name for e in entries if e.name not in folders])
+        raise ValueError(escaped(f"{name} has no folder train/: {LAYOUT}{advice}"))
 
 # %% ../../nbs/data/01_images.ipynb #e24b77bb
 def inspect_file(
     full: str | Path,  # the file to open
-) -> tuple[
-    str, str, str
-]:  # SHA-256 in hex ('' if unreadable); the reason against it, and its faintness ('' if none)
+) -> tuple[str, str, str]:  # SHA-256 in hex, the reason against it, its faintness; '' for none
     "Read a file once, to name its content and to see whether it is a whole picture."
     try:
         data = read_file(full)
@@ -650,9 +644,8 @@ _CACHE_COLUMNS = ["full", "size", "mtime_ns", "sha256", "faintness", "reader"]
 _READER = f"2, Pillow {PIL.__version__}"  # raise the number when decoding changes
 _SAVE_EVERY = 20_000  # images between two writes of the cache
 
-Known = dict[
-    tuple[str, int, int], tuple[str, str]
-]  # (full path, size, mtime_ns) -> SHA-256, faintness
+# (full path, size, mtime_ns) -> SHA-256, faintness
+Known = dict[tuple[str, int, int], tuple[str, str]]
 
 
 def load_cache(
@@ -689,9 +682,8 @@ def inspect_cached(
     fresh = {key: known[key] for key in known if not key[0].startswith(here)}
     keys, unknown = {c: (here + c.path, c.size, c.mtime_ns) for c in candidates}, []
     for candidate, key in keys.items():
-        if key in known and os.access(
-            (inside_tar(candidate.full) or (candidate.full,))[0], os.R_OK
-        ):
+        file = (inside_tar(candidate.full) or (candidate.full,))[0]
+        if key in known and os.access(file, os.R_OK):
             fresh[key] = known[key]
             yield candidate, known[key][0], "", known[key][1]
         else:
@@ -846,9 +838,7 @@ def _empty_folders(root: Path, mentioned: Iterable[str]) -> list[tuple[str, str]
 
 def as_folder(
     root: Path,  # DIR of the layout
-    used: Sequence[
-        tuple[Candidate, str, str]
-    ],  # with SHA-256 and faintness; '' where it was not opened
+    used: Sequence[tuple[Candidate, str, str]],  # with SHA-256 and faintness; '' if not opened
     rejected: Sequence[tuple[str, str]],  # path, reason
     classes: Iterable[str] | None = None,  # as in `scan_images`
 ) -> ImageFolder:
@@ -858,16 +848,11 @@ def as_folder(
     rows = [(c.path, c.label, c.split, c.size, sha256) for c, sha256, _ in used]
     empty = _empty_folders(root, [row[0] for row in (*rows, *rejected)])
     left_out = sorted([*rejected, *empty], key=lambda row: natural_key(row[0]))
-    folder = ImageFolder(
-        root,
-        sort_table(pd.DataFrame(rows, columns=["path", "label", "split", "bytes", "sha256"])),
-        pd.DataFrame(left_out, columns=["path", "reason"], dtype=str),
-        {
-            c.path: faint
-            for c, _, faint in sorted(used, key=lambda row: natural_key(row[0].path))
-            if faint
-        },
-    )
+    table = sort_table(pd.DataFrame(rows, columns=["path", "label", "split", "bytes", "sha256"]))
+    faint = {c.path: why for c, _, why in used if why}
+    faint = {path: faint[path] for path in sorted(faint, key=natural_key)}
+    left_out = pd.DataFrame(left_out, columns=["path", "reason"], dtype=str)
+    folder = ImageFolder(root, table, left_out, faint)
     check_splits(folder, names)
     return folder
 
@@ -982,8 +967,7 @@ def draw_shots(
         return sort_table(train)
     for label, paths in train.groupby("label")["path"]:
         if len(paths) < n_shot:
-            have = _counted(len(paths), "training image", "training images")
-            problem = f"n_shot={n_shot} but class {label!r} has {have}"
-            raise ValueError(f"{problem}: lower n_shot or add images")
+            have = f"{label!r} has {_counted(len(paths), 'training image', 'training images')}"
+            raise ValueError(f"n_shot={n_shot} but class {have}: lower n_shot or add images")
         chosen.update(draw_order(paths, seed, "shots")[:n_shot])
     return sort_table(train[train["path"].isin(chosen)])

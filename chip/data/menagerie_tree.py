@@ -113,12 +113,8 @@ def species_names(
 
 # %% ../../nbs/data/04_menagerie_tree.ipynb #6dfe6eaf
 COAT = {  # trait: range of a measure, or kinds of a threshold trait; the same for every body plan
-    "coat_hue": (0, 1),
-    "coat_shade": (0, 1),
-    "mark_hue": (0, 1),
-    "mark_shade": (0, 1),
-    "accent_hue": (0, 1),
-    "accent_shade": (0, 1),
+    **dict.fromkeys(("coat_hue", "coat_shade", "mark_hue", "mark_shade"), (0, 1)),
+    **dict.fromkeys(("accent_hue", "accent_shade"), (0, 1)),
     "pattern": ("plain", "mantle", "bands", "stripes", "patches", "spots", "rings", "speckles"),
     "pattern_size": (0, 1),
     "pattern_cover": (0.25, 1),
@@ -158,6 +154,8 @@ FORMS["bird"] = {
     "mask": ("none", "cap", "cheek", "bib"),
     "wing": (0.55, 1.0),
 }
+
+# %% ../../nbs/data/04_menagerie_tree.ipynb #6dfe6eb0
 FORMS["fish"] = {
     "length": (0.55, 1.0),
     "depth": (0.22, 0.7),
@@ -206,6 +204,8 @@ FORMS["saurian"] = {
     "toe": (0.06, 0.2),
     "frill": ("none", "none", "horns", "frill"),
 }
+
+# %% ../../nbs/data/04_menagerie_tree.ipynb #6dfe6eb1
 FORMS["arachnid"] = {
     "leg": (0.6, 1.25),
     "leg_width": (0.025, 0.085),

@@ -63,6 +63,8 @@ EVERYDAY = {  # WordNet's word -> what a visitor of a zoo would say, in the plur
     "thunder_snake": "worm snakes",
     "Madagascar_cat": "ring-tailed lemurs",
 }
+
+# %% ../../nbs/data/03_names.ipynb #967e9e59
 PLURALS = {
     "mouse": "mice",
     "goose": "geese",
