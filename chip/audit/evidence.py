@@ -263,8 +263,7 @@ def taxonomy_facts() -> dict[str, float]:
 def kinship(
     membership: np.ndarray,  # (n,) cluster of each class
     heights: np.ndarray,  # (n, n) LCA heights
-    rng: np.random.Generator,  # draws random clusters of the same sizes
-    times: int = 200,  # how often
+    rng: np.random.Generator,  # draws 200 times random clusters of the same sizes
 ) -> tuple[float, float, float]:  # mean height within clusters, the same in random clusters, p
     "How close in the tree the members of a cluster are. NaN where no cluster has two members."
 
@@ -273,8 +272,8 @@ def kinship(
         return float(heights[pairs].mean()) if pairs.any() else NAN
 
     ours = within(membership)
-    drawn = np.array([within(rng.permutation(membership)) for _ in range(times)])
-    return ours, float(drawn.mean()), float(((drawn <= ours).sum() + 1) / (times + 1))
+    drawn = np.array([within(rng.permutation(membership)) for _ in range(200)])
+    return ours, float(drawn.mean()), float(((drawn <= ours).sum() + 1) / (len(drawn) + 1))
 
 
 def cluster_tree(
@@ -350,14 +349,11 @@ def run_pictures(
     )
 
 # %% ../../nbs/audit/48_evidence.ipynb #d8f796dd
-def read_studies(
-    folder: Path | None = None,  # None: the project's
-) -> dict[str, pd.DataFrame]:
+def read_studies() -> dict[str, pd.DataFrame]:
     "The committed tables of the studies by name; those on made-up points are left out."
-    folder = folder or project_root() / "reports" / "studies"
     return {
         path.stem: read_names(path)
-        for path in sorted(folder.rglob("*.csv"))
+        for path in sorted((project_root() / "reports" / "studies").rglob("*.csv"))
         if "made_up" not in path.stem and "synthetic" not in path.stem
     }
 

@@ -82,14 +82,11 @@ def _html_table(table: pd.DataFrame, title: str) -> str:
     )
 
 # %% ../../nbs/audit/55_summary.ipynb #b595bf0c
-def to_html(
-    sections: Sequence[Section],
-    level: int = 3,  # of the headings
-) -> str:  # a fragment, everything in it escaped
+def to_html(sections: Sequence[Section]) -> str:  # a fragment, everything in it escaped
     "Sections as a part of a page."
     parts: list[str] = []
     for s in sections:
-        parts.append(f"<h{level}>{html.escape(s.title)}</h{level}>")
+        parts.append(f"<h3>{html.escape(s.title)}</h3>")
         parts += [f"<p>{html.escape(p)}</p>" for p in s.paragraphs]
         if s.points:
             parts.append("<ul>" + "".join(f"<li>{html.escape(p)}</li>" for p in s.points) + "</ul>")

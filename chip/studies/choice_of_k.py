@@ -10,35 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from tqdm import tqdm
 
-from chip.compute.clusterers import (
-    KMeansStarts,
-    centroids,
-    in_threads,
-    inertia,
-    plusplus,
-    renumbered,
-    rotate,
-    synthetic_means,
-)
-from ..compute.k_sweep import SweepSettings, sweep_k
-from ..compute.silhouette import Distances, mean_silhouette
-from ..core.settings import Run, save_figure, save_table
-from ..core.statistics import wilson_interval
-from ..hierarchy import elbow
-from chip.studies.sources import (
-    authors_hierarchy,
-    authors_means,
-    classifier_points,
-    publish,
-    read_kept,
-)
+from ..compute.clusterers import in_threads, plusplus, renumbered, rotate, synthetic_means
+from ..compute.silhouette import Distances
+from .sources import authors_means, classifier_points
 
 # %% ../../nbs/studies/62_choice_of_k.ipynb #cba108f0
 @dataclass(frozen=True, eq=False)
@@ -56,7 +36,6 @@ def single_starts(
     ks: Sequence[int],
     n_starts: int,
     seed: int = 0,
-    jobs: int = 0,  # threads; 0: one for each core
 ) -> dict[int, Starts]:
     "k-means from single k-means++ starts, again and again, at each k."
     turned = rotate(points)
@@ -71,7 +50,7 @@ def single_starts(
         inertias = np.array([fit.inertia_ for fit in fits])
         return Starts(k, inertias, silhouettes, labels.astype(np.int16))
 
-    every = in_threads(starts_at, ks, jobs)
+    every = in_threads(starts_at, ks, 0)
     return dict(sorted(tqdm(every, total=len(ks), desc="single starts", unit="k", delay=3)))
 
 
@@ -99,9 +78,9 @@ def sweep_curves(
     return np.stack([s.silhouette[best_of(s, restarts)] for s in all_starts.values()])
 
 
-def fit_agreement(starts: Starts, restarts: int, most: int = 12) -> float:
-    "Mean ARI between pairs of independent answers at this k; NaN where there is only one."
-    labels = starts.labels[best_of(starts, restarts)][:most]
+def fit_agreement(starts: Starts, restarts: int) -> float:
+    "Mean ARI between pairs of at most 12 independent answers at this k; NaN for a single one."
+    labels = starts.labels[best_of(starts, restarts)][:12]
     scores = [adjusted_rand_score(a, b) for a, b in combinations(labels, 2)]
     return float(np.mean(scores)) if scores else float("nan")
 

@@ -284,9 +284,9 @@ class Method:
         return np.stack([s.argmax(axis=1) for s in scores], axis=1)
 
 
-def deal_folds(n: int, n_folds: int = 5, seed: int = 0) -> np.ndarray:  # (n,) 0 … n_folds-1
+def deal_folds(n: int, n_folds: int = 5) -> np.ndarray:  # (n,) 0 … n_folds-1
     "Which fold each class is in, folds of equal size up to one."
-    return np.random.default_rng(seed).permutation(n) % n_folds
+    return np.random.default_rng(0).permutation(n) % n_folds
 
 # %% ../../nbs/studies/66_placing.ipynb #42035f87
 @dataclass(frozen=True)
@@ -551,12 +551,10 @@ def pick(
     return tried[best], rates[best]
 
 # %% ../../nbs/studies/66_placing.ipynb #955330c3
-def made_up(
-    seed: int = 0, n_new: int = 24, width: int = 24
-) -> tuple[World, list[Photos], Benchmark]:  # the world, photographs of its classes, new animals
+def made_up() -> tuple[World, list[Photos], Benchmark]:  # and photographs of classes, new animals
     """A small world where looks follow the tree: 4 orders of 3 families of 4 classes, each node
     a random direction; two encoders, three photographs of each animal."""
-    rng = np.random.default_rng(seed)
+    rng, n_new, width = np.random.default_rng(0), 24, 24
     chains = [["animal", f"o{o}", f"o{o}f{f}"] for o in range(4) for f in range(3)]
     looks = {node: rng.normal(size=width) for chain in chains for node in chain}
     classes = {f"{c[-1]}c{i}": [*c, f"{c[-1]}c{i}"] for c in chains for i in range(4)}

@@ -12,7 +12,6 @@ __all__ = ['PHOTOS', 'OWN_SHARES', 'OWN_CLASSES', 'RISKS', 'Rule', 'RULES', 'Cur
            'paper_facts', 'species_table', 'known_table']
 
 # %% ../../nbs/studies/69_promise.ipynb #cd2420d1
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
@@ -23,11 +22,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ..data.places import home, project_root
 from ..data.tables import read_names
 from ..data.taxonomy import TaxonomyRow, animals, imagenet_index, pretty, unseen_animals
 from chip.place import (
-    ENCODERS,
     Branches,
     Calibration,
     Cases,
@@ -40,7 +37,6 @@ from chip.place import (
     animal_scores,
     branches,
     calibrate,
-    calibration_text,
     class_cases,
     class_probabilities,
     find_ways,
@@ -102,13 +98,10 @@ def grouped(logits: np.ndarray, groups: Sequence[np.ndarray]) -> tuple[np.ndarra
 PHOTOS = {1: 1, 2: 4, 5: 3, 10: 1}  # photos of one animal → groups drawn for the calibration
 
 
-def half_of(
-    classes: np.ndarray,  # (n,) class of each photo
-    seed: int = 0,
-) -> np.ndarray:  # (n,) bool
+def half_of(classes: np.ndarray) -> np.ndarray:  # (n,) class of each photo; (n,) bool
     "Which photos are of the half of the classes that takes part in the calibration."
     known = np.unique(classes)
-    chosen = np.random.default_rng(seed).permutation(known)[: (len(known) + 1) // 2]
+    chosen = np.random.default_rng(0).permutation(known)[: (len(known) + 1) // 2]
     return np.isin(classes, chosen)
 
 
@@ -117,10 +110,9 @@ def calibration_cases(
     packs: Mapping[str, tuple[np.ndarray, np.ndarray]],
     known: str,  # the pack whose photos, on which no network was trained, also stand for known ones
     tree: Branches,
-    seed: int = 0,  # of the groups
 ) -> dict[int, list[Cases]]:  # photos of one animal → its cases
     "Seen classes left out, and known animals, for one photo and for several."
-    rng, cases = np.random.default_rng(seed), {}
+    rng, cases = np.random.default_rng(0), {}
     for size, draws in PHOTOS.items():
         cases[size] = []
         for name, (logits, classes) in packs.items():
@@ -162,10 +154,9 @@ def own_cases(
     species: np.ndarray,  # (n,)
     classes: np.ndarray,
     index: np.ndarray,
-    seed: int = 0,  # of the photos
 ) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:  # own, known, new → (m, 3) features, (m,) rows
     "All species that stand in for own classes, with 2, 3, 5 and 10 photos."
-    rng, cases = np.random.default_rng(seed), {"own": [], "known": [], "new": []}
+    rng, cases = np.random.default_rng(0), {"own": [], "known": [], "new": []}
     for name in np.unique(species):
         mine, others = np.flatnonzero(species == name), np.flatnonzero(species != name)
         away = others[classes[others] != classes[mine[0]]]
@@ -200,17 +191,16 @@ def own_weights(
 def own_odds(
     new: Sequence[tuple[np.ndarray, np.ndarray]],  # of `own_cases`
     weights: Sequence[float],  # of `own_weights`
-    n_draws: int = 200,  # labs of each size
-    seed: int = 0,  # of the draws
 ) -> dict[int, tuple[tuple[float, float], ...]]:  # own classes → (share, log odds)
-    "The odds that only a share of new kinds reaches with the best of some own classes."
+    """The odds that only a share of new kinds reaches with the best of some own classes, from 200
+    labs of each size."""
     n = 1 + max(rows.max() for _, rows in new)
     table = np.full((len(new), n), -np.inf)
     for line, (features, rows) in zip(table, new, strict=True):
         line[rows] = features @ np.array(weights[:-1]) + weights[-1]
-    rng, found = np.random.default_rng(seed), {}
+    rng, found = np.random.default_rng(0), {}
     for n_own in OWN_CLASSES:
-        drawn = [rng.choice(len(table), min(n_own, len(table)), False) for _ in range(n_draws)]
+        drawn = [rng.choice(len(table), min(n_own, len(table)), False) for _ in range(200)]
         best = np.concatenate([table[lab].max(axis=0) for lab in drawn])
         odds = np.quantile(best[np.isfinite(best)], 1 - np.array(OWN_SHARES))
         found[n_own] = tuple(zip(OWN_SHARES, map(float, odds), strict=True))
@@ -279,12 +269,11 @@ class Trial:
 # %% ../../nbs/studies/69_promise.ipynb #fb5e17df
 def kin_set_draws(
     kin_sets: Sequence[str],  # (n_species,) which kin set each species belongs to
-    n: int = 2000,  # draws
-) -> np.ndarray:  # (1 + n, n_species) how often each species is in each draw; first: once
+) -> np.ndarray:  # (2001, n_species) how often each species is in each draw; first: once
     "Draws of kin sets with replacement, as weights of the species, after the species as they are."
     _, index = np.unique(np.asarray(kin_sets), return_inverse=True)
     rng, sets = np.random.default_rng(0), index.max() + 1
-    drawn = rng.multinomial(sets, np.full(sets, 1 / sets), size=n)
+    drawn = rng.multinomial(sets, np.full(sets, 1 / sets), size=2000)
     return np.vstack([np.ones(len(index)), drawn[:, index]])
 
 
@@ -468,12 +457,10 @@ def no_animal_row(
 def seen_sets(
     tree: Branches,
     n: int,  # classes of each
-    n_sets: int,
-    seed: int = 0,
 ) -> list[np.ndarray]:  # (n_classes,) bool each
-    "Sets of classes: every second one at random, the others the nearest neighbours of one class."
-    rng, sets = np.random.default_rng(seed), []
-    for i in range(n_sets):
+    "Six sets of classes: every second one at random, the others one class and its neighbours."
+    rng, sets = np.random.default_rng(0), []
+    for i in range(6):
         order = rng.permutation(len(tree.keys))
         if i % 2:
             shared = tree.holds[:, order].T.astype(int) @ tree.holds[:, order[0]]
@@ -489,13 +476,11 @@ def few_rows(
     classes: np.ndarray,  # (n,)
     calibration: Calibration,
     tree: Branches,
-    sizes: Sequence[int] = (5, 10, 20, 40, 80, 160, 320),
-    n_sets: int = 6,
 ) -> list[dict]:  # seen, risk, right, worst (the set in ten that is worst), bits
     "What is kept of the promise where few classes are seen, on photos of those that are not."
     found = []
-    for size in sizes:
-        for seen in seen_sets(tree, size, n_sets):
+    for size in (5, 10, 20, 40, 80, 160, 320):
+        for seen in seen_sets(tree, size):
             new = np.flatnonzero(~seen[classes])
             ways = find_ways(logits[:, new], tree, 1, ~seen)
             chances, right = calibration.chances(ways), tree.holds.T[classes[new]]

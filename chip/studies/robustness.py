@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from ..audit.claims import CLAIMS
 from ..audit.evidence import CANNOT, RERUN, Evidence, gather
 from ..core.settings import Settings
-from ..data.places import home, project_root
+from ..data.places import home
 from ..ledger import VERDICT_COLOURS, ledger
 from ..results import Tables
 

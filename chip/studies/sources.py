@@ -136,11 +136,10 @@ def restricted(
 # %% ../../nbs/studies/60_sources.ipynb #3d1f4e8b
 def unseen_photos(
     encoder: str = "efficientnet_lite0",
-    images: Path | None = None,  # folder with unseen/<slug>/*; None: the photos pack
 ) -> tuple[np.ndarray, UnseenPictures]:  # (n, width) frozen embeddings; whose they are
     """The photographs of the unseen classes, embedded (from the cache where they are known),
     with their kin among the paper's 366 classes."""
-    folder = scan_images(images or data_packs() / "photos", progress=False)
+    folder = scan_images(data_packs() / "photos", progress=False)
     rows, tree = folder.table[folder.table["split"] == "unseen"], all_animals()
     slugs = tuple(sorted(set(rows["label"])))
     kin = {s: tree.kin(s, animals().keys) for s in slugs if s in tree.paths}

@@ -14,18 +14,17 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
 from ..compute.embeddings import encode
-from ..compute.encoders import Encoder, autocast, load_encoder, pick_device
-from ..core.settings import Run, Settings, make_settings, save_figure, save_table
-from ..core.study import Study, open_study
+from ..compute.encoders import Encoder, autocast, pick_device
+from ..core.settings import Settings
+from ..core.study import Study
 from ..data.images import draw_shots
-from ..hierarchy import LEVELS, Hierarchy, run_phase1
+from ..hierarchy import LEVELS, Hierarchy
 from ..losses import LOSSES
 from chip.measures import (
     effective_rank,
@@ -39,12 +38,13 @@ from chip.oneshot import (
     TrainSettings,
     batches,
     load_shots,
+    oneshot_settings,
     set_training,
     train_level,
     with_direction,
 )
 from .placing import deal_folds
-from .sources import data_packs, paired_columns, publish, read_kept, restricted
+from .sources import paired_columns, restricted
 from ..unseen import level_scores
 
 # %% ../../nbs/studies/67_training.ipynb #69aa5be2
@@ -77,17 +77,8 @@ def train_settings(
     batch_norm: str,  # 'train' or 'frozen'
 ) -> TrainSettings:
     "How one encoder is trained in these studies; a loss that knows other classes has no margin."
-    return TrainSettings(
-        epochs,
-        lr,
-        0.0 if LOSSES[loss].uses_others else settings.margin,
-        settings.train_batch,
-        settings.seed,
-        settings.precision,
-        loss,
-        settings.loss_temperature,
-        batch_norm,
-    )
+    usual = oneshot_settings(settings, loss, settings.seed)
+    return replace(usual, epochs=epochs, lr=lr, batch_norm=batch_norm)
 
 
 def judge_encoder(
