@@ -69,6 +69,15 @@ def test_slides_of_a_chapter(chapters: Path):
     assert "://" not in page.replace("http://www.w3.org/", "")
 
 
+def test_linked_pictures_are_part_of_the_page():
+    for lecture in LECTURES:
+        cells = lecture_notebook(lecture, NBS).cells
+        sources = re.findall(r'<img[^>]*src="([^"]*)"', "\n".join(cell.source for cell in cells))
+        assert len(sources) > 5 and all(source.startswith("data:image/") for source in sources)
+        assert not any("](figures/" in cell.source for cell in cells)
+    assert sum("image/svg+xml" in source for source in sources) >= 2
+
+
 def test_what_cannot_be_shown(chapters: Path):
     chapter = nbformat.read(chapters / "05_measures.ipynb", as_version=4)
     chapter.cells[2].outputs = []
