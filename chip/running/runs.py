@@ -34,6 +34,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, TextIO
 
@@ -233,6 +234,7 @@ def digest(
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
+@cache
 def _imports_of(
     source: str,  # code
     module: str = "",  # its own name below the package, such as 'data.images'; '' outside of it
@@ -256,7 +258,7 @@ def modules_used(
     "The package's modules that some code imports, directly and through each other."
     package = package or project_root() / "chip"
     used: dict[str, str] = {}
-    todo = _imports_of(source)
+    todo = set(_imports_of(source))
     while todo:
         name = todo.pop()
         path = package / f"{name.replace('.', '/')}.py"
