@@ -401,7 +401,7 @@ def judge_text_accuracy(e: Evidence) -> Finding:
         float(implied.mean()),
     )
 
-# %% ../../nbs/audit/51_claims.ipynb #ca72db85
+
 @tested("U5", ALGEBRA, _TEXT)
 def judge_text_levels(e: Evidence) -> Finding:
     "'A significant drop in cosine similarity for levels 1 and 2 compared to level 0' (Table 2)."
@@ -572,7 +572,7 @@ def judge_thresholds(e: Evidence, level: int) -> Finding:
         best,
     )
 
-# %% ../../nbs/audit/51_claims.ipynb #72b2b733
+
 @tested("M6", ALGEBRA, "one that does not, and one that does", settings="366 targets")
 def judge_other_measures(e: Evidence) -> Finding:
     "'Not all metrics work': at least one does not, and which do."
@@ -913,7 +913,7 @@ def judge_zeros(e: Evidence) -> Finding:
         n=3,
     )
 
-# %% ../../nbs/audit/51_claims.ipynb #f9fe1f10
+
 _ORDER = "DHSMUPF"  # of the paper's parts
 _ALL = sorted(REGISTER.values(), key=lambda c: (_ORDER.index(c.id[0]), int(c.id[1:])))
 CLAIMS = tuple(c for c in _ALL if not c.asks)

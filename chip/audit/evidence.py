@@ -384,7 +384,7 @@ def pictures_folder(
     root = Path(_read_json(about)["root"]) if about.is_file() else None
     return root if root and root.is_dir() else None
 
-# %% ../../nbs/audit/48_evidence.ipynb #d498956e
+
 def pictures_per_class(
     folder: Path,  # of a run, or of its report
     n_seen: int,  # classes
@@ -518,7 +518,7 @@ def unlike_paper(e: Evidence) -> list[str]:
     }
     return [text for text, differs in words.items() if differs]
 
-# %% ../../nbs/audit/48_evidence.ipynb #b1c2d3e2
+
 PARTS = {  # of the paper, by the first letter of a claim's id
     "D": "Data",
     "H": "Phase 1",
@@ -530,7 +530,7 @@ PARTS = {  # of the paper, by the first letter of a claim's id
 }
 ANSWERS = {REPRODUCED: "yes", PARTLY: "in part", NOT: "no"}  # other verdicts answer themselves
 
-# %% ../../nbs/audit/48_evidence.ipynb #c8e13168
+
 @dataclass(frozen=True)
 class Claim:
     "A sentence of the paper, or a question of ours, and its tests."

@@ -192,7 +192,7 @@ def cluster_findings(
         rows += _rows(values)
     return rows
 
-# %% ../../nbs/audit/49_findings.ipynb #effa6e74
+
 def released_findings(
     a: Authors | None,
 ) -> pd.DataFrame:  # finding, of, level, value; empty without files

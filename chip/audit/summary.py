@@ -81,7 +81,7 @@ def _html_table(table: pd.DataFrame, title: str) -> str:
         + "</tbody></table></div>"
     )
 
-# %% ../../nbs/audit/55_summary.ipynb #b595bf0c
+
 def to_html(sections: Sequence[Section]) -> str:  # a fragment, everything in it escaped
     "Sections as a part of a page."
     parts: list[str] = []
@@ -132,7 +132,7 @@ LIMITATIONS = (
     " how a number of the paper came about.",
 )
 
-# %% ../../nbs/audit/55_summary.ipynb #5ac9e690
+
 ERRATA: tuple[tuple[str, str], ...] = (  # date, what was wrong in this audit and what it says now
     (
         "2026-11-29",

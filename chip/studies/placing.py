@@ -506,7 +506,7 @@ def load_wild(
         photos, tuple(facts.index), right, facts["kin_wnids"].to_numpy(), photos.pooled(), chains
     )
 
-# %% ../../nbs/studies/66_placing.ipynb #bd581e02
+
 def left_out_rates(
     method: "Method | FrozenTargets",
     world: World,

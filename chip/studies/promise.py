@@ -266,7 +266,7 @@ class Trial:
         "What `chip place` answers to single photos, as `by_species`."
         return self.scored(answers_at(self.ways, self.chances, self.calibration.price(risk)))
 
-# %% ../../nbs/studies/69_promise.ipynb #fb5e17df
+
 def kin_set_draws(
     kin_sets: Sequence[str],  # (n_species,) which kin set each species belongs to
 ) -> np.ndarray:  # (2001, n_species) how often each species is in each draw; first: once
@@ -346,7 +346,7 @@ def cost_rule(ways: Ways, masses: np.ndarray, tree: Branches, dial: float) -> np
 def _depths(tree: Branches) -> np.ndarray:  # (n_nodes,) steps from the root
     return np.array([len(tree.path(node)) - 1 for node in range(len(tree.nodes))])
 
-# %% ../../nbs/studies/69_promise.ipynb #19c38d62
+
 _SHARES, _DIALS = np.linspace(0.0, 1.0, 201), np.geomspace(1e-2, 1e3, 161)
 RULES: dict[str, tuple[Rule, np.ndarray]] = {
     "fixed threshold, rolled up": (threshold_rule, _SHARES),
@@ -410,7 +410,7 @@ def rule_rows(
             rows.append(row | {"place_minus_rule": gain[0]} | interval(gain))
     return rows
 
-# %% ../../nbs/studies/69_promise.ipynb #69b00005
+
 SHARES = np.linspace(0.7, 1.0, 31)  # right, over which the area under a curve is taken
 
 
@@ -684,7 +684,7 @@ def group_table(t: Trial) -> pd.DataFrame:  # by, value, right, bits, species
     ]
     return pd.concat(parts, ignore_index=True)[["by", "value", "right", "bits", "species"]]
 
-# %% ../../nbs/studies/69_promise.ipynb #69b0000b
+
 def paper_facts() -> pd.DataFrame:  # by slug: name, group, synset_name, path
     "The paper's twenty classes, in the columns of the table of species."
     unseen = unseen_animals()

@@ -47,6 +47,7 @@ class Job:
 
 # %% ../../nbs/teaching/73_desk.ipynb #73000007
 MOST = 20_000  # values of one answer
+_KINDS = {kind.__name__: kind for kind in (tuple, list, set, dict)}
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -65,8 +66,10 @@ def encode(answer: Any) -> Any:  # what JSON can hold
         answer = answer.detach().cpu()
     if hasattr(answer, "to_numpy") or hasattr(answer, "__array__") and not np.isscalar(answer):
         answer = np.asarray(answer)
-    if answer is None or isinstance(answer, bool | np.bool_):
-        return answer if answer is None else bool(answer)
+    if answer is None:
+        return None
+    if isinstance(answer, bool | np.bool_):
+        return bool(answer)
     if isinstance(answer, str):
         return str(answer)[:1000]
     if answer is ...:
@@ -83,7 +86,7 @@ def encode(answer: Any) -> Any:  # what JSON can hold
     if isinstance(answer, tuple | list | set | dict):
         if len(answer) > MOST:
             raise TooLarge(f"{len(answer)} values")
-        kind = next(k.__name__ for k in (tuple, list, set, dict) if isinstance(answer, k))
+        kind = next(name for name, kind in _KINDS.items() if isinstance(answer, kind))
         return {"kind": kind, "values": [encode(value) for value in answer]}
     if callable(answer):
         return {"kind": "function"}
@@ -100,10 +103,10 @@ def decode(data: Any) -> Any:
     if kind == "array":
         types = {"b": bool, "i": np.int64, "u": np.uint64, "f": float, "U": str}
         return np.array(values, types[data["type"]]).reshape(data["shape"])
-    if kind in ("tuple", "list", "set"):
-        return {"tuple": tuple, "list": list, "set": set}[kind](map(decode, values))
     if kind == "dict":
         return dict.fromkeys(map(decode, values))
+    if kind in _KINDS:
+        return _KINDS[kind](map(decode, values))
     if kind == "function":
         return lambda *_: None
     if kind == "other":  # known by its type alone
@@ -112,16 +115,8 @@ def decode(data: Any) -> Any:
 
 # %% ../../nbs/teaching/73_desk.ipynb #7300000a
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_STARTING = (
-    "os.exec",
-    "os.fork",
-    "os.forkpty",
-    "os.kill",
-    "os.killpg",
-    "os.posix_spawn",
-    "os.spawn",
-)
-_STARTING += ("os.startfile", "os.system", "pty.spawn", "subprocess.Popen")
+_STARTING = ("os.exec", "os.fork", "os.kill", "os.posix_spawn", "os.spawn", "os.startfile")
+_STARTING += ("os.system", "pty.spawn", "subprocess.Popen")  # what begins so
 _CHANGING = ("os.chmod", "os.chown", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir")
 _CHANGING += ("os.symlink", "os.truncate", "os.utime")
 _LISTING = ("os.listdir", "os.scandir", "os.chdir")
@@ -142,7 +137,7 @@ def put_up_fence(
     own = (folder, os.path.realpath(os.devnull))
 
     def hook(event: str, details: tuple) -> None:
-        if event in _STARTING:
+        if event.startswith(_STARTING):
             raise PermissionError("a hand-in may start no other program")
         if event in _NETWORK:
             raise PermissionError("a hand-in may not use the network")

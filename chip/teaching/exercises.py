@@ -444,7 +444,7 @@ def few_points(seed: int = 22) -> dict:  # points (12, 2), labels (12,)
     points = points + np.random.default_rng(seed).normal(size=(12, 2))
     return {"points": points.round(1), "labels": labels}
 
-# %% ../../nbs/teaching/70_exercises.ipynb #aeec216f
+
 @exercise(
     "10_hierarchy",
     "silhouette",
@@ -864,7 +864,7 @@ def ud_cases(seed: int = 111) -> dict:  # cases of pictures (n, d), classes (n,)
     some = ((pictures, classes), four, on_targets)
     return {"cases": [{"pictures": p, "classes": c, "targets": targets} for p, c in some]}
 
-# %% ../../nbs/teaching/70_exercises.ipynb #a269f819
+
 @exercise(
     "30_unseen",
     "self-confirming",
@@ -963,7 +963,7 @@ def one_walk(seed: int | None = None) -> dict:  # bits (4,) and chances (4,)
         chances = np.r_[1, rng.uniform((0.8, 0.45, 0.1), (0.95, 0.6, 0.3)).round(2)]
     return {"bits": bits, "chances": chances}
 
-# %% ../../nbs/teaching/70_exercises.ipynb #20ed0f52
+
 @exercise(
     "38_place",
     "stop-price",
@@ -1328,7 +1328,7 @@ def target_cases(seed: int = 14) -> dict:  # cases of targets (n, d) and margin
     pairs = (close, 0.1), (close, 0.0), (np.eye(4), 0.1), (np.diag([1.0, 5, 1]), 0.6)
     return {"cases": [{"targets": targets, "margin": margin} for targets, margin in pairs]}
 
-# %% ../../nbs/teaching/70_exercises.ipynb #d1d897fb
+
 @exercise(
     "50_audit",
     "one-answer",
