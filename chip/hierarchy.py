@@ -38,10 +38,8 @@ def unit_rows(
     length = np.linalg.norm(x, axis=1, keepdims=True)
     bad = np.flatnonzero(~np.isfinite(length[:, 0]) | (length[:, 0] == 0))
     if len(bad):
-        raise ValueError(
-            f"row {bad[0]} of {len(x)} has length {length[bad[0], 0]:g}: "
-            "expected finite embeddings that are not all zero"
-        )
+        problem = f"row {bad[0]} of {len(x)} has length {length[bad[0], 0]:g}"
+        raise ValueError(f"{problem}: expected finite embeddings that are not all zero")
     return x / length
 
 
@@ -59,10 +57,8 @@ def class_means(
     if (counts == 0).any():
         empty = int(np.argmin(counts))
         called = f" ('{names[empty]}')" if names is not None else ""
-        raise ValueError(
-            f"class {empty}{called} has no image: "
-            f"every class 0 … {n_classes - 1} needs at least one"
-        )
+        needed = f"every class 0 … {n_classes - 1} needs at least one"
+        raise ValueError(f"class {empty}{called} has no image: {needed}")
     sums = np.zeros((n_classes, embeddings.shape[1]))
     np.add.at(sums, labels, unit_rows(embeddings))
     return sums / counts[:, None]
@@ -247,9 +243,8 @@ def load_hierarchy(path: Path) -> Hierarchy:
     table, about = frame.to_pandas(), (frame.schema.metadata or {}).get(b"chip")
     lacking = {"wnid", "name", *CLUSTER_COLUMNS, "target_0", "target_1", "target_2"} - {*table}
     if lacking or about is None:
-        raise ValueError(
-            f"{path} is no hierarchy: it lacks {', '.join(sorted(lacking)) or 'its metadata'}"
-        )
+        what = ", ".join(sorted(lacking)) or "its metadata"
+        raise ValueError(f"{path} is no hierarchy: it lacks {what}")
     repeated = table.loc[table["wnid"].duplicated(), "wnid"]
     if table.empty or len(repeated):
         fault = f"'{repeated.iloc[0]}' has two" if len(repeated) else "there is none"
@@ -328,8 +323,8 @@ def hierarchy_text(
     lines = []
     for top in range(len(h.targets[2])):
         parents, n = h.children(2, top), len(h.members(2, top))
-        classes, groups = "class" + "es" * (n > 1), "parent" + "s" * (len(parents) > 1)
-        lines.append(f"{h.target_name(2, top)}: {n} {classes} in {len(parents)} {groups}")
+        size = f"{n} class{'es' * (n > 1)} in {len(parents)} parent{'s' * (len(parents) > 1)}"
+        lines.append(f"{h.target_name(2, top)}: {size}")
         branches = []
         for p in parents[:most_parents]:
             names = [h.names[c].replace("_", " ") for c in h.children(1, p)]
@@ -361,44 +356,34 @@ def read_hierarchy(
     except (TableError, OSError) as error:
         raise ValueError(f"hierarchy file {error}") from error
     columns = ("wnid", *CLUSTER_COLUMNS)
-    at = {column: given.column(*HEADINGS[column]) for column in columns}
+    at, expected = [given.column(*HEADINGS[c]) for c in columns], f"expected {', '.join(columns)}"
     if not given.header:
-        raise ValueError(
-            f"{where} cannot be read as CSV: it is empty; expected {', '.join(columns)}"
-        )
-    for column in columns:
-        if at[column] is None:
-            raise ValueError(
-                f"{where} lacks the column {column}: expected {', '.join(columns)}, found "
-                f"{', '.join(given.header)}"
-            )
+        raise ValueError(f"{where} cannot be read as CSV: it is empty; {expected}")
+    if None in at:
+        lacking, found = columns[at.index(None)], ", ".join(given.header)
+        raise ValueError(f"{where} lacks the column {lacking}: {expected}, found {found}")
     rows = {}
     for line, cells in given.rows:
-        wnid, *clusters = (cells[at[column]].strip() for column in columns)
-        for column, text in zip(columns, (wnid, *clusters)):
-            if not text:
-                raise ValueError(f"{where}, line {line}: '{wnid}' has no {column}; write one")
+        wnid, *clusters = texts = [cells[i].strip() for i in at]
+        if "" in texts:
+            lacking = columns[texts.index("")]
+            raise ValueError(f"{where}, line {line}: '{wnid}' has no {lacking}; write one")
         if composed(wnid) in rows:
             raise ValueError(f"{where}, line {line}, lists '{wnid}' twice; keep one of the two")
         rows[composed(wnid)] = clusters
-    spelled = {
-        key: composed(key) if composed(key) in rows else composed(key.strip()) for key in keys
-    }
-    missing = [key for key in keys if spelled[key] not in rows]
-    if missing:
-        raise ValueError(
-            f"{where} lacks {len(missing)} of the {len(keys)} classes, the first is '{missing[0]}'"
-        )
-    table = pd.DataFrame([rows[spelled[key]] for key in keys], columns=CLUSTER_COLUMNS)
+    of = [rows.get(composed(key)) or rows.get(composed(key.strip())) for key in keys]
+    if None in of:
+        problem = f"{where} lacks {of.count(None)} of the {len(keys)} classes"
+        raise ValueError(f"{problem}, the first is '{keys[of.index(None)]}'")
+    table = pd.DataFrame(of, columns=CLUSTER_COLUMNS)
     for column in CLUSTER_COLUMNS:  # whole numbers count up, as 2 before 10
         texts = set(table[column])
         if texts and all(map(str.isdecimal, texts)) and len(set(map(int, texts))) == len(texts):
             table[column] = table[column].astype(int)
     super_of = super_parents(table, where)
     number = {parent: i for i, parent in enumerate(super_of.index)}
-    return table["parent"].map(number).to_numpy(dtype=int), np.unique(
-        super_of.to_numpy(), return_inverse=True
-    )[1]
+    parents = table["parent"].map(number).to_numpy(dtype=int)
+    return parents, np.unique(super_of.to_numpy(), return_inverse=True)[1]
 
 # %% ../nbs/10_hierarchy.ipynb #9da9a320
 def cluster_level(
@@ -414,22 +399,17 @@ def cluster_level(
     if len(points) == 2:
         return np.arange(2), pd.DataFrame()
     low, high, k = (getattr(settings, f"k{level}{end}") for end in ("_min", "_max", ""))
-    sweep_settings = SweepSettings(
-        settings.restarts,
-        settings.seed,
-        settings.clusterer,
-        keep=keep and keep / f"sweep_level{level}.parquet",
-        progress=progress,
-    )
-    sweep = sweep_k(points, range(low, high + 1), sweep_settings, level, names)
+    method, seed, file = settings.clusterer, settings.seed, f"sweep_level{level}.parquet"
+    how = SweepSettings(settings.restarts, seed, method, 0, keep and keep / file, progress)
+    sweep = sweep_k(points, range(low, high + 1), how, level, names)
     if sweep["silhouette"].isna().all():
         raise ValueError(
-            f"clusterer={settings.clusterer} finds no groups among the {len(points)} points of "
-            f"level {level} for any k from {low} to {high}: use another one"
+            f"clusterer={method} finds no groups among the {len(points)} points of level {level} "
+            f"for any k from {low} to {high}: use another one"
         )
     k = k or int(sweep.loc[sweep["silhouette"].idxmax(), "k"])
     check_points(points, k, k, f"k{level}", names)
-    return cluster(points, k, settings.clusterer, settings.final_restarts, settings.seed), sweep
+    return cluster(points, k, method, settings.final_restarts, seed), sweep
 
 # %% ../nbs/10_hierarchy.ipynb #f65d9242
 def run_phase1(

@@ -76,9 +76,8 @@ def cosine_distance(
             "rows are compared in pairs, so they must agree"
         )
     pairs = zip(_unit_blocks(a, "a"), _unit_blocks(b, "b"))
-    return np.concatenate(
-        [np.minimum(np.square(x - y).sum(axis=1) / 2, 2) for (_, x), (_, y) in pairs]
-    )
+    halves = [np.square(x - y).sum(axis=1) / 2 for (_, x), (_, y) in pairs]
+    return np.minimum(np.concatenate(halves), 2)
 
 # %% ../nbs/05_measures.ipynb #5a665de3
 def _check_margin(margin: float) -> float:
@@ -348,7 +347,7 @@ def seen_measures(
     target: np.ndarray,  # (n,) index of each image's own target
     margin: float,  # m of the paper's loss, in [0, 2]
     scores: np.ndarray
-    | None = None,  # (n, m) what decides which target is nearest, if not the cosine itself
+    | None = None,  # (n, m) what the nearest target is the largest of; None: cosine
     table: TreeTable | None = None,  # (m, n) a column for each image; None: no tree is known
 ) -> dict[str, float | int]:  # the measured columns of seen.csv, by name
     """All measures of one encoder on images of seen classes at one level.
@@ -450,9 +449,7 @@ def placement_chance(
 def best_constant_placement(
     kin: np.ndarray,  # (n_unseen, n_seen) bool
     membership: np.ndarray,  # (n_seen,) target of each seen class
-) -> tuple[
-    int, int
-]:  # the target (the first of equals), and how many unseen classes it is right for
+) -> tuple[int, int]:  # the target (the first of equals); how many unseen classes it is right for
     """The best that one answer for all unseen classes can do, chosen in hindsight.
     Raises ValueError as `holds_kin`."""
     counts = holds_kin(kin, membership).sum(axis=0)

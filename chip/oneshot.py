@@ -98,10 +98,8 @@ class Lesson:
     def __post_init__(self):
         n, m = len(self.pictures), len(self.targets)
         if self.labels.shape != (n,):
-            raise ValueError(
-                f"{n} pictures and {tuple(self.labels.shape)} target indices: expected one for "
-                "each picture"
-            )
+            problem = f"{n} pictures and {tuple(self.labels.shape)} target indices"
+            raise ValueError(f"{problem}: expected one for each picture")
         low, high = (int(self.labels.min()), int(self.labels.max())) if n else (0, 0)
         if not 0 <= low <= high < m:
             raise ValueError(f"target indices {low} … {high}: expected 0 … {m - 1}")
@@ -139,10 +137,8 @@ def train_epoch(
             embeddings, targets, labels, training.margin, training.temperature
         )
         if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss '{training.loss}' became {loss.item()} in batch {number} of epoch "
-                f"{epoch}"
-            )
+            became = f"became {loss.item()} in batch {number} of epoch {epoch}"
+            raise FloatingPointError(f"the loss '{training.loss}' {became}")
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -207,10 +203,9 @@ def epoch_rows(
 def best_epoch(history: list[dict]) -> int:  # rows with epoch, split, loss
     """The trained epoch with the lowest validation loss, the earliest of equals; the last one
     where nothing was validated."""
-    val = [
-        (row["loss"], row["epoch"]) for row in history if row["split"] == "val" and row["epoch"] > 0
-    ]
-    return min(val)[1] if val else history[-1]["epoch"]
+    val = [row for row in history if row["split"] == "val" and row["epoch"] > 0]
+    best = min(val, key=lambda row: (row["loss"], row["epoch"])) if val else history[-1]
+    return best["epoch"]
 
 # %% ../nbs/20_oneshot.ipynb #e1a4c228
 def train_level(
@@ -221,9 +216,7 @@ def train_level(
     folder: Path,  # for checkpoints
     device: str = "auto",  # see `chip.compute.encoders.pick_device`
     title: str = "training",  # what is trained, for progress and messages, and in the checkpoints
-) -> tuple[
-    Encoder, pd.DataFrame
-]:  # the best encoder, on `device`; its history, a row for each epoch and split
+) -> tuple[Encoder, pd.DataFrame]:  # the best one, on `device`; a row for each epoch and split
     """Algorithm 2's fineTuneModel for one level; resumes what was interrupted. Raises
     FloatingPointError for a loss that is not finite."""
     if len(lesson) < 2:
@@ -244,9 +237,8 @@ def train_level(
         before = measure(model.eval(), lesson, training)
         history = epoch_rows(model, lesson, held_out, training, 0, before)
     done, n = history[-1]["epoch"], len(lesson)
-    with tqdm(
-        total=training.epochs * n, initial=done * n, desc=title, unit="picture", delay=3
-    ) as bar:
+    total = training.epochs * n
+    with tqdm(total=total, initial=done * n, desc=title, unit="picture", delay=3) as bar:
         for epoch in range(done + 1, training.epochs + 1):
             try:
                 loss, cosine = train_epoch(model, optimiser, lesson, training, epoch, bar.update)
@@ -294,13 +286,10 @@ def starting_encoder(
 ) -> Encoder:
     """What Phase 2 starts from; for 'released' and pretrained torchvision weights of two
     generations, the older one."""
-    older = (
-        loss == "released"
-        and settings.weights == "pretrained"
-        and encoder_spec(settings.encoder).weights == "IMAGENET1K_V2"
-    )
-    weights = "IMAGENET1K_V1" if older else settings.weights
-    size = settings.train_size or settings.size
+    weights, size = settings.weights, settings.train_size or settings.size
+    if (loss, weights) == ("released", "pretrained"):
+        newest = encoder_spec(settings.encoder).weights
+        weights = "IMAGENET1K_V1" if newest == "IMAGENET1K_V2" else weights
     return load_encoder(settings.encoder, weights, size, settings.seed)
 
 
@@ -311,17 +300,9 @@ def oneshot_settings(
 ) -> TrainSettings:
     """The training settings of Phase 2. A loss that looks at other targets gets margin 0: its
     temperature does that work (`15_losses`)."""
-    return TrainSettings(
-        s.epochs,
-        s.lr,
-        0.0 if LOSSES[loss].uses_others else s.margin,
-        s.train_batch,
-        seed,
-        s.precision,
-        loss,
-        s.loss_temperature,
-        s.batch_norm,
-    )
+    margin = 0.0 if LOSSES[loss].uses_others else s.margin
+    how = s.train_batch, seed, s.precision, loss, s.loss_temperature, s.batch_norm
+    return TrainSettings(s.epochs, s.lr, margin, *how)
 
 # %% ../nbs/20_oneshot.ipynb #b9cf9799
 def checkpoint_name(

@@ -746,10 +746,9 @@ def placement_differences(placements: pd.DataFrame, seed: int) -> list[dict]:
     rows = []
     if placements.empty:
         return rows
+    columns = ["right", "photos_right", "photos_total"]
     for level, table in placements.dropna(subset=["right"]).groupby("level"):
-        classes = table.groupby(["method", "slug"])[
-            ["right", "photos_right", "photos_total"]
-        ].mean()
+        classes = table.groupby(["method", "slug"])[columns].mean()
         classes["rate"] = classes["photos_right"] / classes["photos_total"]
         for what, column in (("unseen classes", "right"), ("unseen photos", "rate")):
             about = {"of": what, "level": level}
@@ -797,9 +796,8 @@ def figure9_table(
     h: Hierarchy,  # names of the clusters
     kin: Mapping[str, Sequence[str]],  # unseen class → nearest kin
     methods: Sequence[str] = ("paper", "frozen"),
-) -> (
-    pd.DataFrame
-):  # method, slug, name, kin, n_images; chosen_<l>, right_<l>, chance_<l> for each level
+) -> pd.DataFrame:
+    # method, slug, name, kin, n_images; chosen_<l>, right_<l>, chance_<l> for each level
     """One row for each method and unseen class, for the first seed; `right` is empty where the
     class has no kin."""
     if placements.empty:

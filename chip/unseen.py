@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TEMPERATURE', 'RULES', 'ALTERNATIVES', 'PAPER_MEASURES', 'best_member', 'class_probabilities', 'summed',
            'tree_heights', 'expected_cost', 'level_scores', 'UnseenPictures', 'unseen_pictures', 'placement_rows',
-           'alternatives_rows', 'rows_under_rules', 'unseen_frame', 'unseen_row', 'unseen_settings',
+           'target_key', 'alternatives_rows', 'rows_under_rules', 'unseen_frame', 'unseen_row', 'unseen_settings',
            'unreadable_classes', 'seen_under_rules']
 
 # %% ../nbs/30_unseen.ipynb #17d65f1d
@@ -43,9 +43,8 @@ def class_probabilities(
 ) -> np.ndarray:  # (n, n_classes), each row sums to 1
     "Softmax of cosine over temperature. Raises ValueError for a temperature that is not above 0."
     if not temperature > 0:
-        raise ValueError(
-            f"temperature={temperature}: expected a number above 0, such as {TEMPERATURE}"
-        )
+        expected = f"expected a number above 0, such as {TEMPERATURE}"
+        raise ValueError(f"temperature={temperature}: {expected}")
     weights = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / temperature)
     return weights / weights.sum(axis=1, keepdims=True)
 
@@ -93,10 +92,7 @@ def level_scores(
     if rule not in RULES:
         raise ValueError(f"rule='{rule}' is none of {', '.join(RULES)}")
     if rule == "targets":
-        return [
-            measures.cosine_similarity_matrix(embeddings[level], h.targets[level])
-            for level in LEVELS
-        ]
+        return [measures.cosine_similarity_matrix(*both) for both in zip(embeddings, h.targets)]
     base = measures.cosine_similarity_matrix(embeddings[0], h.targets[0])
     if rule == "sum":
         base = class_probabilities(base, temperature)
@@ -112,12 +108,9 @@ class UnseenPictures:
 
     slugs: tuple[str, ...]  # (n_unseen,) classes
     classes: np.ndarray  # (n_pictures,) index into slugs
-    kin: dict[
-        str, list[str]
-    ]  # unseen class → its nearest kin among the seen ones; classes outside the tree are missing
-    tree: Sequence[measures.TreeTable] | None = (
-        None  # for each level of one D (n_targets, n_unseen)
-    )
+    # unseen class → its nearest kin among the seen ones; classes outside the tree are missing
+    kin: dict[str, list[str]]
+    tree: Sequence[measures.TreeTable] | None = None  # by level of one D (n_targets, n_unseen)
 
     def means(self, embeddings: np.ndarray) -> np.ndarray:  # (n_unseen, d)
         "The mean embedding of each class (§4.3, step 1)."
@@ -162,22 +155,16 @@ def placement_rows(
                 chance = float((holds[membership] if by_class else holds).mean())
             if unseen.tree:
                 depth = float(unseen.tree[level].depths[target, i])
-            rows.append(
-                {
-                    "method": method,
-                    "seed": seed,
-                    "level": level,
-                    "slug": slug,
-                    "n_images": len(landed),
-                    "chosen": h.keys[target] if level == 0 else str(target),
-                    "right": right,
-                    "chance": chance,
-                    "photos_right": photos_right,
-                    "photos_total": len(landed),
-                    "lca_depth": depth,
-                }
-            )
+            row = {"method": method, "seed": seed, "level": level, "slug": slug}
+            row |= {"n_images": len(landed), "chosen": target_key(h, level, target)}
+            row |= {"right": right, "chance": chance, "photos_right": photos_right}
+            rows.append(row | {"photos_total": len(landed), "lca_depth": depth})
     return rows
+
+
+def target_key(h: Hierarchy, level: int, target: int) -> str:
+    "What a table calls a target: its class at level 0, its number above."
+    return h.keys[target] if level == 0 else str(target)
 
 # %% ../nbs/30_unseen.ipynb #67e129b7
 ALTERNATIVES = (
@@ -194,9 +181,7 @@ def alternatives_rows(
     scores: Sequence[np.ndarray],  # for each level (n_unseen, n_targets), the larger the nearer
     h: Hierarchy,  # what the targets are called
     most: int = 4,  # ranks kept: the one that was chosen and the next
-) -> list[
-    dict
-]:  # method, seed, level, slug, rank from 1, target (wnid or cluster's number), name, cosine
+) -> list[dict]:  # method, seed, level, slug, rank from 1, target (`target_key`), name, cosine
     """The rows of tables/alternatives.csv for one method and seed; of equals the first. Raises
     ValueError for scores of another shape."""
     rows = []
@@ -208,19 +193,11 @@ def alternatives_rows(
                 f"each unseen class and one column for each target, {expected}"
             )
         for slug, cosines in zip(slugs, scores[level], strict=True):
+            about = {"method": method, "seed": seed, "level": level, "slug": slug}
             for rank, target in enumerate(np.argsort(-cosines, kind="stable")[:most], start=1):
-                rows.append(
-                    {
-                        "method": method,
-                        "seed": seed,
-                        "level": level,
-                        "slug": slug,
-                        "rank": rank,
-                        "target": h.keys[target] if level == 0 else str(target),
-                        "name": h.target_name(level, target),
-                        "cosine": float(cosines[target]),
-                    }
-                )
+                row = {"rank": rank, "target": target_key(h, level, target)}
+                row |= {"name": h.target_name(level, target), "cosine": float(cosines[target])}
+                rows.append(about | row)
     return rows
 
 # %% ../nbs/30_unseen.ipynb #763436a9
@@ -279,10 +256,9 @@ def unseen_row(
     values = measures.seen_measures(embeddings, targets, labels[unseen.classes], margin)
     chosen = measures.cosine_similarity_matrix(unseen.means(embeddings), targets).argmax(axis=1)
     judged = [i for i, slug in enumerate(unseen.slugs) if slug in unseen.kin]
-    kin = measures.kin_matrix([unseen.kin[unseen.slugs[i]] for i in judged], h.keys)
-    right = (
-        measures.placement_scores(chosen[judged], kin, h.membership(level)).sum() if judged else 0
-    )
+    kin, right = measures.kin_matrix([unseen.kin[unseen.slugs[i]] for i in judged], h.keys), 0
+    if judged:
+        right = measures.placement_scores(chosen[judged], kin, h.membership(level)).sum()
     return {
         "n_images": len(embeddings),
         "margin": margin,

@@ -912,9 +912,7 @@ def declared_types(
 
 def injected_parameters(
     cells: Sequence[str],  # sources of the cells executed so far, IPython's `In`
-) -> tuple[
-    dict[str, Any], dict[str, str]
-]:  # what papermill was given; types in the parameters cell
+) -> tuple[dict[str, Any], dict[str, str]]:  # values given; types in the parameters cell
     """What papermill has put into this notebook, and what its parameters cell shows; both empty
     where there is none."""
     at = [i for i, source in enumerate(cells) if source.startswith("# Parameters\n")]
@@ -1006,9 +1004,7 @@ def _taken_values(parameters: Mapping[str, Any], phase: str) -> dict[str, Any]:
 
 # %% ../../nbs/core/06_settings.ipynb #f33c1d60
 def start_run(
-    parameters: dict[
-        str, Any
-    ],  # the notebook's globals(): profile, name, settings (None: profile's)
+    parameters: dict[str, Any],  # globals(): profile, name, settings (None: as in the profile)
     phase: str,  # the notebook's own name, such as '20_oneshot'
     inherits: str = "",  # the phase that must have been run before, such as '10_hierarchy'
 ) -> tuple[Run, Settings]:
