@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Row', 'FORMATS', 'CALIBRATE', 'MOST_ON_PAGE', 'THUMBNAIL', 'answer_line', 'answer_tree', 'state_of', 'Lines',
-           'Journal', 'write_table', 'Request', 'check_files', 'check_encoders', 'own_classes', 'check_request',
-           'asked_of', 'loaded', 'promise_notes', 'place_files', 'thumbnail', 'card', 'write_page']
+           'Answered', 'Journal', 'write_table', 'Request', 'check_files', 'check_encoders', 'own_classes',
+           'check_request', 'asked_of', 'loaded', 'promise_notes', 'place_files', 'thumbnail', 'card', 'write_page']
 
 # %% ../../nbs/running/97_answers.ipynb #97a00004
 import csv
@@ -111,7 +111,7 @@ def _hash(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
-
+# %% ../../nbs/running/97_answers.ipynb #4c8effdc
 def _whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     "Where each line begins, and what it says; a killed process may leave a torn one."
     start = 0
@@ -143,7 +143,37 @@ class Lines:
         return start
 
 # %% ../../nbs/running/97_answers.ipynb #c312780e
-class Journal:
+class Answered:
+    "Which animals are answered, and where."
+
+    def __init__(self):
+        self.places: dict[str, tuple[str, int]] = {}  # path of an animal → state, where its row is
+        self.failed: set[str] = set()  # paths of animals with photos that could not be read
+
+    def has(self, animal: Animal) -> bool:
+        "Whether the animal is answered already, and none of its photos has changed since."
+        return self.places.get(animal.path, ("", 0))[0] == state_of(animal)
+
+    def _place(self, line: dict, start: int) -> None:
+        path = line["row"]["path"]
+        self.places[path] = line["state"], start
+        (self.failed.add if line["failed"] else self.failed.discard)(path)
+
+    def _read(self, journal: Path, head: dict, table: Path) -> bool:
+        "Whether the journal is of the same call, and the table beside it what that call has left."
+        left, known = "", False
+        for start, text in _whole_lines(journal):
+            line = json.loads(text)
+            if start == 0 and line != head:
+                return False
+            known = True
+            if "row" in line:
+                self._place(line, start)
+            left = line.get("table", left)
+        return known and _hash(table) in ("", left)
+
+# %% ../../nbs/running/97_answers.ipynb #8a257eb2
+class Journal(Answered):
     "The answers of one call, on disk as they come."
 
     def __init__(
@@ -154,45 +184,19 @@ class Journal:
         overwrite: bool = False,
     ):
         "Raises Refused where something else stands there."
+        super().__init__()
         self.table, self.columns = table, columns
         self.path = table.with_name(f".{table.name}.journal")
-        self.places: dict[str, tuple[str, int]] = {}  # path of an animal → state, where its row is
-        self.failed: set[str] = set()  # paths of animals with photos that could not be read
         head = json.dumps({"asked": asked})
-        ours = self.path.is_file() and self._read(json.loads(head))
-        if not ours and not overwrite:
-            if self.path.is_file():
-                problem = f"{shown(table)} was begun by another call"
-                raise Refused(f"{problem}: repeat that one, name another file, or --overwrite")
-            if table.exists():
-                raise Refused(f"{shown(table)} exists: name another file, or --overwrite")
+        ours = self.path.is_file() and self._read(self.path, json.loads(head), table)
+        if not ours and not overwrite and (self.path.is_file() or table.exists()):
+            begun = "was begun by another call: repeat that one, "
+            problem = begun if self.path.is_file() else "exists: "
+            raise Refused(f"{shown(table)} {problem}name another file, or --overwrite")
         if not ours:
-            self.places.clear()
-            self.failed.clear()
+            super().__init__()
             self.path.write_text(head + "\n")
         self.lines = Lines(self.path)
-
-    def _read(self, head: dict) -> bool:
-        "Whether the journal is of the same call, and the table beside it what that call has left."
-        left, known = "", False
-        for start, text in _whole_lines(self.path):
-            line = json.loads(text)
-            if start == 0 and line != head:
-                return False
-            known = True
-            if "row" in line:
-                self._place(line, start)
-            left = line.get("table", left)
-        return known and _hash(self.table) in ("", left)
-
-    def _place(self, line: dict, start: int) -> None:
-        path = line["row"]["path"]
-        self.places[path] = line["state"], start
-        (self.failed.add if line["failed"] else self.failed.discard)(path)
-
-    def has(self, animal: Animal) -> bool:
-        "Whether the animal is answered already, and none of its photos has changed since."
-        return self.places.get(animal.path, ("", 0))[0] == state_of(animal)
 
     def add(self, animal: Animal, row: Row, failed: bool = False) -> None:
         "One animal's answer, and whether any of its photos could not be read."
@@ -491,7 +495,7 @@ def promise_notes(
         notes.append(f"answers are the nearest class, {why}: nothing is promised")
     return notes
 
-
+# %% ../../nbs/running/97_answers.ipynb #e0631591
 def place_files(request: Request) -> int:  # exit status: 1 where a photo could not be read
     "Answers all photos of a call. Raises Refused for a wrong one."
     tree = branches(animals(paper_only=False))

@@ -14,6 +14,7 @@ __all__ = ['EXECUTED', 'KINDS', 'MOST_CHAPTER', 'MOST_BOOK', 'BEHIND', 'REPORTS'
 import ast
 import base64
 import html
+import importlib.util
 import io
 import json
 import re
@@ -25,7 +26,6 @@ from collections.abc import Callable, Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -579,8 +579,6 @@ def page_notebook(
     if tables:
         more = "\n\n".join(["## The tables that are kept", *tables, more])
     add(more)
-    for number, cell in enumerate(made.cells):
-        cell.setdefault("id", f"{number:08x}")
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     made.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     return made
@@ -811,7 +809,7 @@ def name_as_shown(made: Path) -> None:
 
 def check_extra() -> None:
     "Raises Refused, with the command, where what builds the book is not installed."
-    lacking = [name for module, name in _NEEDS.items() if find_spec(module) is None]
+    lacking = [name for module, name in _NEEDS.items() if not importlib.util.find_spec(module)]
     if lacking:
         raise Refused(
             f"the book needs {', '.join(lacking)}: pip install -e '.[book]' in the project's folder"

@@ -29,6 +29,7 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
+# %% ../../nbs/running/99_cli.ipynb #47fc6e7f
 from .. import __version__
 from chip.core.settings import (
     PRESETS,
@@ -338,6 +339,14 @@ def why_command(arguments: argparse.Namespace, settings: Settings, run: Run) -> 
     _say(f"run '{run.name}': {n} of {len(steps)} phases would be run; --why has done nothing")
 
 # %% ../../nbs/running/99_cli.ipynb #3a791a90
+_WHOLE = {"metavar": "N", "type": int}
+_NUMBERS = {  # of an execution: the least, and what a smaller one is told
+    "jobs": (1, "at least one point has to be run at a time"),
+    "threads": (1, "a point needs at least one thread"),
+    "retries": (0, "expected 0 or more"),
+}
+
+
 def sweep_of(
     arguments: argparse.Namespace,  # of `chip sweep`
 ) -> Sweep:
@@ -358,10 +367,7 @@ def sweep_of(
     most = sys.maxsize if arguments.yes else MOST
     return make_sweep(profile, grid, "" if name is None else check_run_name(name), most)
 
-
-_WHOLE = {"metavar": "N", "type": int}
-
-
+# %% ../../nbs/running/99_cli.ipynb #ef3987fd
 @command(
     "run every combination of some settings, what they share once, and sum it up",
     *_settings_options(
@@ -397,17 +403,13 @@ def sweep_command(arguments: argparse.Namespace) -> None:
     begin = time.monotonic()
     if os.name == "nt":
         raise Refused("chip sweep needs signals that Windows lacks: use it on Linux, macOS or WSL")
-    for name, least, wanted in (
-        ("jobs", 1, "at least one point has to be run at a time"),
-        ("threads", 1, "a point needs at least one thread"),
-        ("retries", 0, "expected 0 or more"),
-    ):
+    for name, (least, wanted) in _NUMBERS.items():
         if (given := getattr(arguments, name)) < least:
             raise Refused(f"--{name} {given}: {wanted}")
     if arguments.ray == "":
         raise Refused("--ray '': expected the address of a Ray cluster, or local")
     sweep = sweep_of(arguments)
-    asked = {name: getattr(arguments, name) for name in ("jobs", "threads", "retries", "fresh")}
+    asked = {name: getattr(arguments, name) for name in (*_NUMBERS, "fresh")}
     execution = Execution(**asked, ray=arguments.ray or "")
     page = run_sweep(sweep, arguments.phases, execution, _say)
     took = duration(time.monotonic() - begin)

@@ -262,7 +262,7 @@ def with_scatter(groups: list[Group], spans: Mapping[tuple[str, int], tuple]) ->
         for g in groups
     ]
 
-
+# %% ../../nbs/running/91_report.ipynb #ac9d9bde
 def answers(
     run: Run,
     scatter: pd.DataFrame | None = None,  # over seeds, as `read_scatter` gives it
@@ -273,8 +273,8 @@ def answers(
     best = {}
     if "best_constant" in counts:
         best = counts.groupby("level")["best_constant"].first().dropna().to_dict()
-    tables = [table["method"] for table in (seen, placements) if len(table)]
-    colours = method_colours(sorted(set().union(*tables)))
+    methods = {m for table in (seen, placements) for m in table.get("method", ())}
+    colours = method_colours(sorted(methods))
     placed, known = placed_groups(placements, best, colours), seen_groups(seen, colours)
     if scatter is not None:
         placed = with_scatter(placed, seed_spans(scatter, "placed"))
@@ -326,8 +326,8 @@ EXPLAINED = {
     "pictures close to the targets they were given",
     "released": "the same training with the loss as the authors' published code computes it, "
     "number by number instead of picture by picture",
-    "contrastive": "the same training with a loss that knows the other classes as well: close to its "
-    "own target, away from all others",
+    "contrastive": "the same training with a loss that knows the other classes as well: close to "
+    "its own target, away from all others",
 }
 
 
@@ -487,10 +487,16 @@ def panels(
     return [panel(data, m, order, titles.get(m, f"Method “{m}”")) for m in methods]
 
 # %% ../../nbs/running/91_report.ipynb #fb974ef5
-# well-known tables, which come first
 FIRST_TABLES = (
-    *("table1", "table2", "paper_beside_ours", "seen", "placements"),
-    *("phase1", "unseen", "claims", "hierarchy"),
+    "table1",
+    "table2",
+    "paper_beside_ours",
+    "seen",
+    "placements",
+    "phase1",
+    "unseen",
+    "claims",
+    "hierarchy",
 )
 TITLES = {
     "seen": "Test pictures of seen classes",
@@ -510,7 +516,7 @@ SHORT = 14  # rows up to which a table stands open
 LONG, LIGHT_LONG = 500, 120  # rows of which a page, and a light one, shows no more
 _NUMBERED = re.compile(r"([a-z]+)_?(\d+)(.*)")
 
-
+# %% ../../nbs/running/91_report.ipynb #fb37f2ac
 def title_of(
     name: str,  # of a figure or table, such as 'figure5' or 'paper_beside_ours'
 ) -> str:
@@ -792,7 +798,7 @@ def _exporter() -> _Exporter:
     "One for all notebooks: to compile its templates takes a third of a second."
     return _Exporter(template_name="basic")
 
-
+# %% ../../nbs/running/91_report.ipynb #a54ca34a
 def notebook_page(
     executed: Path,  # a notebook
     title: str,

@@ -21,7 +21,7 @@ from ..teaching.lectures import LECTURES, lecture_notebook
 def slides_page(
     notebook: nbformat.NotebookNode,  # from `lecture_notebook`
 ) -> str:  # HTML
-    "Slides for the browser: arrows and space go on and back, N shows the notes, printing gives all."
+    "Slides for a browser: arrows and space go on and back, N shows the notes, printing gives all."
     render = MarkdownWithMath(renderer=_Renderer(escape=False, exclude_anchor_links=True)).render
     slides: list[dict[str, str]] = []
     for cell in notebook.cells:
@@ -38,7 +38,8 @@ def write_slides(
     folder: str | Path,
     notebooks: Path,  # folder of the chapters, executed
 ) -> list[Path]:  # the pages written
-    "Writes a page and a notebook for each lecture; all or none, and over nothing. Raises CannotTeach."
+    """Writes a page and a notebook for each lecture; all or none, and over nothing. Raises
+    CannotTeach."""
     folder, made = Path(folder), {}
     for lecture in LECTURES:
         name, notebook = f"lecture-{lecture.number}", lecture_notebook(lecture, notebooks)

@@ -35,6 +35,7 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
+# %% ../../nbs/running/93_sweeps.ipynb #522e92d8
 from chip.core.settings import (
     Run,
     SettingError,
@@ -216,7 +217,7 @@ def make_sweep(
     _check_seeds(points)
     return Sweep(name, profile, fixed, varied, tuple(points))
 
-
+# %% ../../nbs/running/93_sweeps.ipynb #b52978bc
 def _check_seeds(points: Sequence[Point]) -> None:
     "Raises Refused where points would repeat each other's seeds: tables could not tell them apart."
     seeds = sorted({point.settings.seed for point in points})
@@ -356,7 +357,7 @@ def hold(run: Run, stack: ExitStack) -> None:
                 raise
             time.sleep(0.2)
 
-
+# %% ../../nbs/running/93_sweeps.ipynb #857b7f40
 def work() -> int:  # exit status
     "What the process of one point does: see `do_job`."
     for number in (*ENDINGS, signal.SIGINT):
@@ -616,7 +617,7 @@ def unpack(
             aside.write_bytes(content)
         os.utime(path, ns=(changed, changed))
 
-
+# %% ../../nbs/running/93_sweeps.ipynb #b2a5060f
 def do_remotely(
     job: Job,
     environment: Mapping[str, str],  # added to this process's
@@ -685,7 +686,7 @@ def check_ray(
             "start a cluster with ray start --head, or give local"
         ) from None
 
-
+# %% ../../nbs/running/93_sweeps.ipynb #e35440c5
 class RayCluster:
     "Does some jobs at once on each machine of a Ray cluster. Raises Refused where there is none."
 

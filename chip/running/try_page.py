@@ -11,7 +11,6 @@ __all__ = ['ENCODER', 'RUNTIME', 'INTEGRITY', 'TOLERANCE', 'EXAMPLES', 'check_in
 import base64
 import gzip
 import hashlib
-import io
 import json
 import shutil
 import subprocess
@@ -32,6 +31,7 @@ from ..data.menagerie_tree import MenagerieSettings, grow_kingdom
 from ..data.places import home, written_aside
 from ..data.taxonomy import animals, imagenet_index
 from ..place import FEATURES, KIN, SHARP, Branches, Calibration, branches, read_calibration
+from .explorer import picture_bytes
 from .report import templates
 from .runs import Refused, shown
 
@@ -63,7 +63,8 @@ def check_integrity(archive: Path) -> None:
 
 
 def runtime_archive() -> Path:
-    "onnxruntime-web as npm publishes it, fetched once. Raises Refused where npm or the network is missing."
+    """onnxruntime-web as npm publishes it, fetched once. Raises Refused where npm or the network is
+    missing."""
     name, version = RUNTIME
     archive = home() / "data" / "npm" / f"{name}-{version}.tgz"
     if archive.is_file():
@@ -86,7 +87,7 @@ def runtime_archive() -> Path:
             shutil.move(packed[0], aside)
     return archive
 
-
+# %% ../../nbs/running/96_try_page.ipynb #6e3bfa08
 def runtime_files(
     archive: Path,  # of `runtime_archive`
 ) -> dict[str, bytes]:  # ort.js and runtime.bin, the second not yet compressed
@@ -132,7 +133,7 @@ def network_graph(
     onnx.checker.check_model(graph)
     return graph
 
-
+# %% ../../nbs/running/96_try_page.ipynb #a0da2d43
 def halved(graph: "onnx.ModelProto") -> bytes:  # the graph as a file
     "Weights in half precision, widened when it is loaded; no notes on where it was made."
     import onnx
@@ -186,7 +187,8 @@ def page_facts(
     calibration: Calibration,
     spec: EncoderSpec,  # of the encoder
 ) -> dict[str, Any]:  # JSON-able
-    "Tree, calibration and the shape of the crop. Raises Refused for a tree that lists of parents cannot hold."
+    """Tree, calibration and the shape of the crop. Raises Refused for a tree that lists of parents
+    cannot hold."""
     for key, column in zip(tree.keys, tree.holds.T, strict=True):
         own = tree.own[tree.keys.index(key)]
         if set(tree.path(own)) != set(np.flatnonzero(column)):
@@ -217,28 +219,25 @@ def page_facts(
     }
 
 # %% ../../nbs/running/96_try_page.ipynb #96a0000f
-EXAMPLES = (
-    ("soldabal", 0),
-    ("plonterin", 0),
-    ("slomotal", 0),
-    ("soldabette", 0),
-    ("flinasan", 0),
-    ("fedepella", 0),
-    ("plonteruk", 0),
-    ("wonteran", 0),  # in which it sees no animal
-)  # species, and which of its pictures
+EXAMPLES = (  # species, of each the first picture
+    "soldabal",
+    "plonterin",
+    "slomotal",
+    "soldabette",
+    "flinasan",
+    "fedepella",
+    "plonteruk",
+    "wonteran",  # in which the network sees no animal
+)
 
 
 def drawn_examples() -> dict[str, bytes]:  # name of the file → JPEG
     "Drawn animals that the page offers to try."
     settings = MenagerieSettings(size=256)
     kingdom = {species.key: species for species in grow_kingdom(settings)}
-    files = {}
-    for number, (key, picture) in enumerate(EXAMPLES, start=1):
-        file = io.BytesIO()
-        draw_picture(settings, kingdom[key], picture).save(file, "JPEG", quality=90)
-        files[f"drawn-{number}.jpg"] = file.getvalue()
-    return files
+    pictures = (draw_picture(settings, kingdom[key], 0) for key in EXAMPLES)
+    files = (picture_bytes(picture, "jpeg", quality=90) for picture in pictures)
+    return {f"drawn-{number}.jpg": file for number, file in enumerate(files, start=1)}
 
 # %% ../../nbs/running/96_try_page.ipynb #96a00011
 _SCRIPTS = ("try.js", "try_decide.js", "try_pixels.js", "try_worker.js")
@@ -252,7 +251,8 @@ def _template(name: str) -> str:
 
 
 def page_files() -> tuple[dict[str, bytes], dict[str, Any]]:  # name → content; facts
-    "Everything that lies in a version's folder but the facts. Raises Refused where something is missing."
+    """Everything that lies in a version's folder but the facts. Raises Refused where something is
+    missing."""
     runtime = runtime_files(runtime_archive())
     encoder = load_encoder(ENCODER)
     examples = drawn_examples()
@@ -294,7 +294,8 @@ def export(
     folder: Path,  # of the book; made if need be
     book: str = "index.html",  # where its first page is, from there; '': there is no book
 ) -> None:
-    "Writes try.html and its files, or prints in one line why not. Older versions of them are removed."
+    """Writes try.html and its files, or prints in one line why not. Older versions of them are
+    removed."""
     try:
         files, facts = page_files()
     except Refused as problem:

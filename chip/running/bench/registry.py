@@ -16,7 +16,7 @@ import pandas as pd
 
 from ...core.settings import markdown_table
 from ...data.places import written_aside
-from ..runs import Refused
+from ..runs import Refused, refusing
 
 # %% ../../../nbs/running/bench/89_registry.ipynb #4a3defe1
 BENCHMARKS = {  # name → module of this folder, which has a function bench_<name>
@@ -86,7 +86,7 @@ OPTIONS = {
     "points": Option(("sweep",), int, "N", "points of the sweep, a multiple of 4 (20)"),
 }
 
-
+# %% ../../../nbs/running/bench/89_registry.ipynb #5d6b41de
 def check_options(
     name: str,  # a key of BENCHMARKS
     options: Mapping[str, Any],  # by their names on the command line
@@ -121,12 +121,10 @@ def _check_encoder(name: str, values: Mapping[str, Any]) -> None:
     from chip.compute.encoders import encoder_spec, pick_device
 
     encoders = values.get("encoder", "efficientnet_lite0").split(",")
-    try:
+    with refusing(ValueError):
         for one in encoders:
             encoder_spec(one).at(values.get("size", 0))
         pick_device(values.get("device", "auto"))
-    except ValueError as error:
-        raise Refused(str(error)) from error
     if encoders[1:] and name not in ("embed", "place"):
         raise Refused(f"--encoder {','.join(encoders)}: the benchmark '{name}' takes one encoder")
 
