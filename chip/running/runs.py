@@ -44,6 +44,7 @@ import pyarrow
 from filelock import FileLock, Timeout
 from pyarrow import parquet
 
+# %% ../../nbs/running/90_runs.ipynb #188c7170
 from chip.core.settings import (
     FITTED,
     KEEP_MEMORY,
@@ -97,6 +98,24 @@ class Phase:
         return path
 
 # %% ../../nbs/running/90_runs.ipynb #d636c253
+_RESULTS = Phase(
+    "40_results",
+    "tables and figures",
+    (
+        *(f"figures/figure{i}.png" for i in (1, 2, 3, 4, 7)),
+        *(f"tables/table{i}.csv" for i in (1, 2)),
+        "tables/paper_against_itself.csv",
+        "tables/paper_beside_ours.csv",
+    ),
+    makes_of=(
+        ("test", "figures/seen.png"),
+        ("unseen", "figures/figure8.png"),
+        ("unseen", "figures/figure9.png"),
+        ("unseen", "tables/figure9.csv"),
+    ),
+)
+
+# %% ../../nbs/running/90_runs.ipynb #f0dcec6a
 PHASES = (
     Phase(
         "10_hierarchy",
@@ -127,23 +146,7 @@ PHASES = (
             ("unseen", "rows/placements.35_kin.parquet"),
         ),
     ),
-    Phase(
-        "40_results",
-        "tables and figures",
-        (
-            *(f"figures/figure{i}.png" for i in (1, 2, 3, 4, 7)),
-            "tables/table1.csv",
-            "tables/table2.csv",
-            "tables/paper_against_itself.csv",
-            "tables/paper_beside_ours.csv",
-        ),
-        makes_of=(
-            ("test", "figures/seen.png"),
-            ("unseen", "figures/figure8.png"),
-            ("unseen", "figures/figure9.png"),
-            ("unseen", "tables/figure9.csv"),
-        ),
-    ),
+    _RESULTS,
     Phase(
         "50_audit",
         "the audit, claim by claim",
@@ -302,10 +305,24 @@ def _read(path: str, known: tuple) -> tuple:  # state and SHA-256; () for what c
     except OSError:
         return ()  # a broken link; Phase 1 lists it with its reason
 
+
+def _read_all(folder: str, paths: Sequence[str], known: Mapping[str, tuple]) -> dict[str, tuple]:
+    "What the files of a folder hold, without those that cannot be read."
+    with ThreadPoolExecutor(8) as pool:
+        read = pool.map(lambda path: _read(os.path.join(folder, path), known.get(path, ())), paths)
+        return {path: state for path, state in zip(paths, read, strict=True) if state}
+
+
+def _keep(folder: str, known: Mapping[str, tuple]) -> None:
+    "Remember what the files of a folder held, but for those that were just changed."
+    rows = [(path, *state) for path, state in sorted(known.items()) if state[0] >= 0]
+    if rows:
+        with written_aside(_memory_of(folder)) as aside:
+            pd.DataFrame(rows, columns=list(_STATE)).to_parquet(aside, index=False)
+
 # %% ../../nbs/running/90_runs.ipynb #7a74718c
 class Contents:
-    """Fingerprints of files and folders by content; what was read is known again, by this object
-    and, after `keep`, by later ones."""
+    "Fingerprints by content; what was read is known again, after `keep` by later objects too."
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, tuple]] = {}
@@ -316,15 +333,10 @@ class Contents:
         "SHA-256 by path, without what cannot be read."
         if folder not in self._known:
             self._known[folder] = _recall(folder)
-        known = self._known[folder]
-        with ThreadPoolExecutor(8) as pool:
-            read = pool.map(
-                lambda path: _read(os.path.join(folder, path), known.get(path, ())), paths
-            )
-            states = {path: state for path, state in zip(paths, read, strict=True) if state}
-        if states.items() - known.items():
+        states = _read_all(folder, paths, self._known[folder])
+        if states.items() - self._known[folder].items():
             self._changed.add(folder)
-        known.update(states)
+        self._known[folder] |= states
         return {path: state[-1] for path, state in states.items()}
 
     def folder(
@@ -356,13 +368,8 @@ class Contents:
 
     def keep(self) -> None:
         "Remember what was read, for later processes."
-        for folder in sorted(self._changed):
-            known = sorted(self._known[folder].items())
-            rows = [(path, *state) for path, state in known if state[0] >= 0]
-            if rows:
-                with written_aside(_memory_of(folder)) as aside:
-                    pd.DataFrame(rows, columns=list(_STATE)).to_parquet(aside, index=False)
-        self._changed.clear()
+        while self._changed:
+            _keep(folder := self._changed.pop(), self._known[folder])
 
 # %% ../../nbs/running/90_runs.ipynb #7906cf0b
 COMPUTING = (
