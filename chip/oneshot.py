@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from . import measures
 from .compute.backends import pick_workers
 from .compute.checkpoints import Checkpoints, load_weights, signature
 from .compute.embeddings import PicturesOnDisk, encode, load_pictures
@@ -30,15 +31,6 @@ from .core.study import Study, frozen_embeddings
 from .data.taxonomy import Taxonomy
 from .hierarchy import LEVELS, Hierarchy, unit_rows
 from .losses import LOSSES, check_settings
-from chip.measures import (
-    TreeTable,
-    cosine_similarity_matrix,
-    effective_rank,
-    mean_pairwise_cosine,
-    seen_measures,
-    topk_hits,
-    tree_table,
-)
 
 # %% ../nbs/20_oneshot.ipynb #548786c2
 @dataclass(frozen=True)
@@ -166,7 +158,7 @@ def measure(
     e, targets, labels = torch.from_numpy(embeddings), lesson.targets, lesson.labels
     loss = LOSSES[training.loss](e, targets, labels, training.margin, training.temperature)
     alive = np.any(embeddings, axis=1).all()  # an encoder can die: zeros have no direction
-    ways = (mean_pairwise_cosine, effective_rank) if alive and len(e) > 1 else ()
+    ways = (measures.mean_pairwise_cosine, measures.effective_rank) if alive and len(e) > 1 else ()
     return {
         "loss": loss.item(),
         "cosine": F.cosine_similarity(e, targets[labels]).mean().item(),
@@ -377,10 +369,10 @@ def tree_tables(
     tree: Taxonomy | None,  # None: no class is known
     h: Hierarchy,  # the targets, and the classes below them
     keys: Sequence[str],  # (n,) classes, seen or unseen
-) -> list[TreeTable]:  # for each level (n_targets, n)
+) -> list[measures.TreeTable]:  # for each level (n_targets, n)
     "Where the targets of each level and some classes meet in the tree."
     groups = [[h.members(level, t) for t in range(len(h.targets[level]))] for level in LEVELS]
-    return [tree_table(tree, group, keys) for group in groups]
+    return [measures.tree_table(tree, group, keys) for group in groups]
 
 # %% ../nbs/20_oneshot.ipynb #e05362b1
 @dataclass(frozen=True, eq=False)
@@ -390,7 +382,7 @@ class SeenPictures:
     h: Hierarchy  # with the targets
     classes: np.ndarray  # (n,) class of each picture
     margin: float  # of the paper's loss
-    tree: list[TreeTable]  # for each level (n_targets, n_classes), see `tree_tables`
+    tree: list[measures.TreeTable]  # for each level (n_targets, n_classes), see `tree_tables`
 
     def rows(
         self,
@@ -405,12 +397,12 @@ class SeenPictures:
             name = {"method": method, "seed": seed, "level": level}
             targets, labels = self.h.targets[level], self.h.membership(level)[self.classes]
             if scores is None:
-                fit = cosine_similarity_matrix(embeddings[level], targets)
+                fit = measures.cosine_similarity_matrix(embeddings[level], targets)
             else:
                 fit = scores[level]
             about = labels, self.margin, fit, self.tree[level].of(self.classes)
-            rows.append(name | seen_measures(embeddings[level], targets, *about))
-            right = zip(self.classes, topk_hits(fit, labels, 1), strict=True)
+            rows.append(name | measures.seen_measures(embeddings[level], targets, *about))
+            right = zip(self.classes, measures.topk_hits(fit, labels, 1), strict=True)
             hits += [
                 name | {"picture": i, "label": self.h.keys[c], "hit": float(hit)}
                 for i, (c, hit) in enumerate(right)

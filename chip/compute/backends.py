@@ -453,10 +453,8 @@ def local_results(
     "All batches, computed on this machine."
     device = torch.device(compute.device)
     threads = compute.workers if compute.workers > 0 else usable_cores()
-    networks = [
-        ready(encoder, place, compute.precision, work.batch, compute.backend, threads)
-        for place in devices_for(device)
-    ]
+    how = compute.precision, work.batch, compute.backend, threads
+    networks = [ready(encoder, place, *how) for place in devices_for(device)]
     if device.type == "cuda":
         yield from on_gpus(work, networks, pick_workers(compute.workers, device))
     else:

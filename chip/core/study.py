@@ -40,14 +40,10 @@ def menagerie_folder(
         divergence=s.m_divergence,
         seed=0,
     )
-    digest = hashlib.sha256(repr((wanted, s.m_train, s.m_unseen_pictures)).encode()).hexdigest()[
-        :12
-    ]
+    counts = s.m_train, s.m_unseen_pictures
+    digest = hashlib.sha256(repr((wanted, *counts)).encode()).hexdigest()[:12]
     folder = home() / "data" / "menagerie" / f"{s.m_species}-species-{digest}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    return make_menagerie(
-        folder, wanted, n_train=s.m_train, n_unseen=s.m_unseen_pictures, progress=progress
-    )
+    return make_menagerie(folder, wanted, *counts, progress=progress)
 
 # %% ../../nbs/core/07_study.ipynb #489fb488
 def choose_pictures(
@@ -111,10 +107,9 @@ def kin_of(
     outside the tree are left out."""
     if study.taxonomy is None:
         return {}
-    among = [key for key in study.seen if key in study.taxonomy.paths]
-    return {
-        u: study.taxonomy.kin(u, among) for u in study.unseen if among and u in study.taxonomy.paths
-    }
+    tree = study.taxonomy
+    among = [key for key in study.seen if key in tree.paths]
+    return {key: tree.kin(key, among) for key in study.unseen if among and key in tree.paths}
 
 # %% ../../nbs/core/07_study.ipynb #66014cf9
 def open_study(
@@ -178,15 +173,6 @@ def frozen_embeddings(
     settings: Settings,  # batch size, device, precision, workers, engine
 ) -> np.ndarray:  # (n_rows, width) float32
     "Embeddings by the frozen encoder, from the cache where they are known."
-    return embed(
-        rows,
-        study.root,
-        encoder,
-        Compute(
-            settings.device,
-            settings.precision,
-            settings.batch_size,
-            settings.workers,
-            settings.engine,
-        ),
-    )
+    s = settings
+    how = Compute(s.device, s.precision, s.batch_size, s.workers, s.engine)
+    return embed(rows, study.root, encoder, how)

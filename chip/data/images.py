@@ -732,9 +732,9 @@ def find_duplicates(
     return copies.assign(leak=leak).sort_values(["sha256", "path"]).reset_index(drop=True)
 
 
-def _counted(n: int, one: str, many: str) -> str:
+def _counted(n: int, one: str, many: str = "") -> str:
     "'1 image', '1,234 images'."
-    return f"{n:,} {one if n == 1 else many}"
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 # %% ../../nbs/data/01_images.ipynb #1466d4de
 @dataclass(frozen=True, eq=False)
@@ -765,12 +765,12 @@ class ImageFolder:
         "One line: how many images and classes are used, how many files are not, and why."
         unseen = len(self.classes("unseen"))
         seen = self.table.loc[self.table["split"] != "unseen", "label"].nunique()
-        line = f"{_counted(len(self.table), 'image', 'images')} of "
+        line = f"{_counted(len(self.table), 'image')} of "
         line += _counted(seen, "class", "classes")
         line += f" and {_counted(unseen, 'unseen class', 'unseen classes')}" if unseen else ""
         reasons = Counter(reason.split(":")[0] for reason in self.rejected["reason"])
         most = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-        line += f" used, {_counted(len(self.rejected), 'file', 'files') if most else 'no file'}"
+        line += f" used, {_counted(len(self.rejected), 'file') if most else 'no file'}"
         line += " left out" + ": " * bool(most) + ", ".join(f"{n:,} {why}" for why, n in most)
         leaks = find_duplicates(self.table).query("leak")["sha256"].nunique()
         if leaks:
@@ -967,7 +967,7 @@ def draw_shots(
         return sort_table(train)
     for label, paths in train.groupby("label")["path"]:
         if len(paths) < n_shot:
-            have = f"{label!r} has {_counted(len(paths), 'training image', 'training images')}"
+            have = f"{label!r} has {_counted(len(paths), 'training image')}"
             raise ValueError(f"n_shot={n_shot} but class {have}: lower n_shot or add images")
         chosen.update(draw_order(paths, seed, "shots")[:n_shot])
     return sort_table(train[train["path"].isin(chosen)])

@@ -77,10 +77,8 @@ def run_jobs(
 # %% ../../nbs/data/06_menagerie.ipynb #735f4667
 def draw_all(jobs: list[tuple], workers: int, progress: bool) -> None:
     "Draw the classes of `jobs`, in this process when others cannot be had."
-    label, total = "drawing the menagerie", sum(job[2] for job in jobs)
-    with tqdm(
-        desc=label, total=total, unit=" pictures", mininterval=1, disable=not progress
-    ) as bar:
+    look = {"unit": " pictures", "mininterval": 1, "disable": not progress}
+    with tqdm(desc="drawing the menagerie", total=sum(job[2] for job in jobs), **look) as bar:
         try:
             for n in run_jobs(jobs, min(workers, len(jobs))):
                 bar.update(n)
@@ -145,11 +143,8 @@ def make_menagerie(
     for split, n in counts.items():
         if not 0 <= n <= 1_000_000:
             raise ValueError(f"n_{split}={n} is out of range: {expected}")
-    jobs = []
-    for leaf in grow_kingdom(settings):
-        split = "train" if leaf.seen else "unseen"
-        if counts[split]:
-            jobs.append((settings, leaf, counts[split], split))
+    leaves = [(leaf, "train" if leaf.seen else "unseen") for leaf in grow_kingdom(settings)]
+    jobs = [(settings, leaf, counts[split], split) for leaf, split in leaves if counts[split]]
     record = {
         "drawing_version": DRAWING_VERSION,
         "settings": asdict(settings),

@@ -203,13 +203,14 @@ def _distinction(
         if at < len(path) or key in named.parts:
             covered.append(pretty(taxonomy.names[key]))
             kinds.update(path[at + 1 :])
-    ours = {}
-    for node, n in kinds.items():
-        if 1 < n < len(group) and 2 * n > rivals[node]:
-            ours[node] = (n / (len(group) + rivals[node]), taxonomy.depth(node), node)
+    ours = [
+        (n / (len(group) + rivals[node]), taxonomy.depth(node), node)
+        for node, n in kinds.items()
+        if 1 < n < len(group) and 2 * n > rivals[node]
+    ]
     if not ours:
-        return ", ".join(covered[:2] + (["…"] if len(group) > 2 else []))
-    return plural(taxonomy.node_names[max(ours, key=ours.get)]) + ", …"
+        return ", ".join(covered[:2] + ["…"] * (len(group) > 2))
+    return plural(taxonomy.node_names[max(ours)[2]]) + ", …"
 
 
 def name_clusters(

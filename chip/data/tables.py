@@ -12,7 +12,7 @@ import difflib
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,11 +105,6 @@ def _decoded(data: bytes, path: Path) -> str:
     problem = f"it is {kind}" if kind else "it is no text"
     raise TableError(f"{path} cannot be read as CSV: {problem}; save it as CSV, UTF-8")
 
-
-def _filled(lines: Iterator[list[str]]) -> Iterator[list[str]]:
-    "The rows in which anything stands."
-    return (cells for cells in lines if any(cell.strip() for cell in cells))
-
 # %% ../../nbs/data/07_tables.ipynb #dae88349
 def read_user_table(
     path: str | Path,
@@ -120,10 +115,9 @@ def read_user_table(
     if path.exists() and not path.is_file():  # a pipe would keep us waiting
         raise TableError(f"{path} cannot be read as CSV: it is no regular file")
     text = _decoded(path.read_bytes(), path)
+    before = 0
     if stated := re.match(r'\s*"?sep=(.)"?[ \t;,]*(\r\n|\n|\r)', text):  # Excel's own first line
         before, text = 1, text[stated.end() :]
-    else:
-        before = 0
     heading = [line for line in io.StringIO(text, newline="") if line.strip()][:1]
     split = {sep: next(csv.reader(heading, delimiter=sep), []) for sep in ",;\t|"}
     separator = stated[1] if stated else max(split, key=lambda sep: len(split[sep]))
@@ -131,21 +125,18 @@ def read_user_table(
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     table, rows = UserTable(path, (), ()), []
     try:
-        filled = _filled(reader)
+        filled = (cells for cells in reader if any(cell.strip() for cell in cells))
         header = tuple(cell.strip() for cell in next(filled, ()))
         for cells in filled:
             line = reader.line_num + before
             if len(cells) < len(header) or any(cells[len(header) :]):  # empty cells may end a line
                 problem = f"{len(cells)} cells where the heading has {len(header)}"
-                raise table.fault(
-                    line, problem, "put a cell that holds a separator in double quotes"
-                )
+                advice = "put a cell that holds a separator in double quotes"
+                raise table.fault(line, problem, advice)
             rows.append((line, tuple(cells[: len(header)])))
     except csv.Error as error:
-        problem = f"not CSV ({error})"
-        raise table.fault(
-            reader.line_num + before, problem, "is a closing quote missing?"
-        ) from error
+        problem, advice = f"not CSV ({error})", "is a closing quote missing?"
+        raise table.fault(reader.line_num + before, problem, advice) from error
     return UserTable(path, header, tuple(rows))
 
 # %% ../../nbs/data/07_tables.ipynb #7ab1e013
