@@ -238,11 +238,9 @@ def digest(
 
 
 @cache
-def _imports_of(
-    source: str,  # code
-    module: str = "",  # its own name below the package, such as 'data.images'; '' outside of it
-) -> set[str]:  # names below the package that may be modules
-    "What some code imports of this package, inside functions too. Raises SyntaxError."
+def _imports_of(source: str, module: str = "") -> set[str]:
+    """What may be modules of this package among what code imports, inside functions too; `module`
+    is the code's own name below the package, if it has one. Raises SyntaxError."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(_MAGIC.sub("pass", source))):
         if isinstance(node, ast.Import):
@@ -474,15 +472,13 @@ def what_changed(
     "The difference of two phases' inputs in words; of many names the first few."
     parts = []
     for key, new in now.items():
-        old = before.get(key)
-        if old == new:
-            continue
-        names = []
+        old, names = before.get(key), []
         if isinstance(old, dict) and isinstance(new, dict):
             names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         if len(names) > 6:
             names = [*names[:4], f"{len(names) - 4} more"]
-        parts.append(f"{key}: {', '.join(names)}" if names else key)
+        if old != new:
+            parts.append(f"{key}: {', '.join(names)}" if names else key)
     return "; ".join(parts)
 
 # %% ../../nbs/running/90_runs.ipynb #cb410518
@@ -522,9 +518,7 @@ def is_made(
     return alone or inside.parts[0] in MADE
 
 # %% ../../nbs/running/90_runs.ipynb #e5687309
-def files_of(
-    run: Run,
-) -> dict[str, list[int]]:  # size in bytes and time of last change in ns, by path
+def files_of(run: Run) -> dict[str, list[int]]:  # size in bytes, time of last change in ns, by path
     "What the phases have put into a run's folder, without the runner's own records."
     files = {}
     for path in sorted(run.folder.rglob("*")):
@@ -687,20 +681,14 @@ def _kernel_manager(
     from jupyter_client.kernelspec import KernelSpec
     from traitlets import Float
 
+    command = python_words("from ipykernel.kernelapp import launch_new_instance as k; k()")
     sockets = {"transport": "ipc", "ip": str(folder / "s")}
     if os.name == "nt" or not str(folder).isascii() or len(str(folder)) > _LONGEST:
         sockets = {}  # through ports of this machine
 
     class PhaseKernel(AsyncKernelManager):
         shutdown_wait_time = Float(2.0)
-        kernel_spec = KernelSpec(
-            argv=[
-                *python_words("from ipykernel.kernelapp import launch_new_instance as k; k()"),
-                "-f",
-                "{connection_file}",
-            ],
-            language="python",
-        )
+        kernel_spec = KernelSpec(argv=[*command, "-f", "{connection_file}"], language="python")
 
         def __init__(self, **kw: Any):
             super().__init__(connection_file=str(folder / "kernel.json"), **sockets, **kw)
@@ -785,16 +773,13 @@ class Relay:
         self.stream.flush()
 
 
-def _drop_debris(
-    path: Path,  # an executed notebook
-) -> None:
-    "Remove what progress bars left in a notebook's outputs."
+def _drop_debris(path: Path) -> None:
+    "Remove what progress bars left in the outputs of an executed notebook."
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
-        streams = [o for o in cell.get("outputs", []) if o.output_type == "stream"]
-        for output in streams:
+        for output in [o for o in cell.get("outputs", []) if o.output_type == "stream"]:
             output.text = _REDRAWN.sub("", output.text)
             if not output.text.strip():
                 cell.outputs.remove(output)
@@ -823,13 +808,10 @@ def _failure(phase: Phase, error: Exception, executed: Path) -> PhaseFailed:
         kind, message = error.ename, error.evalue
     reason = f"{kind}: {(message.strip().splitlines() or [''])[0]}"
     if isinstance(error, DeadKernelError):
-        reason = (
-            "its process was killed, often because memory ran out; try a smaller batch_size or "
-            "workers"
-        )
-    failed = PhaseFailed(
-        f"{phase.notebook} failed: {reason} (the notebook as far as it came: {shown(executed)})"
-    )
+        reason = "its process was killed, often because memory ran out; try a smaller batch_size"
+        reason += " or workers"
+    where = f"the notebook as far as it came: {shown(executed)}"
+    failed = PhaseFailed(f"{phase.notebook} failed: {reason} ({where})")
     failed.reason = reason
     return failed
 
@@ -838,10 +820,8 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
 
-def _failed_cell(
-    executed: Path,  # a notebook as far as it came
-) -> dict[str, str]:  # where, traceback, printed; empty where no cell has failed
-    "Which cell of an executed notebook failed, and its last words."
+def _failed_cell(executed: Path) -> dict[str, str]:
+    "Where a notebook failed, its traceback and what it printed; nothing where no cell has failed."
     import nbformat
 
     heading, number = "", 0
@@ -921,12 +901,10 @@ def _not_of_a_cell(record: logging.LogRecord) -> bool:
     return error is None or error.__name__ not in given_up
 
 
-logging.getLogger("papermill").addHandler(
-    logging.NullHandler()
-)  # what it has to say ends in the error that it raises
-logging.getLogger("asyncio").addFilter(
-    _not_of_a_cell
-)  # whoever waited for that cell has been interrupted and has said so
+# what papermill has to say ends in the error that it raises
+logging.getLogger("papermill").addHandler(logging.NullHandler())
+# whoever waited for that cell has been interrupted and has said so
+logging.getLogger("asyncio").addFilter(_not_of_a_cell)
 
 
 def _as_template(path: Path) -> str:
@@ -1120,7 +1098,7 @@ def circumstances() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
     }
     packages = versions(("chip-study", *COMPUTING, "papermill", "ipykernel"))
-    packages = {"python": platform.python_version(), **packages}
+    packages = {"python": platform.python_version()} | packages
     return {"hardware": hardware, "packages": packages, "git": git_state()}
 
 # %% ../../nbs/running/90_runs.ipynb #4ca5f116
@@ -1311,9 +1289,8 @@ def _check_hierarchy(settings: Settings, pictures: Mapping[str, int]) -> None:
     "Raises Refused for a hierarchy file that cannot be read or lacks classes."
     from chip.hierarchy import read_hierarchy  # imports torch
 
-    clustering = ("pooling", "pool_group", "clusterer", "k1", "k2")
-    ranges = ("k1_min", "k1_max", "k2_min", "k2_max")
-    _check_useless(settings, "a hierarchy is given", clustering + ranges)
+    names = "pooling", "pool_group", "clusterer", "k1", "k2", "k1_min", "k1_max", "k2_min", "k2_max"
+    _check_useless(settings, "a hierarchy is given", names)
     if keys := _classes(settings, pictures):
         with refusing(ValueError):
             read_hierarchy(settings.hierarchy, keys)

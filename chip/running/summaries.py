@@ -407,12 +407,7 @@ class Folder:
     "A report in the making: tables and figures are saved into it as into a run."
 
     folder: Path
-
-    def path(self, *parts: str) -> Path:
-        "A file of the report; the folders on the way are made."
-        path = self.folder.joinpath(*parts)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+    path = Run.path  # a file of the report; the folders on the way are made
 
 
 @contextmanager

@@ -148,16 +148,11 @@ class Sweep:
     fixed: dict[str, Any]  # settings that were given one value
     varied: dict[str, tuple]  # settings that were given several, with these
     points: tuple[Point, ...]
+    path = Run.path  # a file of the sweep; the folders on the way are made
 
     @property
     def folder(self) -> Path:
         return home() / "data" / "sweeps" / self.name
-
-    def path(self, *parts: str) -> Path:
-        "A file of the sweep; the folders on the way are made."
-        path = self.folder.joinpath(*parts)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
 
     @property
     def labels(self) -> dict[str, dict[Any, Any]]:
