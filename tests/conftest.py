@@ -28,8 +28,18 @@ def saved_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:
     return make
 
 
-# files that take minutes, longest first: they start first, so that no process waits for one of them
-SLOW = ("test_notebooks", "test_runs", "test_page", "test_misuse", "test_sweeps", "test_real_data")
+# files that take long, longest first: they start first, so that no process waits for one of them
+SLOW = (
+    "test_notebooks",
+    "test_runs",
+    "test_real_data",
+    "test_sweeps",
+    "test_hierarchy",
+    "test_sweeps_cases",
+    "test_audit",
+    "test_page",
+    "test_misuse",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]):
