@@ -406,8 +406,7 @@ def _frame(args: tuple, state: Any) -> pd.DataFrame:
 DEEPEST = 100
 
 
-class _Unfinished:
-    "Stands where a note is being worked out."
+_UNFINISHED = object()  # stands where a note is being worked out
 
 
 def work_out(
@@ -423,10 +422,10 @@ def work_out(
     if id(value) not in done:
         if depth > DEEPEST:
             raise Unsafe(f"it is nested more than {DEEPEST} deep")
-        done[id(value)] = _Unfinished
+        done[id(value)] = _UNFINISHED
         done[id(value)] = _worked(value, shop, lambda v: work_out(v, shop, done, depth + 1))
         shop.spend(done[id(value)])
-    if done[id(value)] is _Unfinished:
+    if done[id(value)] is _UNFINISHED:
         raise Unsafe("something in it contains itself")
     return done[id(value)]
 

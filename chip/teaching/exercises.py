@@ -19,10 +19,11 @@ import copy
 import difflib
 import math
 import numbers
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import count
+from itertools import count, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,8 +70,6 @@ class Verdict(NamedTuple):
     def __repr__(self) -> str:
         sign = "✓" if self.right else "…" if EMPTY in self.text else "✗"
         return f"{sign} {self.text}"
-
-    __str__ = __repr__
 
 
 @dataclass(frozen=True)
@@ -384,14 +383,11 @@ def judge_milder(answer: Any, inputs: dict) -> None:
     if severe[0] > severe[1] and over_all[0] < over_all[1]:
         raise Slip("the two are in the other order: first the one whose mistakes are milder")
     if severe[0] >= severe[1]:
-        raise Slip(
-            f"the first model's mistakes are not milder: {means(*severe)}, over mistakes alone"
-        )
+        what = f"{means(*severe)}, over mistakes alone"
+        raise Slip(f"the first model's mistakes are not milder: {what}")
     if over_all[0] <= over_all[1]:
-        raise Slip(
-            f"the first model is not worse: {means(*over_all)}, over all pictures. Give it more "
-            "mistakes, mild ones"
-        )
+        what = f"{means(*over_all)}, over all pictures. Give it more mistakes, mild ones"
+        raise Slip(f"the first model is not worse: {what}")
 
 # %% ../../nbs/teaching/70_exercises.ipynb #5e088ae8
 def embedding_cases(seed: int = 7) -> dict:  # cases of embeddings (n, d)
@@ -508,10 +504,9 @@ def judge_empty_parent(answer: Any, inputs: dict) -> None:
         raise Slip(f"with one image for each class, {what}")
     winners = majority(labels, clusters)
     if winners.max() == clusters.max():
-        choices = [f"class {c} goes to cluster {winner}" for c, winner in enumerate(winners[:6])]
-        raise Slip(
-            f"every cluster is some class's choice ({', '.join(choices)}): let one be second best"
-        )
+        choices = (f"class {c} goes to cluster {winner}" for c, winner in enumerate(winners[:6]))
+        what = f"every cluster is some class's choice ({', '.join(choices)})"
+        raise Slip(f"{what}: let one be second best")
 
 # %% ../../nbs/teaching/70_exercises.ipynb #c90b3490
 def sweep_of_k(seed: int = 5) -> dict:  # sweep: level, k, inertia, silhouette
@@ -1004,11 +999,10 @@ LEAST = 5  # own photos
 @cache
 def _paths_named() -> dict[str, list[tuple[str, ...]]]:
     "Ways from the root of the tree of animals to the nodes of each name, in small letters."
-    tree, named = all_animals(paper_only=False), {}
-    ways = {path[: i + 1] for path in tree.paths.values() for i in range(len(path))}
-    for way in sorted(ways):
-        named.setdefault(tree.node_names[way[-1]].lower(), []).append(way)
-    return named
+    tree, named = all_animals(paper_only=False), defaultdict(list)
+    for way in sorted({p[: i + 1] for p in tree.paths.values() for i in range(len(p))}):
+        named[tree.node_names[way[-1]].lower()].append(way)
+    return dict(named)
 
 
 def _paths(name: Any, what: str) -> list[tuple[str, ...]]:
@@ -1038,15 +1032,14 @@ def judge_own_photos(answer: Any, inputs: dict) -> None:
         raise Slip(f"the photos are {_what(photos)}: give a list of (what it is, what was said)")
     if len(photos := list(photos)) < LEAST:
         raise Slip(f"these are {len(photos)} photos; give {LEAST} of them or more")
-    right, exact, deeper = 0, 0, 0
+    n, right, exact, deeper = len(photos), 0, 0, 0
     for i, photo in enumerate(photos, 1):
         is_, said = _two(photo, ("what it is", "what was said"))
         of, to = _paths(is_, f"what photo {i} shows"), _paths(said, f"answer {i}")
-        pairs = [(a, b) for a in of for b in to]
+        pairs = list(product(of, to))
         right += any(b[-1] in a for a, b in pairs)
         exact += any(a == b for a, b in pairs)
         deeper += any(b[-1] in a or a[-1] in b for a, b in pairs)
-    n = len(photos)
     known = {
         RIGHT: right / n,
         "'bird' is right of a robin: the animal itself or any group above it is": exact / n,
@@ -1247,8 +1240,7 @@ def pair_answers(accuracy: float, mean_cosine: float) -> dict[str, bool]:
 def judge_pairs(answer: Any, inputs: dict) -> None:
     "Whether a function tells which pairs are possible. Raises Slip, with the rows that turn."
     for case in inputs["cases"]:
-        value = _called(answer, case)
-        if not isinstance(value, bool | np.bool_):
+        if not isinstance(value := _called(answer, case), bool | np.bool_):
             what = f"your function gives {_what(value)} for {_shown(case)}"
             raise Slip(f"{what}: say True (both can be true) or False")
     try:
