@@ -9,9 +9,9 @@ __all__ = ['OWN_FILES', 'PAPER', 'DIAGRAMS', 'METHOD_COLOURS', 'METHOD_LABELS', 
            'main_methods', 'untrained', 'method_label', 'draw_sweep', 'plot_curve', 'level_panels', 'legend_once',
            'legend_below', 'Mark', 'draw_curves', 'shown_method', 'draw_figure7', 'draw_figure8', 'draw_collapse',
            'placement_counts', 'constant_scores', 'both_right', 'plot_bars', 'legend_beside', 'plot_placements',
-           'plot_seen', 'Kind', 'table1', 'table2', 'read_hits', 'compared_with', 'seen_differences',
-           'placement_differences', 'draw_rules', 'target_index', 'figure9_table', 'figure9_title', 'draw_figure9',
-           'command_of', 'paper_beside_ours']
+           'plot_seen', 'Kind', 'table1', 'table2', 'compared_with', 'seen_differences', 'placement_differences',
+           'draw_rules', 'target_index', 'figure9_table', 'figure9_title', 'draw_figure9', 'command_of',
+           'paper_beside_ours']
 
 # %% ../nbs/40_results.ipynb #3ec6fe89
 import os
@@ -36,7 +36,7 @@ from matplotlib.ticker import PercentFormatter
 import chip
 from . import measures
 from .core import statistics
-from .core.settings import Run, Settings, changed_settings, read_rows
+from .core.settings import Run, Settings, changed_settings
 from .core.statistics import SeedMean, seed_mean
 from .core.study import Study
 from .data.places import home
@@ -687,11 +687,6 @@ def table2(
     return pd.DataFrame(rows).drop(columns="paper_text")
 
 # %% ../nbs/40_results.ipynb #8e72fcb9
-def read_hits(run: Run) -> pd.DataFrame:  # method, seed, level, picture, label, hit
-    "Phase 2's test pictures one by one; an empty frame where there were none."
-    return read_rows(run, "hits")
-
-
 def compared_with(
     method: str,  # such as 'paper_sum'
     methods: Sequence[str],  # that a table has
@@ -779,9 +774,9 @@ def draw_rules(tables: Tables, counts: pd.DataFrame) -> tuple[Figure, str]:
     )
 
 # %% ../nbs/40_results.ipynb #b979c716
-def _some(names: Sequence[str], most: int = 12) -> str:
-    "Names in a row, at most so many."
-    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")
+def _some(names: Sequence[str]) -> str:
+    "Names in a row, twelve at most."
+    return ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")
 
 
 def target_index(h: Hierarchy, level: int, chosen: str) -> int:

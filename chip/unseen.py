@@ -5,23 +5,22 @@
 # %% auto #0
 __all__ = ['TEMPERATURE', 'RULES', 'ALTERNATIVES', 'PAPER_MEASURES', 'best_member', 'class_probabilities', 'summed',
            'tree_heights', 'expected_cost', 'level_scores', 'UnseenPictures', 'unseen_pictures', 'placement_rows',
-           'target_key', 'alternatives_rows', 'rows_under_rules', 'unseen_frame', 'unseen_row', 'unseen_settings',
-           'unreadable_classes', 'seen_under_rules']
+           'target_key', 'alternatives_rows', 'rows_under_rules', 'unseen_frame', 'unseen_row', 'unreadable_classes',
+           'seen_under_rules']
 
 # %% ../nbs/30_unseen.ipynb #17d65f1d
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from . import measures, oneshot
-from .core.settings import Run, Settings
+from .core.settings import Run
 from .core.study import Study, kin_of
 from .data.tables import escaped, read_names
 from .hierarchy import LEVELS, Hierarchy, class_means
-from .losses import LOSSES
 
 # %% ../nbs/30_unseen.ipynb #6a8e0e7b
 def best_member(
@@ -266,21 +265,6 @@ def unseen_row(
         "classes_right": int(right),
         "classes_judged": len(judged),
     }
-
-# %% ../nbs/30_unseen.ipynb #a33ef0f4
-def unseen_settings(
-    s: Settings,
-    loss: str,  # a key of LOSSES
-    seed: int,  # of the order of the pictures
-) -> oneshot.TrainSettings:
-    "The training settings of Phase 3."
-    return replace(
-        oneshot.oneshot_settings(s, loss, seed),
-        epochs=s.unseen_epochs,
-        lr=s.unseen_lr,
-        margin=0.0 if LOSSES[loss].uses_others else s.unseen_margin,
-        batch_size=s.unseen_batch,
-    )
 
 # %% ../nbs/30_unseen.ipynb #ae219c16
 def unreadable_classes(run: Run, study: Study) -> list[str]:

@@ -242,12 +242,11 @@ def unit(points: np.ndarray) -> np.ndarray:  # (n, d) float64
 def spherical_steps(
     points: np.ndarray,  # (n, d) unit rows
     labels: np.ndarray,  # (n,) where to start, 0 … k-1
-    most: int = 100,  # steps at most
 ) -> np.ndarray:  # (n,) labels; some clusters may have become empty
-    """Spherical k-means from a given clustering: centres are normalised means, points join the
-    centre of largest cosine."""
+    """Spherical k-means from a given clustering, 100 steps at most: centres are normalised means,
+    points join the centre of largest cosine."""
     centres = unit(centroids(points, labels))
-    for _ in range(most):
+    for _ in range(100):
         moved = (points @ centres.T).argmax(axis=1)
         if (moved == labels).all():
             break

@@ -222,20 +222,17 @@ def sign_flip_test(
     differences: np.ndarray,  # (n,) paired differences
     rng: np.random.Generator,  # draws the signs
     groups: np.ndarray | None = None,  # (n,) what items belong to; None: each is its own
-    draws: int = 9999,  # of the signs: no p is below 1 / (draws + 1)
 ) -> float:  # two-sided p of the mean being 0
-    """Randomisation test that gives whole groups the other sign (Fisher 1935). Raises ValueError
-    as `bootstrap_interval`."""
+    """Randomisation test that gives whole groups the other sign, 9,999 times (Fisher 1935). Raises
+    ValueError as `bootstrap_interval`."""
     differences = _check_values(differences, "differences")
-    if groups is not None and np.shape(groups) != differences.shape:
-        raise ValueError(
-            f"differences {differences.shape} and groups {np.shape(groups)}: unlike lengths"
-        )
     groups = np.arange(len(differences)) if groups is None else groups
+    if (shape := np.shape(groups)) != differences.shape:
+        raise ValueError(f"differences {differences.shape} and groups {shape}: unlike lengths")
     sums = np.bincount(np.unique(groups, return_inverse=True)[1], differences)
-    signs = rng.choice([-1.0, 1.0], size=(draws, len(sums)))
+    signs = rng.choice([-1.0, 1.0], size=(9999, len(sums)))
     extreme = np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9
-    return float((extreme.sum() + 1) / (draws + 1))
+    return float((extreme.sum() + 1) / 10_000)
 
 
 def holm(
@@ -304,16 +301,15 @@ def summarise_placements(
 
 def both_levels(
     placements: pd.DataFrame,  # as in tables/placements.csv
-    levels: Sequence[int] = (1, 2),  # that have to be right together
 ) -> pd.DataFrame:  # method, seed, slug, level ('both'), right, chance, photos_right, photos_total
-    """Placements right at several levels at once, as rows of placements again; chance is that of
+    """Placements right at levels 1 and 2 at once, as rows of placements again; chance is that of
     independent blind choices. What single photos do at both is not kept, so their columns are
     empty."""
     if placements.empty:
         return placements
-    rows = placements[placements["level"].isin(levels)].dropna(subset=["right"])
+    rows = placements[placements["level"].isin((1, 2))].dropna(subset=["right"])
     both = rows.groupby(["method", "seed", "slug"]).agg(
         right=("right", "min"), chance=("chance", "prod"), judged=("level", "nunique")
     )
-    both = both[both["judged"] == len(levels)].drop(columns="judged").reset_index()
+    both = both[both["judged"] == 2].drop(columns="judged").reset_index()
     return both.assign(level="both", photos_right=np.nan, photos_total=np.nan)
