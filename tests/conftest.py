@@ -1,12 +1,15 @@
 "Two files of tests run at a time; each keeps to one core, and what it starts does too."
 
 import os
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+# where the tests run in the background, Ctrl-C would be ignored, also by what they interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

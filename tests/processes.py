@@ -30,9 +30,6 @@ def _work(call: Callable, given: tuple, environment: Mapping, folder: str, files
     "What a forked process does: takes its surroundings, calls, and ends as a command does."
     os.setsid()
     multiprocessing.set_start_method(None, force=True)  # the usual one again
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # also where tests run in the background
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
