@@ -463,7 +463,7 @@ def silhouette_answers(
     a, b, far = d[own].sum() / n_neighbours, min(to_others), max(to_others)
     squares = (d[own] ** 2).sum() / n_neighbours, min((d[c] ** 2).mean() for c in others)
     centres = [np.linalg.norm(points[0] - points[c].mean(axis=0)) for c in (own, *others)]
-    every = silhouettes(points, labels, dtype="float64")
+    every = silhouettes(points, labels)
 
     def s(a: float, b: float) -> float:
         return (b - a) / max(a, b)
