@@ -36,7 +36,7 @@ def _work(call: Callable, given: tuple, environment: Mapping, folder: str, files
     tempfile.tempdir = None
     sys.path.insert(0, folder)
     for number, file in enumerate(files, 1):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), number)
+        os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT), number)
     atexit._clear()
     try:
         sys.exit(call(*given))
@@ -50,7 +50,8 @@ class Forked:
     def __init__(
         self, call: Callable, *given, environment: Mapping = os.environ, cwd: Path | None = None
     ):
-        self.files = [tempfile.mkstemp()[1] for _ in "12"]
+        self.folder = tempfile.TemporaryDirectory()
+        self.files = [Path(self.folder.name, name) for name in ("out", "err")]
         given = (call, given, dict(environment), str(cwd or Path.cwd()), self.files)
         self.process = FORKS.Process(target=_work, args=given)
         self.process.start()
@@ -76,10 +77,8 @@ class Forked:
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         self.wait(timeout)
-        said = [Path(file).read_text(encoding="utf-8") for file in self.files]
-        for file in self.files:
-            os.unlink(file)
-        return tuple(said)
+        with self.folder:
+            return tuple(file.read_text(encoding="utf-8") for file in self.files)
 
 
 def forked(call: Callable, *given, **where) -> CompletedProcess:
