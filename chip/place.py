@@ -540,6 +540,8 @@ class Classifiers(Networks):
         "Outputs for pictures, in their order, a few in memory at a time."
         from concurrent.futures import ThreadPoolExecutor
 
+        from threadpoolctl import threadpool_limits
+
         from chip.compute.backends import in_order, one_thread_each
 
         parts = (pictures[i : i + self.batch] for i in range(0, len(pictures), self.batch))
@@ -547,7 +549,11 @@ class Classifiers(Networks):
             for part in parts:
                 yield from self._look(part)
             return
-        with one_thread_each(), ThreadPoolExecutor(self.threads) as pool:
+        with (
+            one_thread_each(),
+            threadpool_limits(1, "blas"),  # else the last layer waits for all cores
+            ThreadPoolExecutor(self.threads) as pool,
+        ):
             for found in in_order(pool, self._look, parts, 4 * self.threads):
                 yield from found
 
