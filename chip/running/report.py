@@ -360,7 +360,7 @@ def verdict(
     gain = paired_difference(pairs["paper"], pairs["frozen"], np.random.default_rng(0))
     n, trained, plain = len(pairs), count(pairs["paper"].sum()), count(pairs["frozen"].sum())
     ends = sorted(abs(n * end) for end in (gain.low, gain.high))
-    by = f"a difference of {ends[0]:.0f} to {ends[1]:.0f}, 95 % interval"
+    by = f"a difference of {ends[0]:.0f} to {ends[1]:.0f}, 95 % interval"
     if gain.high < 0:
         what = "makes it worse"
     elif gain.low > 0:
