@@ -68,7 +68,7 @@ def _embedded(text: str, path: Path) -> str:  # HTML
     packed = base64.b64encode(path.read_bytes()).decode()
     return f'<img src="data:image/{kind};base64,{packed}" alt="{html.escape(text)}">'
 
-
+# %% ../../nbs/teaching/74_lectures.ipynb #7400000a
 def _chapter_slides(
     chapter: nbformat.NotebookNode,
     folder: Path,  # that its links start from
