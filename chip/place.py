@@ -912,7 +912,7 @@ class Question:
     clusters: Clusters | None = None  # one of which has to be the answer; None: a node of the tree
     seen: np.ndarray | None = None  # (n_classes,) bool, the classes that count as seen; None: all
 
-
+# %% ../nbs/38_place.ipynb #3d42abd2
 def answer_row(
     ways: Ways,  # of some animals
     chances: np.ndarray,  # (n, depth)

@@ -533,8 +533,6 @@ def plot_bars(
         style = {"hatch": RULE_HATCHES[rule] or None, "edgecolor": "white", "lw": 0}
         label = None if rule else method_label(bar.method)
         ax.bar(x, bar.value, width * 0.92, color=methods[bar.method], label=label, **style)
-        if rule:  # for the legend: colours are methods, hatches rules
-            ax.bar(x, 0, color="0.5", label=RULE_LABELS[rule], **style)
         ax.plot([x, x], [bar.low, bar.high], color="black", lw=1.3)
         stroke = [bar.chance] * 2
         ax.plot([x - half, x + half], stroke, color="black", lw=2.2, label=chance_is)
@@ -548,6 +546,9 @@ def plot_bars(
         text = bar.text if len(methods) <= 12 else ""  # more would stand over one another
         ax.annotate(text, top, **look)
     levels = sorted(set(bars["level"]))
+    for rule in [rule for rule in RULE_LABELS if rule in {rule_of(m)[1] for m in methods}]:
+        style = {"hatch": RULE_HATCHES[rule], "edgecolor": "white", "lw": 0}
+        ax.bar(levels[0], 0, width, color="0.5", label=RULE_LABELS[rule], **style)  # for the legend
     names = [f"level {level}\n{LEVEL_NAMES[level]}" for level in levels]
     ax.set_xticks(levels, names, fontsize=11)
     ax.spines[["top", "right"]].set_visible(False)
