@@ -25,7 +25,14 @@ from . import measures
 from .compute.backends import pick_workers
 from .compute.checkpoints import Checkpoints, load_weights, signature
 from .compute.embeddings import PicturesOnDisk, encode, load_pictures
-from .compute.encoders import Encoder, autocast, encoder_spec, load_encoder, pick_device
+from chip.compute.encoders import (
+    Encoder,
+    autocast,
+    encoder_spec,
+    load_encoder,
+    pick_device,
+    threads_for,
+)
 from .core.settings import Run, Settings
 from .core.study import Study, frozen_embeddings
 from .data.taxonomy import Taxonomy
@@ -230,7 +237,8 @@ def train_level(
         history = epoch_rows(model, lesson, held_out, training, 0, before)
     done, n = history[-1]["epoch"], len(lesson)
     total = training.epochs * n
-    with tqdm(total=total, initial=done * n, desc=title, unit="picture", delay=3) as bar:
+    bar = tqdm(total=total, initial=done * n, desc=title, unit="picture", delay=3)
+    with bar, threads_for(model, training.batch_size):
         for epoch in range(done + 1, training.epochs + 1):
             try:
                 loss, cosine = train_epoch(model, optimiser, lesson, training, epoch, bar.update)

@@ -542,7 +542,8 @@ class Classifiers(Networks):
 
         from threadpoolctl import threadpool_limits
 
-        from chip.compute.backends import in_order, one_thread_each
+        from chip.compute.backends import in_order
+        from chip.compute.encoders import one_thread_each
 
         parts = (pictures[i : i + self.batch] for i in range(0, len(pictures), self.batch))
         if self.threads == 1:

@@ -24,11 +24,10 @@ from chip.compute.backends import (
     naming_lost_workers,
     on_gpus,
     on_processor,
-    one_thread_each,
     pick_backend,
     ready,
 )
-from chip.compute.encoders import load_encoder
+from chip.compute.encoders import load_encoder, one_thread_each
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

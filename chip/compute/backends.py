@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Network', 'BACKENDS', 'WORTH_IT', 'CPU_BATCH', 'GPU_BATCH', 'AUTO', 'fold_batch_norms', 'FromBytes', 'out_of_memory',
            'by_halves', 'pick_backend', 'eager_network', 'compiled_network', 'openvino_network', 'batch_shape',
-           'BackendFailed', 'ready', 'Batch', 'Done', 'finished', 'Work', 'in_order', 'one_thread_each', 'on_processor',
-           'fed', 'on_gpus', 'naming_lost_workers', 'Compute', 'pick_workers', 'devices_for', 'local_results']
+           'BackendFailed', 'ready', 'Batch', 'Done', 'finished', 'Work', 'in_order', 'on_processor', 'fed', 'on_gpus',
+           'naming_lost_workers', 'Compute', 'pick_workers', 'devices_for', 'local_results']
 
 # %% ../../nbs/compute/04_backends.ipynb #b4c00004
 import copy
@@ -33,7 +33,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.data import DataLoader
 
-from .encoders import Encoder, EncoderSpec, autocast, cropped
+from .encoders import Encoder, EncoderSpec, autocast, cropped, one_thread_each
 from ..data.images import UnreadableImage, decode_image, read_listed
 from ..data.places import shorten_scratch, usable_cores
 
@@ -337,17 +337,6 @@ def in_order(
     finally:
         for call in calls:
             call.cancel()
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    "torch computes with one thread in every thread that is started meanwhile."
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def on_processor(

@@ -38,7 +38,7 @@ from chip.compute.backends import (
     pick_backend,
 )
 from .cache import CacheError, EmbeddingCache, _write_aside, cache_for
-from .encoders import Encoder, autocast, crop_for, pick_device
+from .encoders import Encoder, autocast, crop_for, pick_device, threads_for
 from .ray_engine import check_engine, ray_results
 from ..data.images import file_state, open_image
 from ..data.places import usable_cores
@@ -57,7 +57,7 @@ def encode(
             "call encoder.eval()"
         )
     device, step = encoder.mean.device, batch_size or 64
-    with torch.inference_mode(), autocast(device, precision):
+    with torch.inference_mode(), autocast(device, precision), threads_for(encoder, step):
         parts = [
             encoder(pictures[i : i + step].to(device, non_blocking=True)).cpu()
             for i in range(0, len(pictures), step)

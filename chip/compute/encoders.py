@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LITE', 'NAMES', 'EncoderSpec', 'encoder_spec', 'crop_for', 'cropped', 'weights_folder', 'fingerprint', 'Encoder',
-           'load_encoder', 'check_weights', 'pick_device', 'autocast']
+           'load_encoder', 'check_weights', 'pick_device', 'autocast', 'one_thread_each', 'threads_for']
 
 # %% ../../nbs/compute/03_encoders.ipynb #3adaaf62
 import hashlib
@@ -490,3 +490,27 @@ def autocast(
     if precision == "bf16" or (precision == "auto" and device.type == "cuda"):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+# %% ../../nbs/compute/03_encoders.ipynb #8db64e68
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    "torch computes with one thread here and in every thread that is started meanwhile."
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+_SMALL = 150_000  # pixels: 16 pictures of 96 x 96, 3 of 224 x 224
+
+
+def threads_for(
+    encoder: Encoder,
+    batch: int,  # pictures at a time
+) -> AbstractContextManager:
+    """The context in which an encoder meets batches of one size: on a processor one thread does a
+    small batch sooner than several that wait for each other."""
+    small = batch * encoder.spec.size**2 <= _SMALL
+    return one_thread_each() if small and encoder.mean.device.type == "cpu" else nullcontext()

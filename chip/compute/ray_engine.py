@@ -23,10 +23,9 @@ from chip.compute.backends import (
     Work,
     finished,
     in_order,
-    one_thread_each,
     ready,
 )
-from .encoders import Encoder
+from .encoders import Encoder, one_thread_each
 from ..data.places import usable_cores
 
 # %% ../../nbs/compute/06_ray.ipynb #8fb5dc19

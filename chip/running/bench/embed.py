@@ -40,14 +40,20 @@ from chip.compute.backends import (
     in_order,
     on_gpus,
     on_processor,
-    one_thread_each,
     pick_backend,
     pick_workers,
     ready,
 )
 from ...compute.cache import EmbeddingCache
 from ...compute.embeddings import LostPictures, embed, keep
-from ...compute.encoders import Encoder, EncoderSpec, crop_for, load_encoder, pick_device
+from chip.compute.encoders import (
+    Encoder,
+    EncoderSpec,
+    crop_for,
+    load_encoder,
+    one_thread_each,
+    pick_device,
+)
 from ...data.images import decode_image, open_image
 from ...data.places import project_root, usable_cores
 from chip.running.bench.turns import (
