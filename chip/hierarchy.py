@@ -25,6 +25,7 @@ from .compute.encoders import Encoder
 from .compute.k_sweep import SweepSettings, sweep_k
 from .core.settings import Run, Settings, start_run, written_aside
 from .core.study import Study, frozen_embeddings, load_study
+from .data.images import not_drawn
 from .data.names import name_clusters
 from .data.tables import TableError, composed, read_user_table
 from .data.taxonomy import imagenet_index
@@ -92,6 +93,9 @@ def level0_targets(
     if settings.prototype == "classifier":
         return classifier_prototypes(encoder, study.seen)
     rows = study.rows("train")
+    if settings.prototype == "others":
+        seeds = range(settings.seed, settings.seed + settings.n_seeds)
+        rows = not_drawn(rows, seeds, settings.n_shot)
     embeddings = frozen_embeddings(study, rows, encoder, settings)
     return class_means(embeddings, study.class_index(rows), len(study.seen), study.seen)
 

@@ -29,6 +29,7 @@ from chip.data.images import (
     find_duplicates,
     load_cache,
     natural_key,
+    not_drawn,
     open_image,
     os_reason,
     read_listed,
@@ -547,6 +548,10 @@ def test_shots(root, twins):
     assert {draw_shots(drawn, seed)["path"].iloc[0] for seed in range(20)} == ants
     assert len(draw_shots(twins, 0, n_shot=3)) == 3
     assert len(draw_shots(drawn, seed=0, n_shot=0)) == (drawn["split"] == "train").sum()
+    some = drawn.query("label == 'ant'")
+    assert set(not_drawn(some, [0])["path"]) == ants - set(shots["path"])
+    with pytest.raises(ValueError, match="prototype=others, but every training image of class"):
+        not_drawn(drawn, [0])
     with pytest.raises(ValueError, match="n_shot=2 but class 'bee' has 1 training image"):
         draw_shots(drawn, seed=0, n_shot=2)
     with pytest.raises(ValueError, match="n_shot=-1: expected 1 or more"):

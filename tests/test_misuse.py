@@ -190,6 +190,8 @@ MISUSES = {
     "run smoke --images photos -p paper_classes=true": "keeps 0 of the 12 classes",
     "run smoke --images photos -p prototype=classifier": "prototype=classifier needs ImageNet classes",
     "run smoke --images photos -p n_shot=4": "has 3 training pictures",
+    "run smoke --images photos -p prototype=others -p n_shot=3": "a class without one",
+    "run smoke -p prototype=others -p n_shot=0": "a class without one",
     "run smoke --images photos -p m_size=48": "m_size would change nothing",
     "run smoke --images photos -p hierarchy=hierarchy.csv -p k1=5": "k1 would change nothing",
     "run smoke --images photos -p hierarchy=two.csv": "lies in two super-parents",

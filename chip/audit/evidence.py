@@ -510,6 +510,7 @@ def unlike_paper(e: Evidence) -> list[str]:
         f"{a_class(e.per_class)} in place of 1,300": most != 1300,
         "a mean of one photo is that photo": s.prototype == "images" and most == 1,
         "targets are the classifier's rows and no means of images": s.prototype == "classifier",
+        "targets are means of the pictures that are not trained on": s.prototype == "others",
         f"training at {size} pixels in place of {AUTHORS_SIZE}": size != AUTHORS_SIZE,
         f"{some(s.epochs, 'epoch')} in place of {AUTHORS_EPOCHS}": s.epochs != AUTHORS_EPOCHS,
         f"{s.unseen_epochs} in Phase 3 in place of {AUTHORS_UNSEEN_EPOCHS}": (

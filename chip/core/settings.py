@@ -123,8 +123,9 @@ class HierarchySettings(PictureSettings):
 
     prototype: str = _hierarchy(
         "images",
-        "level-0 target of a class: mean of its images, or its row in the classifier",
-        choices=("images", "classifier"),
+        "level-0 target of a class: mean of its images, of those that Phase 2 does not train on "
+        "(others), or its row in the classifier",
+        choices=("images", "others", "classifier"),
     )
     pooling: str = _hierarchy(
         "mean",

@@ -9,7 +9,7 @@ __all__ = ['SUFFIXES', 'FORMATS', 'SPLITS', 'LAYOUT', 'Known', 'UnreadableImage'
            'is_hidden', 'walk_files', 'nearest_name', 'Candidate', 'list_files', 'paths_read', 'check_layout',
            'inspect_file', 'inspect_files', 'load_cache', 'save_cache', 'inspect_cached', 'natural_key', 'sort_table',
            'find_duplicates', 'ImageFolder', 'check_splits', 'class_names', 'as_folder', 'unused', 'scan_images',
-           'draw_order', 'share_out', 'draw_splits', 'draw_shots']
+           'draw_order', 'share_out', 'draw_splits', 'draw_shots', 'not_drawn']
 
 # %% ../../nbs/data/01_images.ipynb #73ad0aad
 import difflib
@@ -971,3 +971,20 @@ def draw_shots(
             raise ValueError(f"n_shot={n_shot} but class {have}: lower n_shot or add images")
         chosen.update(draw_order(paths, seed, "shots")[:n_shot])
     return sort_table(train[train["path"].isin(chosen)])
+
+
+def not_drawn(
+    table: pd.DataFrame,  # after `draw_splits`
+    seeds: Iterable[int],  # of all draws
+    n_shot: int = 1,  # images of each class in a draw
+) -> pd.DataFrame:  # the rest of split train, in the table's order
+    "Images that few-shot learning never sees. Raises ValueError for a class that has none."
+    train = table[table["split"] == "train"]
+    drawn = pd.concat([draw_shots(train, seed, n_shot)["path"] for seed in seeds])
+    left = train[~train["path"].isin(drawn)]
+    if bare := sorted(set(train["label"]) - set(left["label"])):
+        raise ValueError(
+            f"prototype=others, but every training image of class '{bare[0]}' is drawn: add some, "
+            "lower n_shot or n_seeds, or use prototype=images"
+        )
+    return sort_table(left)

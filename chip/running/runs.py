@@ -1263,6 +1263,12 @@ def check_classes(
                 "classes, DIR/train/<class>/*"
             )
         n = _check_rows(s, pictures)
+    least = min(pictures.values(), default=s.m_train)
+    if s.prototype == "others" and not 0 < s.n_shot < least:
+        raise Refused(
+            "prototype=others makes targets of the pictures that are not trained on, and there is "
+            "a class without one: give it more, or use prototype=images"
+        )
     if s.hierarchy:
         return _check_hierarchy(s, pictures)
     if s.pooling == "mean" and max(s.k1, s.k1_max) >= max(n, 3):
