@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..data.places import fact_file, home, written_aside
+from ..data.places import fact_file, hash_of, home, written_aside
 from ..data.tables import escaped
 from ..data.taxonomy import animals
 from chip.place import (
@@ -103,14 +103,6 @@ def state_of(animal: Animal) -> str:  # 16 hexadecimal digits
             states.append((str(photo), str(error)))
     return hashlib.sha256(repr((states, animal.problem)).encode()).hexdigest()[:16]
 
-
-def _hash(path: Path) -> str:
-    "SHA-256 of a file; '' where there is none."
-    if not path.is_file():
-        return ""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
 # %% ../../nbs/running/97_answers.ipynb #4c8effdc
 def _whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     "Where each line begins, and what it says; a killed process may leave a torn one."
@@ -170,7 +162,7 @@ class Answered:
             if "row" in line:
                 self._place(line, start)
             left = line.get("table", left)
-        return known and _hash(table) in ("", left)
+        return known and hash_of(table) in ("", left)
 
 # %% ../../nbs/running/97_answers.ipynb #8a257eb2
 class Journal(Answered):
@@ -213,7 +205,7 @@ class Journal(Answered):
         known = [animal.path for animal in animals if animal.path in self.places]
         with written_aside(self.table) as aside:
             write_table(map(self.row, known), aside, self.columns)
-            self.lines.add({"table": _hash(aside)})
+            self.lines.add({"table": hash_of(aside)})
         return len(known)
 
     def close(self, done: bool) -> None:
@@ -418,7 +410,7 @@ def asked_of(request: Request, lab: Lab | None = None) -> dict[str, Any]:
         "names": request.names,
         "level": [request.level, request.run],
         "files": state_of(Animal("", tuple(sorted(files)))),
-        "calibration": _hash(fact_file("place", "calibration.json"))[:16],
+        "calibration": hash_of(fact_file("place", "calibration.json"))[:16],
         "version": __version__,
     }
 

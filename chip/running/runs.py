@@ -6,9 +6,9 @@
 __all__ = ['PHASES', 'MARKS', 'COMPUTING', 'MADE', 'NOT_RUN', 'Phase', 'notebooks_folder', 'Refused', 'check_free', 'read_json',
            'write_json', 'shown_parameters', 'parameters_of', 'code_of', 'digest', 'modules_used', 'Contents',
            'versions', 'packaged_weights', 'files_read', 'engine_kind', 'last_part', 'inputs_of', 'what_changed',
-           'marker_path', 'read_marker', 'write_marker', 'joined_files', 'is_made', 'files_of', 'why_run', 'clear_from',
-           'forget', 'locked', 'python_words', 'kernel_environment', 'Watch', 'PeakMemory', 'redraw', 'Relay',
-           'PhaseFailed', 'shown', 'default_name', 'resume_command', 'execute', 'files_to_make', 'check_made',
+           'marker_path', 'read_marker', 'write_marker', 'joined_files', 'is_made', 'files_of', 'is_copy', 'why_run',
+           'clear_from', 'forget', 'locked', 'python_words', 'kernel_environment', 'Watch', 'PeakMemory', 'redraw',
+           'Relay', 'PhaseFailed', 'shown', 'default_name', 'resume_command', 'execute', 'files_to_make', 'check_made',
            'run_next', 'git_state', 'circumstances', 'refusing', 'check_writable', 'check_images', 'check_encoder',
            'check_classes', 'check_asked', 'check_run', 'Step', 'plan_run', 'duration', 'rough', 'expected_seconds',
            'Pace', 'Progress', 'run_phases']
@@ -63,7 +63,7 @@ from chip.core.settings import (
     settings_of,
     written_aside,
 )
-from ..data.places import home, project_root, usable_cores
+from ..data.places import hash_of, home, project_root, usable_cores
 from ..data.taxonomy import animals, imagenet_index, place_classes
 
 sys.modules.setdefault(
@@ -533,6 +533,18 @@ def files_of(run: Run) -> dict[str, list[int]]:  # size in bytes, time of last c
 NOT_RUN = "not run yet"
 
 
+def is_copy(
+    path: Path,
+    state: Sequence[int],  # size and time of last change that it should have
+    sha: str | None,  # its content; None: not known
+) -> bool:
+    "Whether nothing but a file's time differs, as in a copied project; then it gets that back."
+    if sha is None or path.stat().st_size != state[0] or hash_of(path) != sha:
+        return False
+    os.utime(path, ns=(state[1], state[1]))
+    return True
+
+
 def why_run(
     run: Run,
     phase: Phase,
@@ -546,13 +558,13 @@ def why_run(
         return NOT_RUN
     if changed := what_changed(done["inputs"], inputs):
         return f"changed: {changed}"
-    files, joined = files_of(run), joined_files(run)
+    files, joined, known = files_of(run), joined_files(run), done.get("contents", {})
     for name, state in done["outputs"].items():
         if name in joined:
             continue
         if name not in files:
             return f"{name} is missing"
-        if files[name] != state:
+        if files[name] != state and not is_copy(run.folder / name, state, known.get(name)):
             return f"{name} was changed by something else"
     return ""
 
@@ -1032,6 +1044,7 @@ def run_next(
         "inputs": dict(inputs),
         **key,
         "outputs": outputs,
+        "contents": {name: hash_of(run.folder / name) for name in outputs},
         "seconds": round(time.monotonic() - begin, 2),
         "peak_memory": memory,
         **circumstances(),
