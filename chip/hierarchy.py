@@ -20,14 +20,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 
-from .compute.clusterers import centroids, check_points, cluster, renumbered
+from .compute import clusterers
 from .compute.encoders import Encoder
 from .compute.k_sweep import SweepSettings, sweep_k
-from .core.settings import Run, Settings, start_run, written_aside
-from .core.study import Study, frozen_embeddings, load_study
+from .core.settings import Run, Settings, written_aside
+from .core.study import Study, start_study
+from .data import tables
 from .data.images import not_drawn
 from .data.names import name_clusters
-from .data.tables import TableError, composed, read_user_table
 from .data.taxonomy import imagenet_index
 
 # %% ../nbs/10_hierarchy.ipynb #fa493529
@@ -96,7 +96,7 @@ def level0_targets(
     if settings.prototype == "others":
         seeds = range(settings.seed, settings.seed + settings.n_seeds)
         rows = not_drawn(rows, seeds, settings.n_shot)
-    embeddings = frozen_embeddings(study, rows, encoder, settings)
+    embeddings = study.embeddings(rows, encoder, settings)
     return class_means(embeddings, study.class_index(rows), len(study.seen), study.seen)
 
 # %% ../nbs/10_hierarchy.ipynb #074b2b00
@@ -124,7 +124,7 @@ def majority(
     Clusters that are no class's choice are gone afterwards, the others numbered anew."""
     votes = np.zeros((labels.max() + 1, clusters.max() + 1), dtype=np.int64)
     np.add.at(votes, (labels, clusters), 1)
-    return renumbered(votes.argmax(axis=1))
+    return clusterers.renumbered(votes.argmax(axis=1))
 
 
 def points_to_cluster(
@@ -137,7 +137,7 @@ def points_to_cluster(
     if settings.pooling == "mean":
         return level0, np.arange(len(level0))
     rows = study.rows("train")
-    embeddings, labels = frozen_embeddings(study, rows, encoder, settings), study.class_index(rows)
+    embeddings, labels = study.embeddings(rows, encoder, settings), study.class_index(rows)
     group = 1 if settings.pooling == "majority" else settings.pool_group
     return successive_means(embeddings, labels, group)
 
@@ -209,8 +209,8 @@ def build_hierarchy(
 ) -> Hierarchy:
     """D from a clustering: a parent's target is the centroid of its classes, a super-parent's the
     centroid of its parents (§4.1, steps 2 and 3)."""
-    level1 = centroids(level0, parent)
-    level2 = centroids(level1, super_of)
+    level1 = clusterers.centroids(level0, parent)
+    level2 = clusterers.centroids(level1, super_of)
     names = tuple(study.name(k) for k in study.seen)
     clusters = (_cluster_names(study, parent), _cluster_names(study, super_of[parent]))
     return Hierarchy(study.seen, names, parent, super_of, (level0, level1, level2), clusters, about)
@@ -271,10 +271,9 @@ def resume_run(
     phase: str,  # the notebook's own name
     after: str,  # the phase that must have been run before
 ) -> tuple[Run, Settings, Study, Hierarchy]:
-    "What every later chapter begins with. Raises as `start_run`."
-    run, settings = start_run(parameters, phase, after)
-    h = load_hierarchy(run.needs("hierarchy.parquet", "10_hierarchy"))
-    return run, settings, load_study(run), h
+    "What every later chapter begins with. Raises as `start_study`."
+    run, settings, study = start_study(parameters, phase, after)
+    return run, settings, study, load_hierarchy(run.needs("hierarchy.parquet", "10_hierarchy"))
 
 # %% ../nbs/10_hierarchy.ipynb #5690e0c6
 CLUSTER_COLUMNS = ("parent", "super_parent")
@@ -356,8 +355,8 @@ def read_hierarchy(
     Raises ValueError that names the class or column."""
     where = f"hierarchy file {path}"
     try:
-        given = read_user_table(path)
-    except (TableError, OSError) as error:
+        given = tables.read_user_table(path)
+    except (tables.TableError, OSError) as error:
         raise ValueError(f"hierarchy file {error}") from error
     columns = ("wnid", *CLUSTER_COLUMNS)
     at, expected = [given.column(*HEADINGS[c]) for c in columns], f"expected {', '.join(columns)}"
@@ -372,10 +371,10 @@ def read_hierarchy(
         if "" in texts:
             lacking = columns[texts.index("")]
             raise ValueError(f"{where}, line {line}: '{wnid}' has no {lacking}; write one")
-        if composed(wnid) in rows:
+        if tables.composed(wnid) in rows:
             raise ValueError(f"{where}, line {line}, lists '{wnid}' twice; keep one of the two")
-        rows[composed(wnid)] = clusters
-    of = [rows.get(composed(key)) or rows.get(composed(key.strip())) for key in keys]
+        rows[tables.composed(wnid)] = clusters
+    of = [rows.get(tables.composed(key)) or rows.get(tables.composed(key.strip())) for key in keys]
     if None in of:
         problem = f"{where} lacks {of.count(None)} of the {len(keys)} classes"
         raise ValueError(f"{problem}, the first is '{keys[of.index(None)]}'")
@@ -412,8 +411,8 @@ def cluster_level(
             f"for any k from {low} to {high}: use another one"
         )
     k = k or int(sweep.loc[sweep["silhouette"].idxmax(), "k"])
-    check_points(points, k, k, f"k{level}", names)
-    return cluster(points, k, method, settings.final_restarts, seed), sweep
+    clusterers.check_points(points, k, k, f"k{level}", names)
+    return clusterers.cluster(points, k, method, settings.final_restarts, seed), sweep
 
 # %% ../nbs/10_hierarchy.ipynb #f65d9242
 def run_phase1(
@@ -438,7 +437,9 @@ def run_phase1(
     names = [study.seen[c] for c in of]
     clusters, sweep1 = cluster_level(points, 1, settings, progress, keep, names)
     parent = majority(of, clusters)
-    super_of, sweep2 = cluster_level(centroids(level0, parent), 2, settings, progress, keep)
+    super_of, sweep2 = cluster_level(
+        clusterers.centroids(level0, parent), 2, settings, progress, keep
+    )
     about |= {"pooling": settings.pooling, "clusterer": settings.clusterer}
     sweep = pd.concat([sweep1, sweep2], ignore_index=True)
     return build_hierarchy(study, level0, parent, super_of, about), sweep

@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .compute.encoders import Encoder, check_weights, encoder_spec, load_encoder
+from . import hierarchy, unseen
+from .compute import encoders
+from .compute.encoders import Encoder
 from .core.settings import Settings
-from .core.study import Study, frozen_embeddings
+from .core.study import Study
 from .data.taxonomy import Taxonomy
-from .hierarchy import LEVELS, Hierarchy, level0_targets, unit_rows
-from .unseen import class_probabilities, summed
+from .hierarchy import LEVELS, Hierarchy, unit_rows
 
 # %% ../nbs/35_kin.ipynb #d3668989
 # together where there are photographs
@@ -282,8 +283,8 @@ class Placer:
             posterior = self.posterior(embeddings)
             return [expected_kin(posterior, self.nodes, h.membership(level)) for level in LEVELS]
         cosines = self.cosines(embeddings, False)
-        classes = class_probabilities(cosines, self.settings.seen_temperature)
-        return [summed(classes, h.membership(level)) for level in LEVELS]
+        classes = unseen.class_probabilities(cosines, self.settings.seen_temperature)
+        return [unseen.summed(classes, h.membership(level)) for level in LEVELS]
 
 # %% ../nbs/35_kin.ipynb #128fed4e
 def fit_placer(
@@ -321,8 +322,10 @@ def load_kin_encoders(
         # a file, or a member of one architecture's weights, is for the run's own encoder alone
         general = settings.weights in ("pretrained", "random") or name == settings.encoder
         weights[name] = settings.weights if general else "pretrained"
-        check_weights(encoder_spec(name), weights[name])
-    return [load_encoder(name, w, settings.size, settings.seed) for name, w in weights.items()]
+        encoders.check_weights(encoders.encoder_spec(name), weights[name])
+    return [
+        encoders.load_encoder(name, w, settings.size, settings.seed) for name, w in weights.items()
+    ]
 
 
 def seen_prototypes(
@@ -330,8 +333,8 @@ def seen_prototypes(
 ) -> tuple[np.ndarray, np.ndarray]:  # (n_classes, d); (d,)
     """An encoder's prototypes of the seen classes, as the setting `prototype` says, and the mean
     unit embedding of the training pictures."""
-    pictures = frozen_embeddings(study, study.rows("train"), encoder, settings)
-    return level0_targets(study, encoder, settings), unit_rows(pictures).mean(axis=0)
+    pictures = study.embeddings(study.rows("train"), encoder, settings)
+    return hierarchy.level0_targets(study, encoder, settings), unit_rows(pictures).mean(axis=0)
 
 
 def with_photographs(

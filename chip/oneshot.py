@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['COLLAPSE', 'PROBE', 'TrainSettings', 'batches', 'Lesson', 'set_training', 'train_epoch', 'measure', 'probe',
-           'epoch_rows', 'best_epoch', 'train_level', 'Shots', 'decoded', 'load_shots', 'starting_encoder',
-           'oneshot_settings', 'checkpoint_name', 'trained_encoders', 'with_direction', 'trained_embeddings',
-           'start_embeddings', 'constant_embeddings', 'tree_tables', 'SeenPictures', 'seen_pictures', 'curves_table']
+           'epoch_rows', 'best_epoch', 'train_level', 'Shots', 'load_shots', 'starting_encoder', 'oneshot_settings',
+           'checkpoint_name', 'trained_encoders', 'with_direction', 'trained_embeddings', 'start_embeddings',
+           'constant_embeddings', 'tree_tables', 'SeenPictures', 'seen_pictures', 'curves_table']
 
 # %% ../nbs/20_oneshot.ipynb #a2571bc2
 import copy
@@ -21,22 +21,14 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from . import measures
-from .compute.backends import pick_workers
-from .compute.checkpoints import Checkpoints, load_weights, signature
-from .compute.embeddings import PicturesOnDisk, encode, load_pictures
-from chip.compute.encoders import (
-    Encoder,
-    autocast,
-    encoder_spec,
-    load_encoder,
-    pick_device,
-    threads_for,
-)
+from . import hierarchy, measures
+from .compute import checkpoints, encoders
+from .compute.embeddings import PicturesOnDisk, encode
+from .compute.encoders import Encoder
 from .core.settings import Run, Settings
-from .core.study import Study, frozen_embeddings
+from .core.study import Study, decoded
 from .data.taxonomy import Taxonomy
-from .hierarchy import LEVELS, Hierarchy, unit_rows
+from .hierarchy import Hierarchy
 from .losses import LOSSES, check_settings
 
 # %% ../nbs/20_oneshot.ipynb #548786c2
@@ -129,7 +121,7 @@ def train_epoch(
     targets = lesson.targets.to(device)
     order = batches(len(lesson), training.batch_size, training.seed, epoch)
     for number, index in enumerate(order, 1):
-        with autocast(device, training.precision):
+        with encoders.autocast(device, training.precision):
             embeddings = encoder(lesson.pictures[index].to(device, non_blocking=True))
         labels = lesson.labels[index].to(device)
         loss = LOSSES[training.loss](
@@ -223,13 +215,15 @@ def train_level(
             f"{len(lesson)} training picture: batch normalisation and a contrast of classes need "
             "at least two"
         )
-    model = copy.deepcopy(encoder).to(pick_device(device))
+    model = copy.deepcopy(encoder).to(encoders.pick_device(device))
     lessons = (lesson, held_out) if held_out else (lesson,)
     parts = [part for one in lessons for part in (one.pictures, one.targets, one.labels)]
     about = f"{encoder.weights_id} {asdict(training)} {encoder.spec}"
-    keep = Checkpoints(folder, signature(about, *parts), title)
+    keep = checkpoints.Checkpoints(folder, checkpoints.signature(about, *parts), title)
     if (history := keep.finished()) is not None:
-        return load_weights(model, folder / "best.safetensors").eval(), pd.DataFrame(history)
+        return checkpoints.load_weights(model, folder / "best.safetensors").eval(), pd.DataFrame(
+            history
+        )
     optimiser = torch.optim.Adam(model.parameters(), lr=training.lr, fused=True)
     history = keep.resume(model, optimiser)
     if not history:
@@ -238,7 +232,7 @@ def train_level(
     done, n = history[-1]["epoch"], len(lesson)
     total = training.epochs * n
     bar = tqdm(total=total, initial=done * n, desc=title, unit="picture", delay=3)
-    with bar, threads_for(model, training.batch_size):
+    with bar, encoders.threads_for(model, training.batch_size):
         for epoch in range(done + 1, training.epochs + 1):
             try:
                 loss, cosine = train_epoch(model, optimiser, lesson, training, epoch, bar.update)
@@ -267,16 +261,8 @@ class Shots:
         return Lesson(self.pictures, targets, torch.from_numpy(h.membership(level)[self.classes]))
 
 
-def decoded(
-    study: Study, rows: pd.DataFrame, encoder: Encoder, settings: Settings
-) -> torch.Tensor | PicturesOnDisk:  # (n, 3, s, s) uint8
-    "Some pictures of the study at an encoder's size."
-    workers = pick_workers(settings.workers, pick_device(settings.device))
-    return load_pictures(study.paths(rows), encoder, workers, progress=True)
-
-
 def load_shots(study: Study, rows: pd.DataFrame, encoder: Encoder, settings: Settings) -> Shots:
-    "The same of seen classes, with the class of each."
+    "Some pictures of seen classes, with the class of each."
     return Shots(decoded(study, rows, encoder, settings), study.class_index(rows))
 
 # %% ../nbs/20_oneshot.ipynb #b9cf9788
@@ -288,9 +274,9 @@ def starting_encoder(
     generations, the older one."""
     weights, size = settings.weights, settings.train_size or settings.size
     if (loss, weights) == ("released", "pretrained"):
-        newest = encoder_spec(settings.encoder).weights
+        newest = encoders.encoder_spec(settings.encoder).weights
         weights = "IMAGENET1K_V1" if newest == "IMAGENET1K_V2" else weights
-    return load_encoder(settings.encoder, weights, size, settings.seed)
+    return encoders.load_encoder(settings.encoder, weights, size, settings.seed)
 
 
 def oneshot_settings(
@@ -322,13 +308,13 @@ def trained_encoders(
     seed: int,
 ) -> list[Encoder]:  # for each level
     "What Phase 2 has trained. Raises FileNotFoundError, or ValueError for another's checkpoint."
-    encoders = []
-    for level in LEVELS:
+    trained = []
+    for level in hierarchy.LEVELS:
         path = f"oneshot/{loss}/seed{seed}/level{level}/best.safetensors"
         name = checkpoint_name(start, loss, seed, level)
         file = run.needs(path, "20_oneshot")
-        encoders.append(load_weights(copy.deepcopy(start), file, name))
-    return encoders
+        trained.append(checkpoints.load_weights(copy.deepcopy(start), file, name))
+    return trained
 
 # %% ../nbs/20_oneshot.ipynb #20f00001
 def with_direction(
@@ -348,7 +334,7 @@ def trained_embeddings(
     settings: Settings,  # batch size, device, precision
 ) -> np.ndarray:  # (n, d)
     "Embeddings by a trained encoder; a dead one's have a direction."
-    encoder = encoder.to(pick_device(settings.device)).eval()
+    encoder = encoder.to(encoders.pick_device(settings.device)).eval()
     return with_direction(encode(encoder, pictures, settings.batch_size, settings.precision))
 
 
@@ -362,7 +348,7 @@ def start_embeddings(
     trains on; None where they are the frozen encoder's."""
     start = starting_encoder(settings, "paper")
     same = start.spec.size == network.spec.size and start.weights_id == network.weights_id
-    return None if same else frozen_embeddings(study, rows, start, settings)
+    return None if same else study.embeddings(rows, start, settings)
 
 
 def constant_embeddings(
@@ -370,7 +356,7 @@ def constant_embeddings(
     n: int,  # pictures
 ) -> list[np.ndarray]:  # for each level (n, d), all rows the same
     "Embeddings by an encoder that does not look: the mean of the level's unit targets."
-    return [np.tile(unit_rows(t).mean(axis=0), (n, 1)) for t in h.targets]
+    return [np.tile(hierarchy.unit_rows(t).mean(axis=0), (n, 1)) for t in h.targets]
 
 # %% ../nbs/20_oneshot.ipynb #e05362a0
 def tree_tables(
@@ -379,7 +365,9 @@ def tree_tables(
     keys: Sequence[str],  # (n,) classes, seen or unseen
 ) -> list[measures.TreeTable]:  # for each level (n_targets, n)
     "Where the targets of each level and some classes meet in the tree."
-    groups = [[h.members(level, t) for t in range(len(h.targets[level]))] for level in LEVELS]
+    groups = [
+        [h.members(level, t) for t in range(len(h.targets[level]))] for level in hierarchy.LEVELS
+    ]
     return [measures.tree_table(tree, group, keys) for group in groups]
 
 # %% ../nbs/20_oneshot.ipynb #e05362b1
@@ -401,7 +389,7 @@ class SeenPictures:
     ) -> tuple[list[dict], list[dict]]:  # rows of seen.csv, by level; of hits.parquet, by picture
         "How one method does on the pictures."
         rows, hits = [], []
-        for level in LEVELS:
+        for level in hierarchy.LEVELS:
             name = {"method": method, "seed": seed, "level": level}
             targets, labels = self.h.targets[level], self.h.membership(level)[self.classes]
             if scores is None:

@@ -27,17 +27,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chip.data.images import (
-    SUFFIXES,
-    UnreadableImage,
-    is_hidden,
-    open_image,
-    to_rgb,
-    walk_files,
-)
+from .data import images, places, tables
 from .data.names import name_clusters, plural
-from .data.places import fact_file, usable_cores
-from .data.tables import composed, did_you_mean, read_names
 from chip.data.taxonomy import (
     Taxonomy,
     TaxonomyRow,
@@ -495,13 +486,12 @@ class Networks:
     ):
         """Raises as `chip.compute.encoders.load_encoder`, and ValueError for several encoders one
         of which lacks ImageNet's rows."""
-        from chip.compute.backends import CPU_BATCH, pick_backend, ready
-        from chip.compute.encoders import load_encoder, pick_device
+        from chip.compute import backends, encoders
 
-        device = pick_device("auto")
-        self.threads = usable_cores() if n > CPU_BATCH and device.type == "cpu" else 1
-        self.batch = CPU_BATCH if n > 1 else 1
-        self.encoders = [load_encoder(name, weights) for name in names.split("+")]
+        device, most = encoders.pick_device("auto"), backends.CPU_BATCH
+        self.threads = places.usable_cores() if n > most and device.type == "cpu" else 1
+        self.batch = most if n > 1 else 1
+        self.encoders = [encoders.load_encoder(name, weights) for name in names.split("+")]
         lacking = [e.spec.name for e in self.encoders if e.rows is None or len(e.rows) != 1000]
         self.rows = not lacking  # whether they say ImageNet's 1,000 classes by themselves
         if lacking and len(self.encoders) > 1:
@@ -509,8 +499,8 @@ class Networks:
                 f"encoder {lacking[0]} has no classifier of ImageNet's 1,000 classes, "
                 "which the others have: name it alone"
             )
-        how = "auto", self.batch, pick_backend(device, n=n), self.threads
-        self.networks = [ready(encoder, device, *how) for encoder in self.encoders]
+        how = "auto", self.batch, backends.pick_backend(device, n=n), self.threads
+        self.networks = [backends.ready(encoder, device, *how) for encoder in self.encoders]
 
     def outputs(
         self, pictures: Sequence
@@ -518,13 +508,13 @@ class Networks:
         "Each encoder's scores of the 1,000 classes, or embeddings of one without a classifier."
         import torch
 
-        from chip.compute.encoders import cropped
+        from chip.compute import encoders
 
         found = []
         for encoder, network in zip(self.encoders, self.networks, strict=True):
             room = np.zeros((self.batch, encoder.spec.size, encoder.spec.size, 3), np.uint8)
             for row, picture in zip(room, pictures):
-                row[:] = cropped(picture, encoder.spec)
+                row[:] = encoders.cropped(picture, encoder.spec)
             embeddings = network(torch.from_numpy(room)).cpu().numpy()[: len(pictures)]
             found.append(embeddings @ encoder.rows.T + encoder.bias if self.rows else embeddings)
         return np.stack(found)
@@ -542,8 +532,7 @@ class Classifiers(Networks):
 
         from threadpoolctl import threadpool_limits
 
-        from chip.compute.backends import in_order
-        from chip.compute.encoders import one_thread_each
+        from chip.compute import backends, encoders
 
         parts = (pictures[i : i + self.batch] for i in range(0, len(pictures), self.batch))
         if self.threads == 1:
@@ -551,11 +540,11 @@ class Classifiers(Networks):
                 yield from self._look(part)
             return
         with (
-            one_thread_each(),
+            encoders.one_thread_each(),
             threadpool_limits(1, "blas"),  # else the last layer waits for all cores
             ThreadPoolExecutor(self.threads) as pool,
         ):
-            for found in in_order(pool, self._look, parts, 4 * self.threads):
+            for found in backends.in_order(pool, self._look, parts, 4 * self.threads):
                 yield from found
 
     def _look(self, part: Sequence[Picture]) -> list[np.ndarray | str]:
@@ -564,8 +553,8 @@ class Classifiers(Networks):
         for i, picture in enumerate(part):
             try:
                 on_disk = isinstance(picture, str | Path)
-                opened.append(open_image(picture) if on_disk else to_rgb(picture))
-            except UnreadableImage as error:
+                opened.append(images.open_image(picture) if on_disk else images.to_rgb(picture))
+            except images.UnreadableImage as error:
                 problems[i] = error.reason
         scores = iter(self.outputs(opened).swapaxes(0, 1) if opened else ())
         return [problems[i] if i in problems else next(scores) for i in range(len(part))]
@@ -608,7 +597,7 @@ def known_names(
 
 def _table(name: str) -> list[dict[str, str]]:
     "A table of data/place."
-    return read_names(fact_file("place", name), text=True).to_dict("records")
+    return tables.read_names(places.fact_file("place", name), text=True).to_dict("records")
 
 # %% ../nbs/38_place.ipynb #38c00023
 def allowed_classes(
@@ -620,7 +609,7 @@ def allowed_classes(
     known, allowed = known_names(tree), np.zeros(len(tree.keys), dtype=bool)
     for name in names:
         if (word := spelled(name)) not in known:
-            hint = did_you_mean(word, known)
+            hint = tables.did_you_mean(word, known)
             raise ValueError(f"no animal and no group is known as '{name}'{hint}")
         allowed |= tree.holds[known[word]]
     return allowed
@@ -641,7 +630,7 @@ class Clusters:
 
 def _hierarchy(file: Path) -> pd.DataFrame:
     "A run's hierarchy. Raises ValueError for a file without the columns."
-    table = read_names(file, text=True)
+    table = tables.read_names(file, text=True)
     if table.empty or not {"wnid", "parent", "super_parent"} <= set(table):
         raise ValueError(f"{file}: expected the columns wnid, parent and super_parent")
     return table
@@ -666,7 +655,7 @@ def read_clusters(
     if level == "class":
         names = tuple(tree.names[node] for node in tree.own)
         return Clusters(level, tree.keys, names, np.eye(len(tree.keys), dtype=bool))
-    file = file or fact_file("place", "clusters_88_8.csv")
+    file = file or places.fact_file("place", "clusters_88_8.csv")
     table = _hierarchy(file)
     if len(odd := table.loc[~table["wnid"].isin(tree.keys), "wnid"]):
         raise ValueError(f"{file}: '{odd.iloc[0]}' is none of ImageNet's animals")
@@ -729,7 +718,7 @@ def hang(
         if here >= 0 and (best < 0 or best in tree.path(here)):
             best, used = here, place
     if best < 0:
-        hint, chain = did_you_mean(spelled(row.chain[-1]), known), " > ".join(row.chain)
+        hint, chain = tables.did_you_mean(spelled(row.chain[-1]), known), " > ".join(row.chain)
         raise ValueError(
             f"class '{row.key}' stands in no tree: '{chain}' names no kind that is known{hint}"
         )
@@ -753,7 +742,7 @@ def read_lab(
         raise ValueError(f"{folder} {what}: expected a folder with {folder}/CLASS/PHOTOS")
     photos = {}
     for place in sorted(path for path in root.iterdir() if path.is_dir()):
-        if not is_hidden(place.name, folder=True):
+        if not images.is_hidden(place.name, folder=True):
             below = [str(photo) for animal in list_animals([place]) for photo in animal.photos]
             photos[place.name] = tuple(below)
     if not photos:
@@ -776,16 +765,16 @@ def _photos(n: int) -> str:
 def _lab_rows(root: Path, keys: Iterable[str], tree: Branches) -> dict[str, TaxonomyRow]:
     "For each own class its line of taxonomy.csv, or one made up from what its name is known as."
     file = root / "taxonomy.csv"
-    listed = {composed(row.key): row for row in (read_rows(file) if file.exists() else ())}
+    listed = {tables.composed(row.key): row for row in (read_rows(file) if file.exists() else ())}
     seen = {spelled(name) for key, i in zip(tree.keys, tree.own) for name in (key, tree.names[i])}
     known, rows = known_names(tree), {}
     for key in keys:
-        row, word = listed.get(composed(key)), spelled(key)
+        row, word = listed.get(tables.composed(key)), spelled(key)
         if word in seen or key in tree.nodes or row and spelled(row.name) in seen:
             problem = f"class '{key}' in {root} has the name of a class that is known already"
             raise ValueError(f"{problem}: leave it out, or give its folder another name")
         if row is None and word not in known:
-            hint = did_you_mean(composed(key), listed, " ('{}' is there)")
+            hint = tables.did_you_mean(tables.composed(key), listed, " ('{}' is there)")
             raise ValueError(
                 f"class '{key}' in {root} stands in no tree: add a line to {file}{hint}, with the "
                 f"columns key, name, hypernyms: {key},{pretty(key)},animal > bird > …"
@@ -1011,7 +1000,7 @@ def is_photo(
     """Whether a file in a folder is meant as a photo or a video, by its ending; notes and tables
     beside the photos are not."""
     ending = Path(path).suffix.lower()
-    return not ending or ending in SUFFIXES or ending[1:] in _UNREAD
+    return not ending or ending in images.SUFFIXES or ending[1:] in _UNREAD
 
 # %% ../nbs/38_place.ipynb #38c00022
 def _below(picture: Picture, i: int) -> list[Animal]:
@@ -1023,7 +1012,7 @@ def _below(picture: Picture, i: int) -> list[Animal]:
         return [Animal(path, (), "no such file or folder")]
     if not Path(path).is_dir():
         return [Animal(path, (path,))]
-    files = [(file, why) for file, why in walk_files(path) if why or is_photo(file)]
+    files = [(file, why) for file, why in images.walk_files(path) if why or is_photo(file)]
     photos = [Animal(file, () if why else (file,), why) for file, why in files]
     return photos or [Animal(path, (), "no pictures in this folder")]
 
@@ -1361,7 +1350,7 @@ class Placer(Answers):
 # %% ../nbs/38_place.ipynb #610f3f77
 def calibrated_encoders() -> dict[str, dict]:  # names with + between them → as JSON has it
     "The encoders that were calibrated."
-    return json.loads(fact_file("place", "calibration.json").read_text(encoding="utf-8"))
+    return json.loads(places.fact_file("place", "calibration.json").read_text(encoding="utf-8"))
 
 
 def read_calibration(
@@ -1373,9 +1362,9 @@ def read_calibration(
     known = calibrated_encoders()
     key = encoders if weights == "pretrained" else f"{encoders}={Path(weights).name}"
     found = known.get(key, known[ENCODERS])
-    tables = {name: found.get(name, {}) for name in ("prices", "classes", "own_odds")}
-    tables = {name: {int(n): v for n, v in table.items()} for name, table in tables.items()}
-    usual = Calibration(**found | tables)
+    kept = {name: found.get(name, {}) for name in ("prices", "classes", "own_odds")}
+    kept = {name: {int(n): v for n, v in table.items()} for name, table in kept.items()}
+    usual = Calibration(**found | kept)
     if key in known:
         return usual
     return uncalibrated(encoders, usual.animal if rows else 0.0, usual.own)

@@ -33,13 +33,11 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
-import chip
 from . import measures
 from .core import statistics
 from .core.settings import Run, Settings, changed_settings
-from .core.statistics import SeedMean, seed_mean
 from .core.study import Study
-from .data.places import home
+from .data.places import home, project_root
 from .data.tables import read_names
 from .data.taxonomy import pretty
 from .hierarchy import LEVEL_NAMES, LEVELS, Hierarchy, plot_sweep
@@ -199,7 +197,7 @@ DIAGRAMS = {
 
 def copy_diagrams(run: Run) -> None:
     "Puts Figures 1 to 4 into a run's folder, each as SVG and PNG with its caption."
-    drawn = Path(chip.__file__).resolve().parent.parent / "nbs" / "figures"
+    drawn = project_root() / "nbs" / "figures"
     for number, caption in DIAGRAMS.items():
         for suffix in (".svg", ".png"):
             name = f"figure{number}{suffix}"
@@ -590,7 +588,7 @@ def plot_seen(
     several seeds, intervals."""
     rows, seeds = [], {}
     for (method, level), group in seen.groupby(["method", "level"]):
-        mean = seed_mean(group, "top1")
+        mean = statistics.seed_mean(group, "top1")
         seeds[method, level] = group["top1"].tolist()
         chance, text = group["chance"].mean(), f"{100 * mean.mean:.0f}"
         rows.append((method, level, mean.mean, mean.low, mean.high, chance, text))
@@ -613,7 +611,7 @@ class Kind(NamedTuple):
     limit_is: str = ""  # which of them, or chance
 
 
-def _row(level: int, kind: Kind, ours: SeedMean, frozen: float, limit: float) -> dict:
+def _row(level: int, kind: Kind, ours: statistics.SeedMean, frozen: float, limit: float) -> dict:
     "A row of Table 1 or 2."
     table, text = (
         reported(quantity, level) if quantity else float("nan")
@@ -646,9 +644,9 @@ def table1(
         kinds = kinds[:4]
     rows = []
     for level, kind in product(LEVELS, kinds):
-        ours = seed_mean(seen, kind.column, method="paper", level=level)
-        frozen = seed_mean(seen, kind.column, method="frozen", level=level).mean
-        chance = seed_mean(seen, "chance", method="paper", level=level).mean
+        ours = statistics.seed_mean(seen, kind.column, method="paper", level=level)
+        frozen = statistics.seed_mean(seen, kind.column, method="frozen", level=level).mean
+        chance = statistics.seed_mean(seen, "chance", method="paper", level=level).mean
         limit = chance if kind.limit_is == "chance" else kind.limit
         rows.append(_row(level, kind, ours, frozen, limit))
     return pd.DataFrame(rows)
@@ -673,14 +671,14 @@ def table2(
     for level in LEVELS:
         where = {"method": "paper", "level": level}
         for kind, stage in stages.items():
-            ours = seed_mean(unseen, kind.column, stage=stage, **where)
+            ours = statistics.seed_mean(unseen, kind.column, stage=stage, **where)
             rows.append(_row(level, kind, ours, nothing, kind.limit))
         here = counts[counts["level"] == level].set_index("method") if len(counts) else counts
         if "paper" not in here.index:
             continue
         placed, frozen = here.loc["paper"], here["right"].get("frozen", nothing)
-        before = SeedMean(*placed[["right", "low", "high", "n_seeds"]])
-        after = seed_mean(unseen, "classes_right", stage="after", **where)
+        before = statistics.SeedMean(*placed[["right", "low", "high", "n_seeds"]])
+        after = statistics.seed_mean(unseen, "classes_right", stage="after", **where)
         title = f"classes placed right, of {placed['total']:g}"
         for measure, ours in ((title, before), ("the same after fine-tuning", after)):
             kind = Kind(measure, "", limit_is="blind choice")
@@ -899,23 +897,25 @@ def _ours(
     tables: Tables,  # of the run
     sizes: Mapping[str, int],  # n_seen and n_unseen
     method: str = "paper",  # or 'frozen'
-) -> SeedMean:
+) -> statistics.SeedMean:
     """This run's value of a reported quantity by one method; NaN where the run or the method has
     none."""
     if r.quantity in _COLUMNS:
         table, column = _COLUMNS[r.quantity]
         where = {"stage": "after"} if table == "unseen" else {}
-        return seed_mean(getattr(tables, table), column, method=method, level=r.level, **where)
+        return statistics.seed_mean(
+            getattr(tables, table), column, method=method, level=r.level, **where
+        )
     nothing = float("nan")
     if r.quantity == "placed_both":
         both = statistics.summarise_placements(statistics.both_levels(tables.placements))
         both = both[both["method"] == method]
         if len(both):
-            return SeedMean(*both.iloc[0][["right", "low", "high", "seeds"]])
+            return statistics.SeedMean(*both.iloc[0][["right", "low", "high", "seeds"]])
     elif method == "paper":
         k = tables.phase1.set_index("level")["k"].get(r.level, nothing)
-        return SeedMean(float(sizes.get(r.quantity, k)), nothing, nothing, 1)
-    return SeedMean(nothing, nothing, nothing, 0)
+        return statistics.SeedMean(float(sizes.get(r.quantity, k)), nothing, nothing, 1)
+    return statistics.SeedMean(nothing, nothing, nothing, 0)
 
 # %% ../nbs/40_results.ipynb #eb82cfdc
 def _remark(r: Reported, tables: Tables, counts: pd.DataFrame, settings: Settings) -> str:

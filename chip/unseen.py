@@ -5,21 +5,17 @@
 # %% auto #0
 __all__ = ['TEMPERATURE', 'RULES', 'ALTERNATIVES', 'PAPER_MEASURES', 'best_member', 'class_probabilities', 'summed',
            'tree_heights', 'expected_cost', 'level_scores', 'UnseenPictures', 'unseen_pictures', 'placement_rows',
-           'target_key', 'alternatives_rows', 'rows_under_rules', 'unseen_frame', 'unseen_row', 'unreadable_classes',
-           'seen_under_rules']
+           'target_key', 'alternatives_rows', 'rows_under_rules', 'unseen_frame', 'unseen_row', 'seen_under_rules']
 
 # %% ../nbs/30_unseen.ipynb #17d65f1d
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from . import measures, oneshot
-from .core.settings import Run
 from .core.study import Study, kin_of
-from .data.tables import escaped, read_names
 from .hierarchy import LEVELS, Hierarchy, class_means
 
 # %% ../nbs/30_unseen.ipynb #6a8e0e7b
@@ -265,17 +261,6 @@ def unseen_row(
         "classes_right": int(right),
         "classes_judged": len(judged),
     }
-
-# %% ../nbs/30_unseen.ipynb #ae219c16
-def unreadable_classes(run: Run, study: Study) -> list[str]:
-    "Unseen classes of which files were found and none could be used."
-    path = run.folder / "tables" / "rejected.csv"
-    if not path.exists():
-        return []
-    parts = [Path(p).parts for p in read_names(path, text=True)["path"]]
-    return sorted(
-        {p[1] for p in parts if len(p) > 2 and p[0] == "unseen"} - set(map(escaped, study.unseen))
-    )
 
 # %% ../nbs/30_unseen.ipynb #30a00008
 def seen_under_rules(

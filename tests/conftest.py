@@ -18,14 +18,14 @@ if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
 @pytest.fixture
 def saved_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:
     "Makes a run of given tables, with or without captions, in a project folder of its own."
-    from chip.core.settings import Run, save_table
+    from chip.core.settings import Run
 
     monkeypatch.setenv("CHIP_HOME", str(tmp_path))
 
     def make(tables: Mapping[str, pd.DataFrame], captions: Mapping[str, str] | None = None) -> Run:
         run = Run("example")
         for name, table in tables.items():
-            save_table(run, table, name, (captions or {}).get(name, ""))
+            run.save_table(table, name, (captions or {}).get(name, ""))
         return run
 
     return make

@@ -25,18 +25,18 @@ CODE = """
 import os, sys
 import matplotlib.pyplot as plt
 import pandas as pd
-from chip.core.settings import Run, save_figure, save_table
+from chip.core.settings import Run
 run = Run(name)
 figure, ax = plt.subplots(figsize=(2, 1))
 ax.set_title("a_b → $x$")
-save_figure(run, figure, "figure1", "Drawn → so.")
+run.save_figure(figure, "figure1", "Drawn → so.")
 print("→ é", file=sys.stderr)
 found = {
     "backend": plt.get_backend(), "usetex": plt.rcParams["text.usetex"], "size": plt.rcParams["font.size"],
     "text": open.__module__ and sys.getfilesystemencoding(), "out": sys.stdout.encoding,
     "started": "startup" in globals(), "warnings": sys.warnoptions, "folder": os.getcwd(),
 }
-save_table(run, pd.DataFrame({"what": list(found), "found": list(map(str, found.values()))}), "found", "→")
+run.save_table(pd.DataFrame({"what": list(found), "found": list(map(str, found.values()))}), "found", "→")
 """
 ODD = "a 100% {odd} [x] 'q' \"q\" é:#&;$(x)"
 

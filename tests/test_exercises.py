@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from chip.audit.evidence import CANNOT
-from chip.core.settings import Run, save_table
+from chip.core.settings import Run
 from chip.data.taxonomy import Taxonomy
 from chip.hierarchy import Hierarchy, save_hierarchy
 from chip.measures import mean_pairwise_cosine
@@ -57,8 +57,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         Hierarchy(SEEN, SEEN, parent, super_of, targets, (("a", "b", "c"), ("d", "e")), {}),
         run.path("hierarchy.parquet"),
     )
-    save_table(
-        run,
+    run.save_table(
         pd.DataFrame(
             {
                 "level": [1, 1, 1, 2],
@@ -74,15 +73,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         for m, values in (("paper", (0.1, 0.2)), ("frozen", (0.5, 0.9)))
         for s, t in enumerate(values)
     ]
-    save_table(
-        run,
+    run.save_table(
         pd.DataFrame(rows, columns=["method", "seed", "level", "top1"]).assign(
             top5=1.0, cosine=0.3, contrastive_accuracy=0.95
         ),
         "seen",
     )
-    save_table(
-        run,
+    run.save_table(
         pd.DataFrame(
             {
                 "id": list("abcdefg"),

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from chip.core.settings import Run, save_table
+from chip.core.settings import Run
 from chip.core.study import Study
 from chip.data.taxonomy import animals
 from chip.hierarchy import LEVELS
@@ -167,7 +167,7 @@ def test_all_of_it(run):
     assert [m["id"] for m in data["methods"]] == ["paper", "frozen"]
     assert [len(level) for level in data["nodes"]] == [5, 3, 2]
     assert explorer_data(Run("nothing")) is None
-    save_table(Run("alone"), TABLE, "hierarchy")
+    Run("alone").save_table(TABLE, "hierarchy")
     alone = explorer_data(Run("alone"))
     assert alone["unseen"] == alone["methods"] == [] and len(alone["nodes"][0]) == 5
     packed = str(in_script(data))

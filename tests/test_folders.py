@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from chip.core.settings import Run, read_table, save_table
+from chip.core.settings import Run
 from chip.data.images import (
     FORMATS,
     UnreadableImage,
@@ -409,8 +409,8 @@ def test_any_name_of_a_folder_is_a_name(odd, tmp_path):
 def test_names_survive_a_runs_tables(tmp_path, monkeypatch):
     monkeypatch.setenv("CHIP_HOME", str(tmp_path))
     table = pd.DataFrame({"slug": ODD_NAMES, "chosen": ODD_NAMES[::-1], "rate": np.nan, "n": 3})
-    save_table(Run("odd"), table, "placements")
-    again = read_table(Run("odd"), "placements", "30_unseen")
+    Run("odd").save_table(table, "placements")
+    again = Run("odd").read_table("placements", "30_unseen")
     assert again["slug"].tolist() == ODD_NAMES and again["chosen"].tolist() == ODD_NAMES[::-1]
     assert again["rate"].isna().all() and again["n"].eq(3).all()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chip.core.settings import Run, Settings, make_settings
-from chip.core.study import Study, frozen_embeddings, kin_of, open_study, study_encoder
+from chip.core.study import Study, kin_of, open_study, study_encoder
 from chip.data.taxonomy import Taxonomy
 from chip.hierarchy import LEVELS, Hierarchy, class_means, run_phase1, unit_rows
 from chip.kin import (
@@ -261,13 +261,13 @@ def test_drawn_animals(drawn):
     encoders = load_kin_encoders(settings)
     prototypes, means = zip(*(kin_prototypes(study, e, settings, KinSettings()) for e in encoders))
     placer = fit_placer(prototypes, means, hypotheses(study.taxonomy, h))
-    photos = [frozen_embeddings(study, rows, e, settings) for e in encoders]
+    photos = [study.embeddings(rows, e, settings) for e in encoders]
     classes = rows["label"].map(slugs.index).to_numpy()
     by_photo = placer.scores(photos, h, True)
     by_mean = placer.scores([class_means(e, classes, 4) for e in photos], h, True)
     assert [s.shape[0] for s in by_photo] == [12] * 3
     assert [s.shape for s in by_mean] == [(4, len(t)) for t in h.targets]
-    seen = placer.scores([frozen_embeddings(study, test, e, settings) for e in encoders], h, False)
+    seen = placer.scores([study.embeddings(test, e, settings) for e in encoders], h, False)
     assert np.allclose(seen[1].sum(axis=1), 1)
     assert (seen[0].argmax(axis=1) == study.class_index(test)).mean() > 0.5
     kin = kin_matrix([kin_of(study)[slug] for slug in slugs], h.keys)
@@ -283,6 +283,6 @@ def test_two_encoders_that_know_nothing(drawn):
     encoders = load_kin_encoders(settings, "efficientnet_lite0+efficientnet_lite1")
     prototypes, means = zip(*(kin_prototypes(study, e, settings, KinSettings()) for e in encoders))
     placer = fit_placer(prototypes, means, hypotheses(study.taxonomy, h))
-    photos = [frozen_embeddings(study, study.rows("unseen"), e, settings) for e in encoders]
+    photos = [study.embeddings(study.rows("unseen"), e, settings) for e in encoders]
     assert len(encoders) == 2
     assert placer.scores(photos, h, True)[1].shape == (12, len(h.targets[1]))

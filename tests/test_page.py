@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from chip.core.settings import Run, make_settings, save_figure, save_settings, save_table
+from chip.core.settings import Run, make_settings, save_settings
 from chip.data.taxonomy import animals
 from chip.running.report import build_report
 from chip.running.runs import Phase, write_marker
@@ -191,7 +191,7 @@ def figures(run: Run) -> None:
     figure, ax = plt.subplots(figsize=(4, 2.5))
     ax.plot(np.arange(4))
     for name in ("figure5", "placements", "mine"):
-        save_figure(run, figure, name, f"What {name} shows, <u>escaped</u>.")
+        run.save_figure(figure, name, f"What {name} shows, <u>escaped</u>.")
     plt.close(figure)
 
 
@@ -208,9 +208,9 @@ def report(tmp_path_factory: pytest.TempPathFactory):
         json.dumps({"root": str(home / "pictures"), "summary": "97 images", "n_rejected": 0})
     )
     where = placed(tree)
-    save_table(run, tree, "hierarchy", "Who lies where.")
-    save_table(run, where, "placements", "Where each unseen class was put.")
-    save_table(run, alternatives(tree, where), "alternatives", "What came next.")
+    run.save_table(tree, "hierarchy", "Who lies where.")
+    run.save_table(where, "placements", "Where each unseen class was put.")
+    run.save_table(alternatives(tree, where), "alternatives", "What came next.")
     seen = [
         (m, s, level, 30, 93 // 5**level, 93 // 5**level, top1 / (level + 1), 5**level / 93)
         for m, s, top1 in (
@@ -221,8 +221,7 @@ def report(tmp_path_factory: pytest.TempPathFactory):
         )
         for level in range(3)
     ]
-    save_table(
-        run,
+    run.save_table(
         pd.DataFrame(
             seen,
             columns=["method", "seed", "level", "n_images", "n_targets", "n", "top1", "chance"],
@@ -231,8 +230,7 @@ def report(tmp_path_factory: pytest.TempPathFactory):
         "How often the nearest target is right.",
     )
     figures(run)
-    save_table(
-        run,
+    run.save_table(
         pd.DataFrame({"claim": ["one", "two"], "verdict": ["reproduced", "not reproduced"]}),
         "claims",
         "The ledger.",
@@ -253,8 +251,8 @@ def finished(run: Run, settings, tree: pd.DataFrame) -> None:
     "What a point of a sweep leaves, with the unseen classes of hostile names among the rest."
     save_settings(run, settings)
     where = placed(tree).query("seed == 0").assign(seed=settings.seed)
-    save_table(run, tree, "hierarchy")
-    save_table(run, where, "placements")
+    run.save_table(tree, "hierarchy")
+    run.save_table(where, "placements")
     seen = [
         (
             m,
@@ -268,8 +266,7 @@ def finished(run: Run, settings, tree: pd.DataFrame) -> None:
         for m, top1 in (("frozen", 0.8), ("paper", 0.1))
         for level in range(3)
     ]
-    save_table(
-        run,
+    run.save_table(
         pd.DataFrame(
             seen, columns=["method", "seed", "level", "n_images", "n_targets", "top1", "chance"]
         ),

@@ -32,7 +32,7 @@ def test_frozen_places_what_it_should(
 ):
     from chip.core.settings import Run, make_settings
     from chip.core.statistics import summarise_placements
-    from chip.core.study import frozen_embeddings, open_study, study_encoder
+    from chip.core.study import open_study, study_encoder
     from chip.hierarchy import run_phase1
     from chip.unseen import rows_under_rules, unseen_pictures
 
@@ -47,7 +47,7 @@ def test_frozen_places_what_it_should(
     )
     study, encoder = open_study(Run("frozen"), settings, progress=False), study_encoder(settings)
     hierarchy = run_phase1(study, encoder, settings, progress=False)[0]
-    embeddings = [frozen_embeddings(study, study.rows("unseen"), encoder, settings)] * 3
+    embeddings = [study.embeddings(study.rows("unseen"), encoder, settings)] * 3
     placed = pd.DataFrame(
         rows_under_rules(
             "frozen",

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from chip.core.settings import Run, make_settings, save_figure, save_settings, save_table
+from chip.core.settings import Run, make_settings, save_settings
 from chip.data.places import home as project
 from chip.data.places import stored_path
 from chip.results import METHOD_LABELS
@@ -101,7 +101,7 @@ def add_figures(run: Run, *names: str) -> None:
     figure, ax = plt.subplots(figsize=(2, 1))
     ax.plot([1, 2, 3])
     for name in names:
-        save_figure(run, figure, name, f"What {name} shows <fast>.")
+        run.save_figure(figure, name, f"What {name} shows <fast>.")
     plt.close(figure)
 
 
@@ -161,7 +161,7 @@ def test_answers_in_bars(run):
 
 def test_runs_that_lack_pieces(run):
     assert answers(Run("nothing")) == [] == summary_lines(Run("nothing"))
-    save_table(run, PLACED.assign(right=float("nan")), "placements")  # nothing can be judged
+    run.save_table(PLACED.assign(right=float("nan")), "placements")  # nothing can be judged
     assert [answer.question for answer in answers(run)] == ["Is a seen class recognised?"]
 
 
@@ -383,7 +383,7 @@ def test_a_light_report(run):
     add_figures(run, "figure9", "figure9_kin", "seen")
     near = pd.DataFrame({"method": "frozen", "seed": [0, 1], "level": 1, "slug": "deer"})
     near = near.assign(rank=1, target=0, name="ants", cosine=0.5)
-    save_table(run, near, "alternatives")
+    run.save_table(near, "alternatives")
     page = build_report(run, PHASES, light=True)
     rows = (page.parent / "tables" / "alternatives.csv").read_text().splitlines()[1:]
     assert rows == ["frozen,0,1,deer,1,0,ants,0.5"]

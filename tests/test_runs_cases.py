@@ -18,14 +18,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from chip.core.settings import (
-    Run,
-    changed_settings,
-    fit_folder,
-    make_settings,
-    save_rows,
-    save_settings,
-)
+from chip.core.settings import Run, changed_settings, fit_folder, make_settings, save_settings
 from chip.data.places import project_root
 from chip.running import runs
 from chip.running.runs import (
@@ -285,17 +278,17 @@ def test_a_record_of_the_former_layout_is_known(run: Run, two: tuple[Phase, ...]
 def test_rows_of_several_phases(run: Run):
     "A table to which a later phase adds rows is not 'changed by something else', and loses them with it."
     inputs, seen = {"notebook": ""}, run.folder / "tables" / "seen.csv"
-    save_rows(run, pd.DataFrame({"method": ["paper"]}), "seen", TWO[0].notebook)
+    run.save_rows(pd.DataFrame({"method": ["paper"]}), "seen", TWO[0].notebook)
     write_marker(run, TWO[0], "done", record(run, inputs, files_of(run)))
     alone, owned = seen.read_text(), files_of(run)
-    save_rows(run, pd.DataFrame({"method": ["kin"]}), "seen", TWO[1].notebook)
+    run.save_rows(pd.DataFrame({"method": ["kin"]}), "seen", TWO[1].notebook)
     outputs = runs._outputs(run, TWO[1], owned)  # not refused
     assert set(outputs) == {"rows/seen.20_second.parquet", *runs.joined_files(run)}
     write_marker(run, TWO[1], "done", record(run, inputs, outputs))
     assert [why_run(run, phase, inputs) for phase in TWO] == ["", ""]
     clear_from(run, TWO[:1], False, TWO[1:])
     assert seen.read_text() == alone and why_run(run, TWO[0], inputs) == ""
-    save_rows(run, pd.DataFrame({"method": ["kin"]}), "seen", TWO[1].notebook)  # and killed
+    run.save_rows(pd.DataFrame({"method": ["kin"]}), "seen", TWO[1].notebook)  # and killed
     assert why_run(run, TWO[0], inputs) == ""
     clear_from(run, (), False, TWO)
     assert not files_of(run)

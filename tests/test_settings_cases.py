@@ -19,14 +19,9 @@ from chip.core.settings import (
     check_value,
     join_rows,
     joined_tables,
-    keep_rows,
     make_settings,
-    read_rows,
     read_settings,
     read_settings_file,
-    save_figure,
-    save_rows,
-    save_table,
     settings_in_force,
     settings_yaml,
     start_run,
@@ -362,16 +357,16 @@ def test_names_of_runs(name: str):
 
 
 def test_tables_and_figures(run: Run):
-    csv = save_table(run, pd.DataFrame({"a": [1, 2], "b": [1 / 3, float("nan")]}), "t")
+    csv = run.save_table(pd.DataFrame({"a": [1, 2], "b": [1 / 3, float("nan")]}), "t")
     assert csv.read_text() == "a,b\n1,0.333333\n2,\n"
     assert csv.with_suffix(".md").read_text().splitlines()[2] == "| 1 | 0.3333 |"
     with pytest.raises(ValueError, match="no rows"):
-        save_table(run, pd.DataFrame({"a": []}), "empty")
+        run.save_table(pd.DataFrame({"a": []}), "empty")
     files = []
     for _ in range(2):
         figure, ax = plt.subplots()
         ax.plot([1, 2])
-        png = save_figure(run, figure, "f")
+        png = run.save_figure(figure, "f")
         plt.close(figure)
         files.append((png.read_bytes(), png.with_suffix(".svg").read_bytes()))
     assert files[0] == files[1]  # no date, no random ids
@@ -383,26 +378,26 @@ def rows(**columns) -> pd.DataFrame:
 
 def test_a_table_to_which_phases_add_rows(run: Run):
     placed = {"level": [0, 1], "chosen": ["n01", 7], "right": [None, 1]}
-    save_rows(run, rows(method=["paper"] * 2, **placed), "placements", "30_unseen", "Read so.")
-    table = save_rows(run, rows(method=["kin"] * 2, **placed), "placements", "35_kin")
+    run.save_rows(rows(method=["paper"] * 2, **placed), "placements", "30_unseen", "Read so.")
+    table = run.save_rows(rows(method=["kin"] * 2, **placed), "placements", "35_kin")
     text = (run.folder / "tables" / "placements.csv").read_text()
     assert text.splitlines()[1:3] == ["paper,0,n01,", "paper,1,7,1"] and len(table) == 4
     assert (run.folder / "tables" / "placements.txt").read_text() == "Read so.\n"
-    again = save_rows(run, rows(method=["frozen"]), "placements", "30_unseen", "Otherwise.")
+    again = run.save_rows(rows(method=["frozen"]), "placements", "30_unseen", "Otherwise.")
     assert again["method"].tolist() == ["frozen"]  # 35's rows were about what has gone
     assert (run.folder / "tables" / "placements.txt").read_text() == "Otherwise.\n"
 
 
 def test_rows_without_a_table_and_no_rows(run: Run):
-    assert read_rows(run, "hits").empty and join_rows(run, "hits").empty
-    keep_rows(run, rows(hit=[1, 0]), "hits", "20_oneshot")
-    assert keep_rows(run, rows(hit=[1]), "hits", "35_kin")["hit"].tolist() == [1, 0, 1]
-    assert keep_rows(run, rows(hit=[]), "hits", "35_kin")["hit"].tolist() == [1, 0]
+    assert run.read_rows("hits").empty and join_rows(run, "hits").empty
+    run.keep_rows(rows(hit=[1, 0]), "hits", "20_oneshot")
+    assert run.keep_rows(rows(hit=[1]), "hits", "35_kin")["hit"].tolist() == [1, 0, 1]
+    assert run.keep_rows(rows(hit=[]), "hits", "35_kin")["hit"].tolist() == [1, 0]
     assert joined_tables(run) == [] and not (run.folder / "tables").exists()
 
 
 def test_a_table_that_was_changed_is_made_again(run: Run):
-    save_rows(run, rows(method=["a", "b"], top1=[2, 1]), "seen", "20_oneshot")
+    run.save_rows(rows(method=["a", "b"], top1=[2, 1]), "seen", "20_oneshot")
     csv = run.folder / "tables" / "seen.csv"
     text, written = csv.read_text(), csv.stat().st_mtime_ns
     join_rows(run, "seen")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from chip.core.settings import Run
-from chip.core.study import Study
+from chip.core.study import Study, unreadable_classes
 from chip.hierarchy import Hierarchy
 from chip.unseen import (
     UnseenPictures,
@@ -18,7 +18,6 @@ from chip.unseen import (
     rows_under_rules,
     summed,
     tree_heights,
-    unreadable_classes,
     unseen_frame,
     unseen_pictures,
     unseen_row,

@@ -28,7 +28,7 @@ from .limits import match_curve, spectrum
 from ..compute.encoders import load_encoder
 from ..core.settings import Run, Settings
 from ..core.statistics import SeedMean, mean_of, seed_mean
-from ..core.study import Study, frozen_embeddings, load_study, study_encoder
+from ..core.study import Study, load_study, study_encoder
 from ..data.places import project_root
 from ..data.tables import read_names
 from ..data.taxonomy import Taxonomy, animals, place_classes, unseen_animals
@@ -327,9 +327,9 @@ def run_pictures(
         return pd.DataFrame(), pd.DataFrame()
     few = spread_rows(rows, 60)
     classes, few_classes = study.class_index(rows), study.class_index(few)
-    frozen = frozen_embeddings(study, rows, study_encoder(settings), settings)
+    frozen = study.embeddings(rows, study_encoder(settings), settings)
     network = load_encoder(settings.encoder, "random", settings.size, settings.seed)
-    random = frozen_embeddings(study, few, network, settings)
+    random = study.embeddings(few, network, settings)
     spectra, matches = {}, {}
     for level in LEVELS:
         membership, targets = h.membership(level), h.targets[level]

@@ -6,10 +6,9 @@
 __all__ = ['GROUPS', 'PRESETS', 'KEEP_MEMORY', 'PROFILES', 'FITTED', 'FILE_LIMIT', 'PictureSettings', 'HierarchySettings',
            'Settings', 'SettingError', 'find_setting', 'check_value', 'profile_values', 'make_settings',
            'profiles_table', 'settings_of', 'changed_settings', 'settings_in_force', 'ranges_for', 'fitted',
-           'fit_folder', 'read_settings_file', 'settings_yaml', 'check_run_name', 'Run', 'save_table', 'markdown_table',
-           'read_table', 'read_rows', 'keep_rows', 'save_rows', 'joined_tables', 'join_rows', 'save_figure',
-           'save_settings', 'read_settings', 'assigned_names', 'declared_types', 'injected_parameters', 'profile_of',
-           'check_parameters', 'start_run']
+           'fit_folder', 'read_settings_file', 'settings_yaml', 'check_run_name', 'RunFolder', 'markdown_table',
+           'RunFiles', 'Run', 'joined_tables', 'join_rows', 'save_settings', 'read_settings', 'assigned_names',
+           'declared_types', 'injected_parameters', 'profile_of', 'check_parameters', 'start_run']
 
 # %% ../../nbs/core/06_settings.ipynb #dbdc9588
 import ast
@@ -565,7 +564,7 @@ def ranges_for(
         "k2_max": above,
     }
 
-
+# %% ../../nbs/core/06_settings.ipynb #5fa1c1df
 def _span(s: Settings, level: str) -> str:
     "The numbers of clusters that are tried, in words."
     k, low, high = (getattr(s, f"{level}{end}") for end in ("", "_min", "_max"))
@@ -726,8 +725,8 @@ def check_run_name(
 
 
 @dataclass(frozen=True)
-class Run:
-    "The working folder of a run, data/runs/<name>, and what the phases put there."
+class RunFolder:
+    "The working folder of a run, data/runs/<name>."
 
     name: str
 
@@ -755,22 +754,9 @@ class Run:
             )
         return path
 
-# %% ../../nbs/core/06_settings.ipynb #d59d1ff2
-def save_table(
-    run: Run,  # whose table it is
-    table: pd.DataFrame,  # tidy, one row a measurement
-    name: str,  # without suffix, such as 'seen'
-    caption: str = "",  # the sentence that reads it, shown on the report's page
-) -> Path:  # the CSV file
-    """Writes tables/<name>.csv and .md, and its caption beside them. Raises ValueError for a table
-    without rows."""
-    if table.empty:
-        raise ValueError(f"table '{name}' has no rows")
-    csv = run.path("tables", f"{name}.csv")
-    write_text(csv, csv_text(table))
-    write_text(csv.with_suffix(".md"), markdown_table(table))
-    write_text(csv.with_suffix(".txt"), caption.strip() + "\n")
-    return csv
+# %% ../../nbs/core/06_settings.ipynb #5e77ab1e
+if Path(matplotlib.matplotlib_fname()).parent != Path(matplotlib.get_data_path()):
+    matplotlib.rcdefaults()  # figures are the same whatever style somebody has set for their own
 
 
 def markdown_table(table: pd.DataFrame) -> str:
@@ -785,57 +771,94 @@ def markdown_table(table: pd.DataFrame) -> str:
     lines = [list(map(str, table.columns)), ["---"] * len(table.columns), *rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in lines) + "\n"
 
+# %% ../../nbs/core/06_settings.ipynb #d59d1ff2
+class RunFiles(RunFolder):
+    "What the phases put into the folder of a run."
 
-def read_table(run: Run, name: str, phase: str) -> pd.DataFrame:
-    "A table that a phase of this run has written."
-    return read_names(run.needs(f"tables/{name}.csv", phase))
+    def save_table(
+        self,
+        table: pd.DataFrame,  # tidy, one row a measurement
+        name: str,  # without suffix, such as 'seen'
+        caption: str = "",  # the sentence that reads it, shown on the report's page
+    ) -> Path:  # the CSV file
+        """Writes tables/<name>.csv and .md, and its caption beside them. Raises ValueError for a
+        table without rows."""
+        if table.empty:
+            raise ValueError(f"table '{name}' has no rows")
+        csv = self.path("tables", f"{name}.csv")
+        write_text(csv, csv_text(table))
+        write_text(csv.with_suffix(".md"), markdown_table(table))
+        write_text(csv.with_suffix(".txt"), caption.strip() + "\n")
+        return csv
+
+    def read_table(self, name: str, phase: str) -> pd.DataFrame:
+        "A table that a phase of this run has written."
+        return read_names(self.needs(f"tables/{name}.csv", phase))
+
+    def save_figure(
+        self,
+        figure: Figure,  # a finished figure
+        name: str,  # without suffix, such as 'figure5'
+        caption: str = "",  # the sentence that reads it, shown on the report's page
+    ) -> Path:  # the PNG file
+        """Writes figures/<name>.png and .svg, the same bytes for the same figure, and its caption
+        beside them."""
+        png = self.path("figures", f"{name}.png")
+        with matplotlib.rc_context({"svg.hashsalt": "chip", "svg.fonttype": "none"}):
+            with written_aside(png) as aside:
+                figure.savefig(aside, dpi=130, bbox_inches="tight", metadata={"Software": None})
+            with written_aside(png.with_suffix(".svg")) as aside:
+                undated = {"Date": None, "Creator": None}
+                figure.savefig(aside, bbox_inches="tight", metadata=undated)
+        write_text(png.with_suffix(".txt"), caption.strip() + "\n")
+        return png
 
 # %% ../../nbs/core/06_settings.ipynb #a5eff50c
-def _parts(run: Run, name: str) -> list[Path]:
-    "The phases' rows of a table, in the order of the phases."
-    return sorted((run.folder / "rows").glob(f"{name}.*.parquet"))
+class Run(RunFiles):
+    "The working folder of a run, and the tables to which several phases add their rows."
 
+    def _parts(self, name: str) -> list[Path]:
+        "The phases' rows of a table, in the order of the phases."
+        return sorted((self.folder / "rows").glob(f"{name}.*.parquet"))
 
-def read_rows(
-    run: Run,
-    name: str,  # such as 'seen'
-) -> pd.DataFrame:  # without rows or columns where no phase has put any there
-    "The rows that the phases have put into a table, phase by phase."
-    parts = [pd.read_parquet(path) for path in _parts(run, name)]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    def read_rows(
+        self,
+        name: str,  # such as 'seen'
+    ) -> pd.DataFrame:  # without rows or columns where no phase has put any there
+        "The rows that the phases have put into a table, phase by phase."
+        parts = [pd.read_parquet(path) for path in self._parts(name)]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
+    def keep_rows(
+        self,
+        rows: pd.DataFrame,  # this phase's, one row a measurement; what it had put there goes
+        name: str,  # of the table, such as 'seen'
+        phase: str,  # that adds them, such as '30_unseen'
+    ) -> pd.DataFrame:  # as `read_rows`
+        """Puts a phase's rows beside those of the phases before it; those of later phases, which
+        were made from what goes, are removed."""
+        path, rows = self.path("rows", f"{name}.{phase}.parquet"), rows.copy()
+        for part in self._parts(name):
+            if part.name >= path.name:
+                part.unlink()
+        for column in rows.columns[rows.dtypes == object]:
+            if {str} < set(rows[column].map(type)):
+                rows[column] = rows[column].astype(str)  # a key at level 0, a number above it
+        if len(rows):
+            with written_aside(path) as aside:
+                rows.to_parquet(aside, index=False)
+        return self.read_rows(name)
 
-def keep_rows(
-    run: Run,
-    rows: pd.DataFrame,  # this phase's, one row a measurement; what it had put there before goes
-    name: str,  # of the table, such as 'seen'
-    phase: str,  # that adds them, such as '30_unseen'
-) -> pd.DataFrame:  # as `read_rows`
-    """Puts a phase's rows beside those of the phases before it; those of later phases, which were
-    made from what goes, are removed."""
-    path, rows = run.path("rows", f"{name}.{phase}.parquet"), rows.copy()
-    for part in _parts(run, name):
-        if part.name >= path.name:
-            part.unlink()
-    for column in rows.columns[rows.dtypes == object]:
-        if {str} < set(rows[column].map(type)):
-            rows[column] = rows[column].astype(str)  # a key at level 0, a number above it
-    if len(rows):
-        with written_aside(path) as aside:
-            rows.to_parquet(aside, index=False)
-    return read_rows(run, name)
-
-
-def save_rows(
-    run: Run,
-    rows: pd.DataFrame,  # this phase's
-    name: str,  # of the table
-    phase: str,  # that adds them
-    caption: str = "",  # the sentence that reads the table; empty: as before
-) -> pd.DataFrame:  # the table as it now is
-    "The same for a table in tables/, which is written again as a whole."
-    keep_rows(run, rows, name, phase)
-    return join_rows(run, name, caption)
+    def save_rows(
+        self,
+        rows: pd.DataFrame,  # this phase's
+        name: str,  # of the table
+        phase: str,  # that adds them
+        caption: str = "",  # the sentence that reads the table; empty: as before
+    ) -> pd.DataFrame:  # the table as it now is
+        "The same for a table in tables/, which is written again as a whole."
+        self.keep_rows(rows, name, phase)
+        return join_rows(self, name, caption)
 
 # %% ../../nbs/core/06_settings.ipynb #36611530
 def joined_tables(run: Run) -> list[str]:
@@ -850,36 +873,14 @@ def join_rows(
     caption: str = "",  # empty: as before
 ) -> pd.DataFrame:
     "Makes a table what the phases' rows say; what is so already is not written again."
-    table, csv = read_rows(run, name), run.folder / "tables" / f"{name}.csv"
+    table, csv = run.read_rows(name), run.folder / "tables" / f"{name}.csv"
     files = (csv, csv.with_suffix(".txt"))
     before, told = (file.read_bytes().decode() if file.is_file() else "" for file in files)
     if len(table) and (caption or before != csv_text(table)):
-        save_table(run, table, name, caption or told)
+        run.save_table(table, name, caption or told)
     return table
 
 # %% ../../nbs/core/06_settings.ipynb #4a87fc07
-if Path(matplotlib.matplotlib_fname()).parent != Path(matplotlib.get_data_path()):
-    matplotlib.rcdefaults()  # figures are the same whatever style somebody has set for their own
-
-
-def save_figure(
-    run: Run,  # whose figure it is
-    figure: Figure,  # a finished figure
-    name: str,  # without suffix, such as 'figure5'
-    caption: str = "",  # the sentence that reads it, shown on the report's page
-) -> Path:  # the PNG file
-    """Writes figures/<name>.png and .svg, the same bytes for the same figure, and its caption
-    beside them."""
-    png = run.path("figures", f"{name}.png")
-    with matplotlib.rc_context({"svg.hashsalt": "chip", "svg.fonttype": "none"}):
-        with written_aside(png) as aside:
-            figure.savefig(aside, dpi=130, bbox_inches="tight", metadata={"Software": None})
-        with written_aside(png.with_suffix(".svg")) as aside:
-            figure.savefig(aside, bbox_inches="tight", metadata={"Date": None, "Creator": None})
-    write_text(png.with_suffix(".txt"), caption.strip() + "\n")
-    return png
-
-
 def save_settings(run: Run, settings: Settings) -> None:
     "Records what a run is set to, for the phases after this one."
     values = {name: stored_path(value) for name, value in asdict(settings).items()}

@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 import chip
-from ..core.settings import Run, check_run_name, profile_values, save_figure, save_table
+from ..core.settings import Run, check_run_name, profile_values
 from ..core.statistics import PairedDifference, mean_of, paired_difference, placements_by_seed
 from ..data.places import home, project_root
 from chip.running.runs import (
@@ -428,9 +428,9 @@ def save_all(folder: Folder, tables: Captioned, figures: Captioned) -> None:
     "Save tables, but for those without rows, and figures, which are closed."
     for name, (table, caption) in tables.items():
         if len(table):
-            save_table(folder, table, name, caption)
+            folder.save_table(table, name, caption)
     for name, (figure, caption) in figures.items():
-        save_figure(folder, figure, name, caption)
+        folder.save_figure(figure, name, caption)
         plt.close(figure)
 
 # %% ../../nbs/running/92_summaries.ipynb #cc087888

@@ -33,7 +33,7 @@ from scipy import stats
 from ..audit.evidence import CANNOT, CONTRADICTS, NOT, PARTLY, REPRODUCED, VERDICTS, near
 from ..compute.k_sweep import SweepSettings, sweep_k
 from ..compute.silhouette import distances_to, silhouettes
-from ..core.settings import Run, read_table
+from ..core.settings import Run
 from ..core.statistics import SeedMean, wilson_interval
 from ..core.study import kin_of, load_study
 from ..data.taxonomy import Taxonomy, all_animals, animals, unseen_animals
@@ -526,7 +526,7 @@ def sweep_of_k(seed: int = 5) -> dict:  # sweep: level, k, inertia, silhouette
     "(`62_choice_of_k`).",
     sweep_of_k,
     judge_pair,
-    of_run=lambda run: {"sweep": read_table(run, "sweep", "10_hierarchy")},
+    of_run=lambda run: {"sweep": run.read_table("sweep", "10_hierarchy")},
     hint="Sort the silhouettes of level 1: k is of the first, the lead is the first less the "
     "second.",
     names=("k", "lead"),
@@ -1074,7 +1074,7 @@ def seen_table(seed: int = 0) -> dict:  # seen: method, seed, level, top1, …
     "Pairing removes what both methods owe to the seed, the pictures drawn and the split.",
     seen_table,
     judge_number,
-    of_run=lambda run: {"seen": read_table(run, "seen", "20_oneshot")},
+    of_run=lambda run: {"seen": run.read_table("seen", "20_oneshot")},
     hint="Take the rows of level 0, put both methods side by side by seed, subtract, and take the "
     "mean.",
 )
@@ -1374,7 +1374,7 @@ def ledger(seed: int | None = None) -> dict:  # claims: id, verdict, …
     "does: name what was left out.",
     ledger,
     judge_number,
-    of_run=lambda run: {"claims": read_table(run, "claims", "50_audit")},
+    of_run=lambda run: {"claims": run.read_table("claims", "50_audit")},
     hint="Count the rows with the verdict 'reproduced', and divide by the rows whose verdict is "
     "not 'cannot be tested here'.",
 )
