@@ -98,7 +98,7 @@ def judged_again(
 ) -> evidence.Evidence:
     """A finished run's evidence from its tables, for `ledger`, `answers` and `headlines`; nothing
     is trained and no picture is read."""
-    released = read_optional(folder, "released")
+    released = read_optional(folder, "released").fillna({"of": ""})  # an empty cell is no frame
     if released.empty or "placed right by the best renumbering" not in set(released["finding"]):
         released = pd.concat([findings.released_findings(load_authors()), released])
         if len(released):
