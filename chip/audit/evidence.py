@@ -7,7 +7,7 @@ __all__ = ['VERDICTS', 'REPRODUCED', 'PARTLY', 'NOT', 'CONTRADICTS', 'DEPENDS', 
            'FILES', 'RERUN', 'STUDY', 'NAN', 'NO_FILES', 'MOST_PICTURES', 'PAPER_SETTING', 'AUTHORS_SIZE',
            'AUTHORS_EPOCHS', 'AUTHORS_UNSEEN_EPOCHS', 'PARTS', 'ANSWERS', 'SOURCES', 'REGISTER', 'Finding', 'Lacking',
            'near', 'by_sign', 'together', 'graded', 'in_full_or_part', 'listed', 'some', 'Evidence', 'on_seen',
-           'on_unseen', 'change', 'change_unseen', 'taxonomy_facts', 'kinship', 'cluster_tree', 'spread_rows',
+           'on_unseen', 'gain', 'change', 'change_unseen', 'taxonomy_facts', 'kinship', 'cluster_tree', 'spread_rows',
            'measured_rows', 'run_pictures', 'read_studies', 'read_settings', 'pictures_folder', 'pictures_per_class',
            'a_class', 'setting_of', 'best_constant', 'gather', 'Test', 'unlike_paper', 'Claim', 'usual_command',
            'settings_of_test', 'told', 'first_sentence', 'other_settings', 'outcomes', 'weighed', 'ledger_line',
@@ -212,7 +212,13 @@ def _there(ours: SeedMean, problem: str) -> SeedMean:
     return ours
 
 
-def _gain(rows: pd.DataFrame, column: str, by: str, after: str, before: str) -> SeedMean:
+def gain(
+    rows: pd.DataFrame,  # of one method or level: seed, the column, what tells the kinds apart
+    column: str,
+    by: str,  # the column of the kinds
+    after: str | int,
+    before: str | int,
+) -> SeedMean:
     "One kind of row less another, seed by seed."
     after, before = (rows[rows[by] == kind].set_index("seed")[column] for kind in (after, before))
     return mean_of((after - before).dropna())
@@ -226,7 +232,7 @@ def change(
     "Test pictures after the paper's training less without any. Raises Lacking without pictures."
     on_seen(e, column, level)
     t = e.tables.seen
-    return _gain(t[t["level"] == level], column, "method", "paper", untrained(t))
+    return gain(t[t["level"] == level], column, "method", "paper", untrained(t))
 
 # %% ../../nbs/audit/48_evidence.ipynb #a57876ff
 def change_unseen(
@@ -238,7 +244,7 @@ def change_unseen(
     on_unseen(e, column, level)
     t = e.tables.unseen
     t = t[(t["method"] == "paper") & (t["level"] == level)]
-    return _gain(t, column, "stage", "after", "before")
+    return gain(t, column, "stage", "after", "before")
 
 # %% ../../nbs/audit/48_evidence.ipynb #8998403d
 def taxonomy_facts() -> dict[str, float]:
