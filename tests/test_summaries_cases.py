@@ -13,7 +13,7 @@ from chip.running import summaries
 from chip.running.runs import Refused
 from chip.running.summaries import (
     KEYS,
-    Folder,
+    ReportFolder,
     compare_runs,
     compare_tables,
     default_name,
@@ -173,7 +173,7 @@ def test_a_report_that_fails_leaves_the_old_one(tmp_path: Path, rates: pd.DataFr
     page = (target / "index.html").read_text()
     assert page.count("<img ") == 1 and "What came out." in page
     with pytest.raises(ZeroDivisionError), replacing(target) as folder:
-        assert isinstance(folder, Folder)
+        assert isinstance(folder, ReportFolder)
         raise ZeroDivisionError
     assert (target / "index.html").read_text() == page
     names = sorted(path.name for path in target.iterdir())

@@ -6,8 +6,8 @@
 __all__ = ['GROUPS', 'PRESETS', 'KEEP_MEMORY', 'PROFILES', 'FITTED', 'FILE_LIMIT', 'PictureSettings', 'HierarchySettings',
            'Settings', 'SettingError', 'find_setting', 'check_value', 'profile_values', 'make_settings',
            'profiles_table', 'settings_of', 'changed_settings', 'settings_in_force', 'ranges_for', 'fitted',
-           'fit_folder', 'read_settings_file', 'settings_yaml', 'check_run_name', 'RunFolder', 'markdown_table',
-           'RunFiles', 'Run', 'joined_tables', 'join_rows', 'save_settings', 'read_settings', 'assigned_names',
+           'fit_folder', 'read_settings_file', 'settings_yaml', 'markdown_table', 'Folder', 'check_run_name',
+           'RunFolder', 'Run', 'joined_tables', 'join_rows', 'save_settings', 'read_settings', 'assigned_names',
            'declared_types', 'injected_parameters', 'profile_of', 'check_parameters', 'start_run']
 
 # %% ../../nbs/core/06_settings.ipynb #dbdc9588
@@ -713,47 +713,6 @@ def settings_yaml(
             lines.append(f"{row['setting']}: {value}  # {row['meaning']}{span}")
     return "\n".join(lines) + "\n"
 
-# %% ../../nbs/core/06_settings.ipynb #11e64241
-def check_run_name(
-    name: str,  # becomes a folder's name
-) -> str:
-    "A name that is safe as a folder's. Raises SettingError."
-    if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        return name
-    allowed = "letters, digits, '.', '_' and '-' (at most 100), and starts with a letter or digit"
-    raise SettingError(f"name='{_short(name)}': a run's name is made of {allowed}")
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    "The working folder of a run, data/runs/<name>."
-
-    name: str
-
-    def __post_init__(self):
-        check_run_name(self.name)
-
-    @property
-    def folder(self) -> Path:
-        return home() / "data" / "runs" / self.name
-
-    def path(self, *parts: str) -> Path:
-        "A file of the run; the folders on the way are made."
-        path = self.folder.joinpath(*parts)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def needs(self, file: str, phase: str) -> Path:
-        """A file that an earlier phase leaves. Raises FileNotFoundError that says which notebook
-        makes it."""
-        path = self.folder / file
-        if not path.exists():
-            raise FileNotFoundError(
-                f"run '{self.name}' has no {file}: run notebook {phase} of this run first (or all "
-                f"phases: chip run --name {self.name})"
-            )
-        return path
-
 # %% ../../nbs/core/06_settings.ipynb #5e77ab1e
 if Path(matplotlib.matplotlib_fname()).parent != Path(matplotlib.get_data_path()):
     matplotlib.rcdefaults()  # figures are the same whatever style somebody has set for their own
@@ -772,8 +731,16 @@ def markdown_table(table: pd.DataFrame) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in lines) + "\n"
 
 # %% ../../nbs/core/06_settings.ipynb #d59d1ff2
-class RunFiles(RunFolder):
-    "What the phases put into the folder of a run."
+class Folder:
+    "A folder of tables and figures: a run's, or a report's in the making."
+
+    folder: Path
+
+    def path(self, *parts: str) -> Path:
+        "A file in it; the folders on the way are made."
+        path = self.folder.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     def save_table(
         self,
@@ -790,10 +757,6 @@ class RunFiles(RunFolder):
         write_text(csv.with_suffix(".md"), markdown_table(table))
         write_text(csv.with_suffix(".txt"), caption.strip() + "\n")
         return csv
-
-    def read_table(self, name: str, phase: str) -> pd.DataFrame:
-        "A table that a phase of this run has written."
-        return read_names(self.needs(f"tables/{name}.csv", phase))
 
     def save_figure(
         self,
@@ -813,8 +776,47 @@ class RunFiles(RunFolder):
         write_text(png.with_suffix(".txt"), caption.strip() + "\n")
         return png
 
+# %% ../../nbs/core/06_settings.ipynb #11e64241
+def check_run_name(
+    name: str,  # becomes a folder's name
+) -> str:
+    "A name that is safe as a folder's. Raises SettingError."
+    if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        return name
+    allowed = "letters, digits, '.', '_' and '-' (at most 100), and starts with a letter or digit"
+    raise SettingError(f"name='{_short(name)}': a run's name is made of {allowed}")
+
+
+@dataclass(frozen=True)
+class RunFolder(Folder):
+    "The working folder of a run, data/runs/<name>."
+
+    name: str
+
+    def __post_init__(self):
+        check_run_name(self.name)
+
+    @property
+    def folder(self) -> Path:
+        return home() / "data" / "runs" / self.name
+
+    def needs(self, file: str, phase: str) -> Path:
+        """A file that an earlier phase leaves. Raises FileNotFoundError that says which notebook
+        makes it."""
+        path = self.folder / file
+        if not path.exists():
+            raise FileNotFoundError(
+                f"run '{self.name}' has no {file}: run notebook {phase} of this run first (or all "
+                f"phases: chip run --name {self.name})"
+            )
+        return path
+
+    def read_table(self, name: str, phase: str) -> pd.DataFrame:
+        "A table that a phase of this run has written."
+        return read_names(self.needs(f"tables/{name}.csv", phase))
+
 # %% ../../nbs/core/06_settings.ipynb #a5eff50c
-class Run(RunFiles):
+class Run(RunFolder):
     "The working folder of a run, and the tables to which several phases add their rows."
 
     def _parts(self, name: str) -> list[Path]:

@@ -6,7 +6,7 @@
 __all__ = ['KEYS', 'MEASURES', 'LEVEL_NAMES', 'CROWDED', 'Captioned', 'Varied', 'LONG', 'SHARES', 'TOLERANCE', 'UNTRAINED',
            'seen_long', 'placed_long', 'gather', 'measurements', 'summarise', 'from_method', 'from_first', 'is_number',
            'grows_by_factors', 'drawn_methods', 'plot_means', 'draw_along', 'averaged', 'figures_for', 'glance',
-           'sweep_tables', 'Folder', 'replacing', 'save_all', 'write_page', 'seed_scatter', 'scatter_of_sweep',
+           'sweep_tables', 'ReportFolder', 'replacing', 'save_all', 'write_page', 'seed_scatter', 'scatter_of_sweep',
            'read_scatter', 'Source', 'known_runs', 'find_run', 'differing', 'hierarchy_notes', 'measured_notes',
            'unlike', 'is_untrained', 'scatter_for', 'promise_of', 'held_to_promises', 'side_by_side', 'compare_tables',
            'default_name', 'compare_runs', 'differences_text']
@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 import chip
-from ..core.settings import Run, check_run_name, profile_values
+from ..core.settings import Folder, Run, check_run_name, profile_values
 from ..core.statistics import PairedDifference, mean_of, paired_difference, placements_by_seed
 from ..data.places import home, project_root
 from chip.running.runs import (
@@ -403,24 +403,23 @@ def sweep_tables(
 
 # %% ../../nbs/running/92_summaries.ipynb #f252a22e
 @dataclass(frozen=True)
-class Folder:
-    "A report in the making: tables and figures are saved into it as into a run."
+class ReportFolder(Folder):
+    "A report in the making."
 
     folder: Path
-    path = Run.path  # a file of the report; the folders on the way are made
 
 
 @contextmanager
 def replacing(
     target: Path,  # a report's folder
-) -> Iterator[Folder]:
+) -> Iterator[ReportFolder]:
     "A folder to fill, which takes the place of the report when all went well."
     from chip.running.report import recover, swap_in  # brings nbconvert, which takes seconds
 
     recover(target)
     new = target.with_name(f".{target.name}.new")
     new.mkdir(parents=True)
-    yield Folder(new)
+    yield ReportFolder(new)
     swap_in(new, target)
 
 
