@@ -14,7 +14,7 @@ from processes import forked, run_papermill
 
 from chip import ledger as audit
 from chip.audit import evidence, findings, released, summary
-from chip.core.settings import Run, make_settings, save_settings, save_table
+from chip.core.settings import Run, make_settings, save_settings
 from chip.core.study import load_study
 from chip.data.images import scan_images
 from chip.data.taxonomy import animals

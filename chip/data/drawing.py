@@ -197,8 +197,7 @@ class Sketch:
 
     def keep(self, outline, colour, both=False, **look):
         "Adds an outline in the animal's own coordinates; `both` adds its mirror image too."
-        for side in (1, -1) if both else (1,):
-            self.parts.append(Part(outline * [1, side], colour, **look))
+        self.parts += [Part(outline * [1, y], colour, **look) for y in ((1, -1) if both else (1,))]
 
     def add(self, points, colour, **look):
         "A part with corners."

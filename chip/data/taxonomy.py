@@ -91,9 +91,8 @@ class Tree:
         self.nodes = tuple(self.parents)  # parents before children
         self.names = {key: (names or {}).get(key, key) for key in self.keys}
         self.node_names = {node: (node_names or {}).get(node, node) for node in self.nodes}
-        self._shared = set(self.parents.values())  # nodes that are no key's own leaf
-        ends = Counter(path[-1] for path in self.paths.values())
-        self._shared |= {node for node, n in ends.items() if n > 1}
+        ends = Counter(path[-1] for path in self.paths.values())  # of two keys: nobody's own leaf
+        self._shared = {node for node, n in ends.items() if n > 1} | set(self.parents.values())
         self._depths = {node: i for path in self.paths.values() for i, node in enumerate(path)}
         self._row = {key: i for i, key in enumerate(self.keys)}
         self._number = {node: i for i, node in enumerate(self.nodes)}
