@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from processes import forked, run_papermill
+from safetensors.numpy import save_file
 
 from chip import ledger as audit
 from chip.audit import evidence, findings, released, summary
@@ -18,7 +19,7 @@ from chip.core.settings import Run, make_settings, save_settings
 from chip.core.study import load_study
 from chip.data.images import scan_images
 from chip.data.taxonomy import animals
-from chip.hierarchy import build_hierarchy, save_hierarchy
+from chip.hierarchy import build_hierarchy, load_hierarchy, save_hierarchy
 
 ROOT = Path(__file__).resolve().parent.parent
 LEVELS = (0, 1, 2)
@@ -337,7 +338,7 @@ def test_the_published_files_say_what_is_written_about_them(run):
     assert claims[["H5", "H9"]].tolist() == ["reproduced"] * 2
     answers = audit.answers(e).set_index("id")["verdict"]
     assert answers[["F1", "M4", "M8"]].tolist() == ["no", "yes", "in part"]
-    save_table(run[0], table, "released", "")
+    run[0].save_table(table, "released", "")
     # from a table of six digits with empty cells
     again = audit.judged_again(run[0].folder)
     there = pd.concat([audit.ledger(again), audit.answers(again)]).set_index("id")
@@ -345,6 +346,24 @@ def test_the_published_files_say_what_is_written_about_them(run):
     assert files.sum() > 9 and there.loc[files, "verdict"].equals(
         pd.concat([claims, answers])[there.index[files]]
     )
+
+
+def test_trained_encoders_stand_among_the_thresholds(made, monkeypatch):
+    "Embeddings that Phase 2 kept, here each picture's own target: no threshold errs at level 0."
+    home, run, settings, (_, without) = made
+    monkeypatch.setenv("CHIP_HOME", str(home))
+    targets = load_hierarchy(run.folder / "hierarchy.parquet").targets[0].astype(np.float32)
+    study = load_study(run)
+    own = targets[study.class_index(study.rows("test"))]
+    loss = settings.loss.split("+")[0]
+    path = run.path("oneshot", loss, f"seed{settings.seed}", "test.safetensors")
+    save_file({"level0": own}, path)
+    _, matches = evidence.run_pictures(run, settings)
+    path.unlink()
+    trained = matches["method"] == loss
+    pd.testing.assert_frame_equal(matches[~trained].reset_index(drop=True), without)
+    assert set(matches.loc[trained, "level"]) == {0} and loss not in set(without["method"])
+    assert (matches.loc[trained, ["average_precision", "best_accuracy"]] == 1).all(axis=None)
 
 
 def test_zeros_score_what_table_1_prints_and_no_renumbering_makes_fourteen(run):

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from safetensors.numpy import load_file
 
 from .limits import match_curve, spectrum
 from ..compute.encoders import load_encoder
@@ -324,8 +325,8 @@ def run_pictures(
     run: Run,  # after Phase 1
     settings: Settings,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # spectra and matches, as in `Evidence`
-    """What the frozen encoder and an untrained network of the same kind give at every level; empty
-    without pictures."""
+    """What the frozen encoder and an untrained network of the same kind give at every level, and at
+    level 0 each loss's trained encoder of the first seed; empty without pictures."""
     study = load_study(run)
     h = load_hierarchy(run.needs("hierarchy.parquet", "10_hierarchy"))
     split, rows = measured_rows(study)
@@ -336,6 +337,12 @@ def run_pictures(
     frozen = study.embeddings(rows, study_encoder(settings), settings)
     network = load_encoder(settings.encoder, "random", settings.size, settings.seed)
     random = study.embeddings(few, network, settings)
+    measured = {"frozen": (frozen, classes), "untrained network": (random, few_classes)}
+    trained, at = {}, study.rows("test").index.get_indexer(rows.index)
+    for loss in settings.loss.split("+"):
+        path = run.folder / "oneshot" / loss / f"seed{settings.seed}" / "test.safetensors"
+        if split == "test" and path.is_file():
+            trained[loss] = load_file(path)["level0"][at], classes
     spectra, matches = {}, {}
     for level in LEVELS:
         membership, targets = h.membership(level), h.targets[level]
@@ -343,10 +350,7 @@ def run_pictures(
         chance = seen_measures(random, targets, membership[few_classes], settings.margin)
         row = {"family": "untrained network", **{c: chance[c] for c in table if c in chance}}
         spectra[level, split] = pd.concat([table, pd.DataFrame([row])])
-        for method, vectors, labels in (
-            ("frozen", frozen, classes),
-            ("untrained network", random, few_classes),
-        ):
+        for method, (vectors, labels) in (measured | (trained if level == 0 else {})).items():
             curve = match_curve(cosine_similarity_matrix(vectors, targets), membership[labels])
             matches[level, method] = curve
     return tuple(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FAMILIES', 'APART', 'elementwise_accuracy', 'best_constant', 'made_model', 'spectrum', 'point_of', 'plot_spectrum',
-           'draw_measure', 'Agreement', 'agreement_of_measures', 'match_curve']
+           'draw_measure', 'Agreement', 'agreement_of_measures', 'match_curve', 'plot_matches']
 
 # %% ../../nbs/audit/46_limits.ipynb #1fbc1767
 from collections.abc import Sequence
@@ -233,3 +233,19 @@ def match_curve(
         best_accuracy=max(accuracy.max(), none),
         none_accuracy=none,
     ).reset_index(drop=True)
+
+# %% ../../nbs/audit/46_limits.ipynb #6ccc7c54
+def plot_matches(
+    matches: pd.DataFrame,  # of one level: method, and the columns of `match_curve`
+    ax: Axes,  # where to draw
+) -> Axes:
+    "Precision over recall at all thresholds, a curve for each method; a dotted line: by chance."
+    for method, t in matches.groupby("method", sort=False):
+        label = f"{method_label(method)}: average precision {t['average_precision'].iloc[0]:.3f}"
+        colour = METHOD_COLOURS.get(method, "0.6")
+        ax.plot(t["recall"], t["precision"], lw=1.6, color=colour, label=label)
+    ax.axhline(1 - matches["none_accuracy"].iloc[0], color="0.5", lw=1, ls=":")
+    ax.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="recall", ylabel="precision")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize=9, loc="upper right")
+    return ax

@@ -297,7 +297,7 @@ def summary_sections(
 OWN_FILES = (
     *(f"tables/{name}.*" for name in ("claims", "tests", "questions")),
     *(f"tables/{name}.*" for name in ("measure", "thresholds", "released")),
-    *(f"figures/{name}.*" for name in ("verdicts", "measure", "released_table2")),
+    *(f"figures/{name}.*" for name in ("verdicts", "measure", "thresholds", "released_table2")),
     *(f"audit/{name}.*" for name in ("summary", "short")),
 )
 

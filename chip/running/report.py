@@ -507,6 +507,7 @@ TITLES = {
     "curves": "Phase 2, epoch by epoch",
     "unseen_curves": "Phase 3, epoch by epoch",
     "measure": "What contrastive accuracy shows",
+    "thresholds": "Matches over all thresholds",
     "claims": "The ledger",
     "alternatives": "Nearest alternatives",
     "inference": "Four rules of inference",
