@@ -214,7 +214,8 @@ def match_curve(
     pd.DataFrame
 ):  # threshold, precision, recall, accuracy, average_precision, best_accuracy, none_accuracy
     """Precision, recall and accuracy of pairs over all thresholds. The last columns are the same in
-    every row: average precision, the highest accuracy, and that of calling no pair a match."""
+    every row: average precision, the highest accuracy, and that of calling no pair a match. Rows
+    are spread over the thresholds, and over recall, as most thresholds have next to none."""
     match = np.asarray(target)[:, None] == np.arange(similarity.shape[1])
     scores, truth = similarity.ravel(), match.ravel()
     precision, recall, thresholds = precision_recall_curve(truth, scores)
@@ -223,7 +224,9 @@ def match_curve(
     false = hits / np.maximum(precision, 1e-12) - hits
     false[precision == 0] = 0
     accuracy = (hits + (~truth).sum() - false) / len(truth)
-    keep = np.unique(np.linspace(0, len(thresholds) - 1, 60).round().astype(int))
+    evenly = np.linspace(0, len(thresholds) - 1, 60).round().astype(int)
+    by_recall = np.searchsorted(-recall, -np.linspace(1, 1 / truth.sum(), 60))
+    keep = np.union1d(evenly, by_recall.clip(max=len(thresholds) - 1))
     table = pd.DataFrame(
         {"threshold": thresholds, "precision": precision, "recall": recall, "accuracy": accuracy}
     ).iloc[keep]
