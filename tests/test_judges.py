@@ -74,6 +74,7 @@ from chip.audit.evidence import (
     kinship,
     ledger_line,
     near,
+    setting_words,
     spread_rows,
     taxonomy_facts,
     together,
@@ -703,6 +704,14 @@ def test_a_verdict_that_turns_with_the_setting_says_so():
         assert row["verdict"] == verdict
         if NOT in verdicts_elsewhere:
             assert "In this run reproduced" in row["found"] and "epochs" in row["sentence"]
+    alone = pd.DataFrame({"claim": "S9", "verdict": NOT, "setting": ["5 epochs"], "seeds": 0})
+    row = ledger_line(REGISTER["S9"], replace(e, studies={"robustness": alone}))
+    assert row["sentence"] == "Reproduced in this run. Not reproduced with 5 epochs (one seed)."
+    own = alone.assign(
+        setting=setting_words(e)
+    )  # the same setting: the seed turns it, and no setting
+    row = ledger_line(REGISTER["S9"], replace(e, studies={"robustness": own}))
+    assert row["verdict"] == REPRODUCED
 
 
 def test_what_differs_from_the_paper_stands_in_every_verdict_of_a_rerun():

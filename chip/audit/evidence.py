@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['VERDICTS', 'REPRODUCED', 'PARTLY', 'NOT', 'CONTRADICTS', 'DEPENDS', 'INCONCLUSIVE', 'CANNOT', 'EVIDENCE', 'ALGEBRA',
            'FILES', 'RERUN', 'STUDY', 'NAN', 'NO_FILES', 'MOST_PICTURES', 'PAPER_SETTING', 'AUTHORS_SIZE',
-           'AUTHORS_EPOCHS', 'AUTHORS_UNSEEN_EPOCHS', 'PARTS', 'ANSWERS', 'SOURCES', 'REGISTER', 'Finding', 'Lacking',
-           'near', 'by_sign', 'together', 'graded', 'in_full_or_part', 'listed', 'some', 'Evidence', 'on_seen',
-           'on_unseen', 'gain', 'change', 'change_unseen', 'taxonomy_facts', 'kinship', 'cluster_tree', 'spread_rows',
-           'measured_rows', 'run_pictures', 'read_studies', 'read_settings', 'pictures_folder', 'pictures_per_class',
-           'a_class', 'setting_of', 'best_constant', 'gather', 'Test', 'unlike_paper', 'Claim', 'usual_command',
-           'settings_of_test', 'told', 'first_sentence', 'other_settings', 'outcomes', 'weighed', 'ledger_line',
-           'claim', 'tested']
+           'AUTHORS_EPOCHS', 'AUTHORS_UNSEEN_EPOCHS', 'PARTS', 'ANSWERS', 'SOURCES', 'TARGETS', 'REGISTER', 'Finding',
+           'Lacking', 'near', 'by_sign', 'together', 'graded', 'in_full_or_part', 'listed', 'some', 'Evidence',
+           'on_seen', 'on_unseen', 'gain', 'change', 'change_unseen', 'taxonomy_facts', 'kinship', 'cluster_tree',
+           'spread_rows', 'measured_rows', 'run_pictures', 'read_studies', 'read_settings', 'pictures_folder',
+           'pictures_per_class', 'a_class', 'setting_of', 'best_constant', 'gather', 'Test', 'unlike_paper', 'Claim',
+           'usual_command', 'settings_of_test', 'told', 'first_sentence', 'setting_words', 'other_settings', 'outcomes',
+           'weighed', 'ledger_line', 'claim', 'tested']
 
 # %% ../../nbs/audit/48_evidence.ipynb #c35e52db
 import json
@@ -596,6 +596,28 @@ def first_sentence(text: str) -> str:
     return re.split(r"(?<=[.!?]) (?=[A-Z])", text)[0]
 
 # %% ../../nbs/audit/48_evidence.ipynb #040d4fa1
+TARGETS = {
+    "images": "mean targets",
+    "others": "mean targets of the other pictures",
+    "classifier": "the classifier's rows as targets",
+}
+
+
+def setting_words(e: Evidence) -> str:
+    "The settings that `59_settings` compares, in a line."
+    s, most = e.settings, e.per_class[1]
+    photos = f"{most} photos a class" if most > 1 else "photos"
+    return ", ".join(
+        (
+            photos if s.images else "drawn animals",
+            TARGETS[s.prototype],
+            f"{s.train_size or s.size or AUTHORS_SIZE} pixels",
+            f"{s.epochs} and {s.unseen_epochs} epochs",
+            "given clusters" if s.hierarchy else "its own clusters",
+        )
+    )
+
+
 def other_settings(
     id: str,  # of a claim
     verdict: str,  # of this run
@@ -605,6 +627,10 @@ def other_settings(
     table = e.studies.get("robustness", pd.DataFrame(columns=["claim", "verdict", "setting"]))
     decided = (REPRODUCED, PARTLY, NOT)
     table = table[(table["claim"] == id) & table["verdict"].isin(decided)]
+    table = table[table["setting"] != setting_words(e)]  # at this run's, other seeds are no setting
+    if "seeds" in table:
+        one = table["seeds"].astype(str).str.isdigit().map({True: " (one seed)", False: ""})
+        table = table.assign(setting=table["setting"] + one)
     by_verdict = table.groupby("verdict", sort=False)["setting"].agg("; ".join)
     if verdict not in decided or not set(by_verdict.index) - {verdict}:
         return ""
