@@ -505,7 +505,7 @@ def constant_scores(
 def both_right(
     placements: pd.DataFrame,  # as in tables/placements.csv
     method: str,  # such as 'paper'
-) -> pd.DataFrame:  # seed, right, total, expected (by two blind, independent choices)
+) -> pd.DataFrame:  # seed, right, total, expected (as `both_levels`)
     """How many unseen classes have a right parent and a right super-parent, one row for each seed;
     empty where nothing was judged."""
     rows = placements[placements["method"] == method] if len(placements) else placements

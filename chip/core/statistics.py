@@ -303,13 +303,19 @@ def both_levels(
     placements: pd.DataFrame,  # as in tables/placements.csv
 ) -> pd.DataFrame:  # method, seed, slug, level ('both'), right, chance, photos_right, photos_total
     """Placements right at levels 1 and 2 at once, as rows of placements again; chance is that of
-    independent blind choices. What single photos do at both is not kept, so their columns are
-    empty."""
+    independent blind choices, and of one blind choice where a class is handed up, as a right
+    parent lies in a right super-parent. What single photos do at both is not kept, so their
+    columns are empty."""
     if placements.empty:
         return placements
     rows = placements[placements["level"].isin((1, 2))].dropna(subset=["right"])
     both = rows.groupby(["method", "seed", "slug"]).agg(
-        right=("right", "min"), chance=("chance", "prod"), judged=("level", "nunique")
+        right=("right", "min"),
+        chance=("chance", "prod"),
+        handed_up=("chance", "min"),
+        judged=("level", "nunique"),
     )
     both = both[both["judged"] == 2].drop(columns="judged").reset_index()
+    by_class = both["method"].astype(str).str.endswith(("_base", "_cost"))
+    both["chance"] = both["chance"].mask(by_class, both.pop("handed_up"))
     return both.assign(level="both", photos_right=np.nan, photos_total=np.nan)
