@@ -151,5 +151,5 @@ def test_placements_agree_with_a_loop(rng: np.random.Generator):
     right = pairs.groupby(["method", "seed", "slug"]).right.min()
     assert both.right.tolist() == right.tolist() and (both.chance == 0.25**2).all()
     for rule, chance in (("base", 0.25), ("cost", 0.25), ("sum", 0.25**2)):  # handed up: one choice
-        nested = both_levels(pairs.assign(method=f"{pairs.method.iloc[0]}_{rule}"))
+        nested = both_levels(pairs.assign(method=pairs.method + f"_{rule}"))
         assert (nested.chance == chance).all()
