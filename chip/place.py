@@ -553,9 +553,16 @@ class Classifiers(Networks):
         for i, picture in enumerate(part):
             try:
                 on_disk = isinstance(picture, str | Path)
-                opened.append(images.open_image(picture) if on_disk else images.to_rgb(picture))
+                image = images.open_image(picture) if on_disk else images.upright(picture)
             except images.UnreadableImage as error:
                 problems[i] = error.reason
+            except (OSError, ValueError) as error:  # an opened picture is decoded only now
+                problems[i] = images.decoder_reason(error)
+            else:
+                if faint := images.faintness(image):
+                    problems[i] = f"nothing to see: it is {faint}"
+                else:
+                    opened.append(image)
         scores = iter(self.outputs(opened).swapaxes(0, 1) if opened else ())
         return [problems[i] if i in problems else next(scores) for i in range(len(part))]
 
@@ -1008,7 +1015,7 @@ def _below(picture: Picture, i: int) -> list[Animal]:
     path = str(picture)
     if not isinstance(picture, str | Path):
         return [Animal(f"picture {i}", (picture,))]
-    if not Path(path).exists():
+    if not path or not Path(path).exists():  # '' would be the folder where we are
         return [Animal(path, (), "no such file or folder")]
     if not Path(path).is_dir():
         return [Animal(path, (path,))]

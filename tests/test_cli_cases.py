@@ -1,5 +1,8 @@
 "The command line from inside: what its words mean, what it refuses, what it prints."
 
+import argparse
+import errno
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +11,7 @@ import pytest
 
 from chip.core.settings import Run, make_settings
 from chip.running.cli import (
+    COMMANDS,
     _parse,
     cache_lines,
     main,
@@ -114,6 +118,52 @@ def test_misuses(home: Path, capsys: pytest.CaptureFixture[str], words: str):
 def test_parameters_that_are_refused(words: list[str], says: str):
     with pytest.raises(Refused, match=says):
         parse_parameters(words)
+
+
+def test_a_file_that_looks_like_an_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-cat.jpg").touch()
+    (tmp_path / "--each").touch()  # an option all the same
+    assert main(["place", "-cat.jpg"]) == 2 and "'./-cat.jpg'" in capsys.readouterr().err
+    assert main(["place", "--each", "folder", "--", "-cat.jpg"]) == 1
+    assert "-cat.jpg: empty" in capsys.readouterr().err
+
+
+def test_a_full_disk_and_the_signals_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    heeded = []
+
+    def call(arguments: argparse.Namespace) -> None:
+        heeded.append(signal.getsignal(signal.SIGHUP))
+        signal.signal(signal.SIGINT, heeded.append)  # put back at the end
+        raise OSError(errno.ENOSPC, "No space left on device", "a.csv")
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setitem(COMMANDS, "cache", (call, *COMMANDS["cache"][1:]))
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        assert main(["cache"]) == 1
+    finally:
+        signal.signal(signal.SIGHUP, hang_up)
+    assert "a.csv: No space left on device; make room" in capsys.readouterr().err
+    assert heeded == [signal.SIG_IGN] and signal.getsignal(signal.SIGINT) == before
+
+
+def test_what_is_interrupted_ends_in_peace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def call(arguments: argparse.Namespace) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            print("all put away")
+
+    monkeypatch.setitem(COMMANDS, "cache", (call, *COMMANDS["cache"][1:]))
+    assert main(["cache"]) == 130 and "all put away" in capsys.readouterr().out
 
 
 def test_windows_is_told_what_it_lacks(home: Path, capsys: pytest.CaptureFixture[str]):

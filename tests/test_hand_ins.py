@@ -315,6 +315,9 @@ def test_students_of_a_table(tmp_path: Path):
         "\ufeffname,mail\nAda,ada@x.org\n\n Zoë ,z\n", encoding="utf-8"
     )
     assert read_students(tmp_path / "names.csv") == ("Ada", "Zoë")
+    for encoding in ("cp1252", "utf-16"):  # as spreadsheets save it
+        (tmp_path / "names.csv").write_text("name;mail\r\nZoë;z\r\n", encoding=encoding)
+        assert read_students(tmp_path / "names.csv") == ("Zoë",)
     with pytest.raises(CannotTeach, match="cannot be read"):
         read_students(tmp_path / "none.txt")
     with pytest.raises(CannotTeach, match="holds no hand-in"):

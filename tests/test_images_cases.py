@@ -188,6 +188,16 @@ def test_no_picture_at_all():
     assert why(b"") == "empty"
     assert why(b"<html><body>404</body></html>") == "not an image"
     assert why(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n") == "not an image"
+    for begin, kind in (
+        (b"\0\0\0\x18ftypheic", "HEIC"),
+        (b"\0\0\0\x20ftypisom", "a video"),
+        (b"%PDF-1.7", "a document"),
+        (b"PK\3\4", "an archive"),
+        (b"\n<!DOCTYPE html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+    ):
+        with pytest.raises(UnreadableImage, match=f"not an image: .*{kind}"):
+            decode_image(begin + b"...", "x.jpg")
     bomb = bytes_of(Image.new("1", (20000, 20000)), "PNG")
     assert why(bomb) == "too large" and len(bomb) < 10**6
     with pytest.raises(UnreadableImage, match="cannot read '/no/such/cat.jpg': vanished"):

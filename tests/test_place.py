@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from chip.data.menagerie_tree import MenagerieSettings, grow_kingdom
 from chip.data.taxonomy import animals, imagenet_index
 from chip.place import (
     ENCODERS,
+    Classifiers,
     Lab,
     Placer,
     Question,
@@ -254,6 +256,8 @@ def test_other_calls_and_other_files_are_refused(stub, capsys):
     Path("a.csv").write_text("mine")  # not what the call has left
     assert main(["place", "robins", "--out", "a.csv"]) == 2
     assert Path("a.csv").read_text() == "mine"
+    Path(".full.csv.journal").touch()  # a full disk leaves that: nothing was begun
+    assert main(["place", "robins", "--out", "full.csv"]) == 0
     stub.seen = []
     assert main(["place", "robins", "--out", "a.csv", "--overwrite"]) == 0
     assert len(stub.seen) == len(pd.read_csv("a.csv")) == 40  # none is from the broken-off call
@@ -284,6 +288,19 @@ def test_only_bad_paths_need_no_networks(monkeypatch, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
+def test_pictures_that_show_nothing_and_opened_ones():
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    noted, note = BytesIO(), Image.Exif()
+    note[0x0112] = 6  # its top is at the right
+    Image.fromarray(noise).save(noted, "PNG", exif=note)
+    torn = Image.open(BytesIO(noted.getvalue()[:4000]))
+    upright = Image.fromarray(np.rot90(noise, -1))
+    pictures = [upright, Image.open(noted), torn, Image.new("RGB", (50, 50))]
+    same, turned, cut, black = Classifiers("efficientnet_lite0").stream(pictures)
+    assert np.array_equal(same, turned) and cut.startswith("truncated")
+    assert black == "nothing to see: it is nearly black"
+
+
 def test_a_thing_is_no_animal(stub, capsys, tmp_path):
     photo(tmp_path / "765_chair.png")
     assert main(["place", "765_chair.png", "--out", "a.json"]) == 0
@@ -311,11 +328,15 @@ def test_restrictions_void_the_promise_aloud(stub, capsys, tmp_path):
         ("robins --page a.htmlx", ".html"),
         ("robins --page robins", ".html"),
         ("robins --within girafe", "did you mean 'giraffe'?"),
-        ("robins --among nope.txt", "cannot be read"),
+        ("robins --among nope.txt", "cannot be read (No such file"),
+        ("robins --among robins", "no regular file"),
+        ("robins --among latin.txt", "known as 'Bär'"),
+        (f"robins --out {'x' * 240}.csv", "File name too long"),
+        (f"robins --page {'x' * 240}.html", "File name too long"),
         ("robins --within bird --among fish.txt", "no animal in common"),
         ("robins --level parnt", "class, parent, super-parent"),
         ("robins --level parent --run nope", "there is no"),
-        ("robins --run nope", "there is no"),
+        ("robins --run nope", "; the runs are demo, photos"),
         ("robins --encoder resnet51", "did you mean 'resnet50'?"),
         ("robins --encoder timm:resnet51", "did you mean 'timm:res"),
         ("robins --weights random", "has learned nothing"),
@@ -330,6 +351,7 @@ def test_restrictions_void_the_promise_aloud(stub, capsys, tmp_path):
 )
 def test_wrong_calls_are_refused_in_one_line(stub, call, told, capsys):
     Path("fish.txt").write_text("fish\n")
+    Path("latin.txt").write_text("Bär\r\n", encoding="cp1252")
     assert main(["place", *call.split()]) == 2
     error = capsys.readouterr().err
     assert told in error and len(error.splitlines()) == 1

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SUFFIXES', 'FORMATS', 'SPLITS', 'LAYOUT', 'Known', 'UnreadableImage', 'os_reason', 'decoder_reason', 'stated_white',
            'to_eight_bits', 'is_deep', 'to_rgb', 'faintness', 'orientation', 'inside_tar', 'tar_members', 'read_file',
-           'read_listed', 'file_state', 'begins_like_picture', 'decode_image', 'open_image', 'contact_sheet',
+           'read_listed', 'file_state', 'begins_like_picture', 'upright', 'decode_image', 'open_image', 'contact_sheet',
            'is_hidden', 'walk_files', 'nearest_name', 'Candidate', 'list_files', 'paths_read', 'check_layout',
            'inspect_file', 'inspect_files', 'load_cache', 'save_cache', 'inspect_cached', 'natural_key', 'sort_table',
            'find_duplicates', 'ImageFolder', 'check_splits', 'class_names', 'as_folder', 'unused', 'scan_images',
@@ -67,15 +67,27 @@ def os_reason(
     return (error.strerror or type(error).__name__).lower()
 
 
+_FOREIGN = {  # how a file begins → what it is, and what to do
+    rb"....ftyp(hei|hev|mif1|msf1|avi[fs])": "HEIC and AVIF are not read, save it as JPEG",
+    rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01\xba": "a video, save a frame of it as JPEG",
+    rb"%PDF|8BPS|\0\0\0\x0cjP|\s*<(\?xml|svg)": "a document or a drawing, save it as JPEG",
+    rb"PK\x03\x04|\x1f\x8b|Rar!|7z\xbc\xaf": "an archive, to be unpacked",
+    rb"\s*<(!doctype|html)": "a web page, save the picture itself",
+    rb"version https://git-lfs": "a pointer to one, git lfs pull fetches it",
+}
+
+
 def decoder_reason(
     error: Exception,  # what Pillow raised while opening or decoding
-) -> str:  # a countable word, then the decoder's own words
+    data: bytes = b"",  # the file's content
+) -> str:  # a countable word, then what it is or the decoder's own words
     "Why a file's bytes make no picture."
     words = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, UnidentifiedImageError):
-        return "not an image"
+        kinds = (kind for start, kind in _FOREIGN.items() if re.match(start, data, re.S | re.I))
+        return ": ".join(["not an image", *kinds][:2])
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
-        return f"too large: {words}"
+        return f"too large: {words.partition(', could be')[0]}; save a smaller copy"
     broken_off = re.search("truncated|unexpected end|end of file", words, re.IGNORECASE)
     return f"{'truncated' if broken_off or isinstance(error, EOFError) else 'damaged'}: {words}"
 
@@ -140,6 +152,7 @@ def faintness(
     image: Image.Image,  # mode RGB
 ) -> str:  # '' for a picture that shows something
     "Why there is next to nothing to see: 'nearly black', 'nearly white' or 'of one colour'."
+    image = image.reduce(max(min(image.size) // 512, 1))  # as fast for a large one
     grey = image.convert("L").histogram()
     if sum(grey[17:]) < 0.005 * sum(grey):
         return "nearly black"
@@ -265,6 +278,21 @@ def begins_like_picture(
         return bool(_BEGINNINGS.match(file.read(16)))
 
 
+def upright(
+    image: Image.Image,  # as opened
+    data: bytes = b"",  # its file's content
+) -> Image.Image:  # mode RGB
+    "An opened picture, decoded and turned as its EXIF note says. Raises whatever Pillow does."
+    image.load()
+    turn = _TURNS.get(orientation(image))
+    if is_deep(image):
+        inverted = image.format == "TIFF" and image.tag_v2.get(262) == 0  # white is zero
+        image = to_eight_bits(image, stated_white(image, data))
+        image = ImageOps.invert(image) if inverted else image
+    image = to_rgb(image)
+    return image if turn is None else image.transpose(turn)
+
+
 def decode_image(
     data: bytes,  # a file's content
     path: str | Path,  # where it came from, for the message
@@ -277,16 +305,9 @@ def decode_image(
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             if at_least is not None:
                 image.draft(None, (at_least, at_least))
-            image.load()
-            turn = _TURNS.get(orientation(image))
-            if is_deep(image):
-                inverted = image.format == "TIFF" and image.tag_v2.get(262) == 0  # white is zero
-                image = to_eight_bits(image, stated_white(image, data))
-                image = ImageOps.invert(image) if inverted else image
-            image = to_rgb(image)
+            image = upright(image, data)
     except Exception as error:  # OSError, SyntaxError, struct.error, IndexError, ...
-        raise UnreadableImage(path, decoder_reason(error)) from error
-    image = image if turn is None else image.transpose(turn)
+        raise UnreadableImage(path, decoder_reason(error, data)) from error
     image.info.clear()  # the note has been obeyed: nobody shall turn the picture twice
     return image
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from .. import __version__
 from ..data.places import fact_file, hash_of, home, written_aside
-from ..data.tables import escaped
+from ..data.tables import TableError, escaped, read_text
 from ..data.taxonomy import animals
 from chip.place import (
     ENCODERS,
@@ -181,9 +181,9 @@ class Journal(Answered):
         self.path = table.with_name(f".{table.name}.journal")
         head = json.dumps({"asked": asked})
         ours = self.path.is_file() and self._read(self.path, json.loads(head), table)
-        if not ours and not overwrite and (self.path.is_file() or table.exists()):
-            begun = "was begun by another call: repeat that one, "
-            problem = begun if self.path.is_file() else "exists: "
+        begun = self.path.is_file() and any(_whole_lines(self.path))
+        if not ours and not overwrite and (begun or table.exists()):
+            problem = "was begun by another call: repeat that one, " if begun else "exists: "
             raise Refused(f"{shown(table)} {problem}name another file, or --overwrite")
         if not ours:
             super().__init__()
@@ -288,9 +288,12 @@ class Request:
         lists = [[self.within]] if self.within else []
         if self.among:
             try:
-                text = Path(self.among).read_text(encoding="utf-8-sig")
-            except (OSError, UnicodeDecodeError) as error:
-                raise Refused(f"--among {self.among}: it cannot be read ({error})") from None
+                text = read_text(self.among, "plain text")
+            except OSError as error:
+                reason = error.strerror
+                raise Refused(f"--among {self.among}: it cannot be read ({reason})") from None
+            except TableError as error:
+                raise Refused(f"--among: {error}") from None
             lines = [line.partition("#")[0].strip() for line in text.splitlines()]
             if not any(lines):
                 raise Refused(f"--among {self.among}: expected a name in each line, it has none")
@@ -302,7 +305,9 @@ class Request:
         "The hierarchy of the run that is named. Raises Refused."
         file = home() / "reports" / self.run / "tables" / "hierarchy.csv"
         if self.run and not file.is_file():
-            raise Refused(f"--run {self.run}: there is no {shown(file)}")
+            runs = sorted(path.parts[-3] for path in home().glob("reports/*/tables/hierarchy.csv"))
+            advice = f"the runs are {', '.join(runs)}" if runs else "chip run makes one"
+            raise Refused(f"--run {self.run}: there is no {shown(file)}; {advice}")
         return file if self.run else None
 
 # %% ../../nbs/running/97_answers.ipynb #c1ae140e
@@ -316,10 +321,10 @@ def _check_file(option: str, file: str, endings: Sequence[str], overwrite: bool)
         what = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
         raise Refused(f"{option} {file}: {what}")
     try:
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{path.name}.journal"):
             pass
     except OSError as error:
-        problem = f"the folder {folder} cannot be written to ({error.strerror})"
+        problem = f"it cannot be written in {folder} ({error.strerror})"
         raise Refused(f"{option} {file}: {problem}") from None
     if path.exists() and option == "--page" and not overwrite:
         raise Refused(f"{option} {file} exists: name another file, or --overwrite")
@@ -430,7 +435,7 @@ def _journal_of(
 
 
 def _say_problem(path: str, reason: str) -> None:
-    print(f"chip: {escaped(path)}: {reason}", file=sys.stderr, flush=True)
+    print(f"chip: {escaped(path) or repr(path)}: {reason}", file=sys.stderr, flush=True)
 
 
 def _finish(

@@ -16,6 +16,7 @@ os.environ["MPLBACKEND"] = "agg"  # a command draws into files, whatever is set 
 
 # %% ../../nbs/running/99_cli.ipynb #92809bb0
 import argparse
+import errno
 import shutil
 import signal
 import sys
@@ -25,6 +26,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import pandas as pd
@@ -72,7 +74,6 @@ from chip.running.sweeps import (
     MOST,
     Execution,
     Sweep,
-    interrupt,
     make_sweep,
     run_sweep,
     split_values,
@@ -123,9 +124,21 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise Refused(f"{message}; see {self.prog} --help")
 
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        "Says of a file whose name begins with a dash that it is taken for an option."
+        for word in args or ():
+            if word == "--" or self._subparsers:  # those of a command know its options
+                break
+            option = word.split("=")[0] in self._option_string_actions
+            if word.startswith("-") and not option and Path(word).exists():
+                self.error(f"'{word}' is taken for an option: for the file, write './{word}'")
+        return super().parse_known_args(args, namespace)
+
     def unknown(self, word: str) -> NoReturn:
         "Refuse an argument that this command does not have."
-        options = [o for action in self._actions for o in action.option_strings]
+        options = [*self._option_string_actions]
         option = word.split("=")[0] if word.startswith("-") else ""
         self.error(f"'{word}' is not understood{did_you_mean(option, options, cutoff=0.5)}")
 
@@ -768,8 +781,17 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 @contextmanager
 def _stopped_like_ctrl_c() -> Iterator[None]:
     """Being told to end, or losing the terminal, ends a run as Ctrl-C does: without leaving a
-    kernel behind."""
-    before = {number: signal.signal(number, interrupt) for number in ENDINGS}
+    kernel behind. Once; what the shell has us ignore (nohup, a script's background) stays so."""
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        for other in before:  # nobody interrupts the end
+            signal.signal(other, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    heeded = [n for n in (*ENDINGS, signal.SIGINT) if signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.getsignal(number) for number in heeded}
+    for number in heeded:
+        signal.signal(number, end)
     try:
         yield
     finally:
@@ -783,6 +805,14 @@ def _fail(message: object, status: int) -> int:
     return status
 
 # %% ../../nbs/running/99_cli.ipynb #36435d33
+def _plain(error: OSError) -> str:
+    "What the system would not do, and with which file."
+    words = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    advice = "; make room, then run the same command again to carry on" * full
+    return f"{words or error}{advice}"
+
+
 def main(
     words: Sequence[str] | None = None,  # the command's arguments; None: the process's own
     notebooks: Path | None = None,  # folder of the notebooks; None: the study's
@@ -805,7 +835,11 @@ def main(
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (PhaseFailed, OSError) as error:
+    except PhaseFailed as error:
         return _fail(f"error: {error}", 1)
+    except OSError as error:
+        return _fail(f"error: {_plain(error)}", 1)
     except KeyboardInterrupt:
+        if words is None:  # the process ends with this
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         return _fail("interrupted: run the same command again to carry on", 130)

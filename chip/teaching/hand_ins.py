@@ -29,6 +29,7 @@ import pandas as pd
 import psutil
 
 import chip
+from ..data.tables import TableError, read_text
 from .desk import Job, decode, encode, plain
 from .exercises import EXERCISES, Exercise, Verdict, inputs_of, judged, material
 
@@ -54,9 +55,11 @@ def seed_of(student: str) -> int:  # below 2**32
 def read_students(file: str | Path) -> tuple[str, ...]:
     "Names from a file, one a line; of a CSV file its first column. Raises CannotTeach."
     try:
-        text = Path(file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(file)
+    except OSError as error:
         raise CannotTeach(f"--students {file}: cannot be read ({plain(error)})") from error
+    except TableError as error:
+        raise CannotTeach(f"--students: {error}") from error
     names: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         name = re.split(r"[,;\t]", line)[0].strip().strip('"').strip()
