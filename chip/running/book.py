@@ -371,6 +371,8 @@ def page_cell(
         prompt = "Parameters" if "parameters" in tags else _prompt(source)
         shown_by |= {"code_prompt_show": prompt, "code_prompt_hide": prompt}
     outputs = [_captioned(output, shown_by) for output in cell.outputs]
+    if outputs != cell.outputs:  # myst-nb would write it once more, and below tables, too
+        del shown_by["figure"]
     metadata = {"tags": sorted(tags), "mystnb": shown_by}
     return nbformat.v4.new_code_cell(source, id=cell.id, metadata=metadata, outputs=outputs)
 
