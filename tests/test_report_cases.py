@@ -212,7 +212,8 @@ def placed_as(**right: int) -> pd.DataFrame:
 )
 def test_the_verdict_says_no_more_than_its_interval(saved_run, right, words):
     run = saved_run({"placements": placed_as(**right)})
-    assert words in verdict(run, answers(run))
+    said = verdict(run, answers(run))
+    assert words in said and said.startswith("With this run's encoder") == ("paper" in right)
 
 
 def test_three_numbers_and_a_chart(run):

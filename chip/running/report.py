@@ -369,9 +369,9 @@ def verdict(
         what = f"makes no difference that {n} animals could show"
         by = f"the difference may be anything from {n * gain.low:+.0f} to {n * gain.high:+.0f}"
     return (
-        f"Training as the paper describes {what}: it puts {trained} of {n} unseen animals among "
-        f"their relatives, the same encoder without any training {plain}"
-        + (f" ({by})." if gain.low == gain.low else ".")
+        f"With this run's encoder and pictures, training as the paper describes {what}: it puts "
+        f"{trained} of {n} unseen animals among their relatives, the same encoder without any "
+        f"training {plain}" + (f" ({by})." if gain.low == gain.low else ".")
     )
 
 # %% ../../nbs/running/91_report.ipynb #9131704e
