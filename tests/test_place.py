@@ -17,13 +17,13 @@ import torch
 from PIL import Image
 
 import chip
+from chip.compute.classifiers import Classifiers
 from chip.data.drawing import draw_picture
 from chip.data.images import UnreadableImage, open_image
 from chip.data.menagerie_tree import MenagerieSettings, grow_kingdom
 from chip.data.taxonomy import animals, imagenet_index
 from chip.place import (
     ENCODERS,
-    Classifiers,
     Lab,
     Placer,
     Question,

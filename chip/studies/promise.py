@@ -22,13 +22,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from ..compute.classifiers import Classifiers
 from ..data.tables import read_names
 from ..data.taxonomy import TaxonomyRow, animals, imagenet_index, pretty, unseen_animals
 from chip.place import (
     Branches,
     Calibration,
     Cases,
-    Classifiers,
     Lab,
     Placer,
     Question,
