@@ -1,4 +1,4 @@
-"What a chapter carries beside its subject: tests are at most a quarter of its code."
+"What a chapter carries beside its subject: few tests, few imports, and cells that can be seen whole."
 
 import ast
 import json
@@ -9,6 +9,8 @@ import pytest
 
 NBS = Path(__file__).resolve().parent.parent / "nbs"
 MOST = 0.25
+MOST_LINES = 50  # of a cell
+MOST_IMPORTS = 19  # names from the package, in a chapter of the book
 _TESTS = re.compile(r"\bassert\b|\bpytest\b|\btest_\w+")
 
 
@@ -64,6 +66,34 @@ def test_tests_are_a_quarter_of_a_chapter_at_most(path: Path):
     tests, code = share_of_tests(path)
     print(f"{path.name}: {tests} of {code} lines of code are tests ({tests / max(1, code):.0%})")
     assert tests <= MOST * code, f"{tests} of {code} lines: move what is no hand-worked value"
+
+
+def imported(source: str) -> set[str]:
+    "The names of the package that a cell imports, wherever in it."
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            module = getattr(node, "module", "") or ""
+            found |= {f"{module}.{name.name}".removeprefix(".") for name in node.names}
+    return {name for name in found if name.split(".")[0] == "chip"}
+
+
+def test_imports_are_counted():
+    source = "import chip.kin\nfrom chip import place\ndef f():\n    from torch import nn"
+    assert imported(source) == {"chip.kin", "chip.place"}
+
+
+@pytest.mark.parametrize("path", sorted(NBS.glob("[0-9]*.ipynb")), ids=lambda p: p.name)
+def test_a_chapter_imports_little(path: Path):
+    cells = [source for source in code_cells(path) if "chip.teaching" not in source]
+    names = set().union(*map(imported, cells))
+    assert len(names) <= MOST_IMPORTS, f"{len(names)} names: {', '.join(sorted(names))}"
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda p: str(p.relative_to(NBS)))
+def test_a_cell_can_be_seen_whole(path: Path):
+    long = [s[:60] for s in code_cells(path) if len(s.splitlines()) > MOST_LINES]
+    assert not long, f"more than {MOST_LINES} lines: {long}"
 
 
 if __name__ == "__main__":
