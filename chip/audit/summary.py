@@ -132,7 +132,7 @@ LIMITATIONS = (
     " how a number of the paper came about.",
 )
 
-
+# %% ../../nbs/audit/55_summary.ipynb #19bf0266
 ERRATA: tuple[tuple[str, str], ...] = (  # date, what was wrong in this audit and what it says now
     (
         "2026-11-29",

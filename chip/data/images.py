@@ -292,7 +292,7 @@ def upright(
     image = to_rgb(image)
     return image if turn is None else image.transpose(turn)
 
-
+# %% ../../nbs/data/01_images.ipynb #fac60db4
 def decode_image(
     data: bytes,  # a file's content
     path: str | Path,  # where it came from, for the message

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['Row', 'FORMATS', 'CALIBRATE', 'MOST_ON_PAGE', 'THUMBNAIL', 'answer_line', 'answer_tree', 'state_of', 'Lines',
-           'Answered', 'Journal', 'write_table', 'Request', 'check_files', 'check_encoders', 'own_classes',
-           'check_request', 'asked_of', 'loaded', 'promise_notes', 'place_files', 'thumbnail', 'card', 'write_page']
+           'Answered', 'Journal', 'write_table', 'listed_names', 'Request', 'check_files', 'check_encoders',
+           'own_classes', 'check_request', 'asked_of', 'loaded', 'promise_notes', 'place_files', 'thumbnail', 'card',
+           'write_page']
 
 # %% ../../nbs/running/97_answers.ipynb #97a00004
 import csv
@@ -256,6 +257,22 @@ def _write_parquet(rows: Iterable[Row], path: Path, columns: Mapping[str, type])
             ]
             file.write_table(pa.Table.from_pylist(texts, schema))
 
+# %% ../../nbs/running/97_answers.ipynb #97a0d00e
+def listed_names(
+    file: str,  # names of animals and groups, one a line
+) -> list[str]:
+    "What --among names. Raises Refused for a file that cannot be read or is empty."
+    try:
+        text = read_text(file, "plain text")
+    except OSError as error:
+        raise Refused(f"--among {file}: it cannot be read ({error.strerror})") from None
+    except TableError as error:
+        raise Refused(f"--among: {error}") from None
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    if not any(lines):
+        raise Refused(f"--among {file}: expected a name in each line, it has none")
+    return [line for line in lines if line]
+
 # %% ../../nbs/running/97_answers.ipynb #97a0000d
 @dataclass(frozen=True)
 class Request:
@@ -283,22 +300,9 @@ class Request:
 
     @cached_property
     def names(self) -> list[list[str]]:
-        """Names of animals and groups, each list of which allows what it names. Raises Refused for
-        a file that cannot be read or is empty."""
+        "Lists of animals and groups, each of which allows what it names. Raises Refused."
         lists = [[self.within]] if self.within else []
-        if self.among:
-            try:
-                text = read_text(self.among, "plain text")
-            except OSError as error:
-                reason = error.strerror
-                raise Refused(f"--among {self.among}: it cannot be read ({reason})") from None
-            except TableError as error:
-                raise Refused(f"--among: {error}") from None
-            lines = [line.partition("#")[0].strip() for line in text.splitlines()]
-            if not any(lines):
-                raise Refused(f"--among {self.among}: expected a name in each line, it has none")
-            lists.append([line for line in lines if line])
-        return lists
+        return [*lists, listed_names(self.among)] if self.among else lists
 
     @property
     def hierarchy(self) -> Path | None:
