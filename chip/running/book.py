@@ -371,16 +371,20 @@ def page_cell(
         prompt = "Parameters" if "parameters" in tags else _prompt(source)
         shown_by |= {"code_prompt_show": prompt, "code_prompt_hide": prompt}
     outputs = [_captioned(output, shown_by) for output in cell.outputs]
-    if outputs != cell.outputs:  # myst-nb would write it once more, and below tables, too
+    if outputs != cell.outputs:
         del shown_by["figure"]
     metadata = {"tags": sorted(tags), "mystnb": shown_by}
     return nbformat.v4.new_code_cell(source, id=cell.id, metadata=metadata, outputs=outputs)
 
 
 def _captioned(output: nbformat.NotebookNode, shown_by: dict) -> nbformat.NotebookNode:
-    "An output whose WebP has its caption below it, as other pictures get theirs."
-    shown = output.get("data", {}).get("text/html", "")
-    caption = shown_by.get("figure", {}).get("caption", "")
+    "A picture with its caption below it; myst-nb would write it below all that the cell shows."
+    data, caption = output.get("data", {}), shown_by.get("figure", {}).get("caption", "")
+    shown = data.get("text/html", "")
+    if "image/png" in data:
+        alt = html.escape(shown_by.get("image", {}).get("alt", ""))
+        png = data["image/png"].replace("\n", "")
+        shown = f'<img alt="{alt}" src="data:image/png;base64,{png}">'
     if not shown.startswith("<img") or not caption:
         return output
     text = f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>"
