@@ -231,6 +231,12 @@ def test_how_to_lay_it_out(tmp_path, files, advice):
         check_layout(study if study.exists() else tmp_path / "zoo")
 
 
+def test_a_class_instead_of_the_folder(tmp_path):
+    put(tmp_path / "train" / "ant" / "1.png", picture(1))
+    with pytest.raises(ValueError, match=f"is the folder above it meant, '{tmp_path}'"):
+        check_layout(tmp_path / "train" / "ant")
+
+
 def test_classes_without_pictures_and_bad_taxonomies_are_refused_at_once(root):
     (root / "train/empty").mkdir()
     with pytest.raises(Refused, match="class 'empty' in .*0 usable images"):

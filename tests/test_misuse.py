@@ -206,6 +206,7 @@ FILES = {
     "epochs: 7\n\tlr: 1": "line 2: not YAML",
     "epochs: [1": "not YAML",
     "epochs: 7\n---\nepochs: 8": "not YAML",
+    "LR: 1": "did you mean 'lr'",
     "lr: 1\nepoch: 7": "line 2: there is no setting 'epoch', did you mean 'epochs'",
     "<<: {epochs: 7}": "no setting '<<'",
     "epochs: 7\nepochs: 7": "line 2: epochs was given in line 1 already",

@@ -487,13 +487,14 @@ def test_own_names_may_be_asked_for(lab, capsys):
     ("name", "photos", "row", "told"),
     [
         ("alone", 1, "alone;;animal > bird", "'alone' in lab has 1 photo: at least 2"),
-        ("empty", 0, "empty;;animal > bird", "'empty' in lab has 0 photos"),
+        ("empty", 0, "empty;;animal > bird", "has 0 photos (no pictures in this folder)"),
         ("nowhere", 2, "", "'nowhere' in lab stands in no tree: add a line to lab/taxonomy.csv"),
         ("lost", 2, "lost;;plant > rose", "'plant > rose' names no kind that is known"),
         ("robin", 2, "", "'robin' in lab has the name of a class that is known already"),
         ("n01558993", 2, "", "has the name of a class that is known already"),
         ("mine", 2, "mine;Robin;animal > bird", "has the name of a class that is known already"),
         ("torn", 2, "torn;;", "expected words between '>' signs"),
+        ("tern", 2, "tern;;bird\ntern;;fish", "class 'tern' is listed already on line"),
     ],
 )
 def test_own_classes_that_cannot_be_learned_are_refused(lab, stub, capsys, name, photos, row, told):

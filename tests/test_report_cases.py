@@ -326,7 +326,7 @@ def test_run_record(run):
     assert [record["seeds"], record["seconds"], record["settings"]["epochs"]] == [[0], 1.5, 9]
     settings = settings_table(record["settings"])
     assert settings.loc[settings["changed"], "name"].tolist() == ["epochs"]
-    with pytest.raises(Refused, match="not finished, 20_second has not been run"):
+    with pytest.raises(Refused, match="20_second has not been run: chip run .*-p epochs=9"):
         run_record(run, (*PHASES, Phase("20_second", "the second")))
 
 

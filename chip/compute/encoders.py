@@ -281,8 +281,8 @@ def _download(url: str, path: Path) -> Path:
         torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix)
     except (URLError, OSError, RuntimeError) as error:
         raise ConnectionError(
-            f"could not download {url} ({error}). Fetch it on another machine and put it at "
-            f"{path}, or name a local file with -p weights=FILE, or use -p weights=random"
+            f"could not download {url} ({error}). Fetch it on another machine and put it at {path}, "
+            "or name a local file (chip run: -p weights=FILE, chip place: --weights FILE)"
         ) from error
     return path
 

@@ -46,8 +46,9 @@ def did_you_mean(
     cutoff: float = 0.6,  # of the similarity, 0 … 1
 ) -> str:
     "A hint at the known word that was probably meant; '' where none is near."
-    near = difflib.get_close_matches(word, known, n=1, cutoff=cutoff)
-    return hint.format(near[0]) if near else ""
+    spelled = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), spelled, n=1, cutoff=cutoff)
+    return hint.format(spelled[near[0]]) if near else ""
 
 # %% ../../nbs/data/07_tables.ipynb #7ab1e010
 class TableError(ValueError):

@@ -257,6 +257,11 @@ def read_rows(path: Path) -> list[TaxonomyRow]:
     if not rows:
         expected = "expected a heading and one line for each class"
         raise TaxonomyError(f"{path} lists no class; {expected}")
+    lines: dict[str, int] = {}
+    for row in rows:
+        if (before := lines.setdefault(composed(row.key), row.line)) != row.line:
+            problem = f"class {row.key!r} is listed already on line {before}"
+            raise TaxonomyError(f"{path}, line {row.line}: {problem}; keep one of the two")
     return rows
 
 # %% ../../nbs/data/02_taxonomy.ipynb #d3ee0ed0
@@ -276,9 +281,6 @@ def rows_to_taxonomy(
         borrowed |= zip(starts([known.node_names[node] for node in path]), path)
     for row in rows:
         where = f"{source}, line {row.line}: "
-        if composed(row.key) in lines:
-            problem = f"class {row.key!r} is listed already on line {lines[composed(row.key)]}"
-            raise TaxonomyError(f"{where}{problem}; keep one of the two")
         ids = row.ids or [borrowed.get(start, " > ".join(start)) for start in starts(row.chain)]
         for node, word in zip(ids, row.chain):
             if node_names.setdefault(node, word) != word:

@@ -16,7 +16,6 @@ os.environ["MPLBACKEND"] = "agg"  # a command draws into files, whatever is set 
 
 # %% ../../nbs/running/99_cli.ipynb #92809bb0
 import argparse
-import errno
 import shutil
 import signal
 import sys
@@ -64,6 +63,7 @@ from chip.running.runs import (
     duration,
     locked,
     notebooks_folder,
+    plain_error,
     plan_run,
     refusing,
     run_phases,
@@ -805,14 +805,6 @@ def _fail(message: object, status: int) -> int:
     return status
 
 # %% ../../nbs/running/99_cli.ipynb #36435d33
-def _plain(error: OSError) -> str:
-    "What the system would not do, and with which file."
-    words = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    advice = "; make room, then run the same command again to carry on" * full
-    return f"{words or error}{advice}"
-
-
 def main(
     words: Sequence[str] | None = None,  # the command's arguments; None: the process's own
     notebooks: Path | None = None,  # folder of the notebooks; None: the study's
@@ -835,10 +827,8 @@ def main(
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except PhaseFailed as error:
-        return _fail(f"error: {error}", 1)
-    except OSError as error:
-        return _fail(f"error: {_plain(error)}", 1)
+    except (PhaseFailed, OSError) as error:
+        return _fail(f"error: {plain_error(error)}", 1)
     except KeyboardInterrupt:
         if words is None:  # the process ends with this
             signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -9,12 +9,13 @@ __all__ = ['PHASES', 'MARKS', 'COMPUTING', 'MADE', 'NOT_RUN', 'Phase', 'notebook
            'marker_path', 'read_marker', 'write_marker', 'joined_files', 'is_made', 'files_of', 'is_copy', 'why_run',
            'clear_from', 'forget', 'locked', 'python_words', 'kernel_environment', 'Watch', 'PeakMemory', 'redraw',
            'Relay', 'PhaseFailed', 'shown', 'default_name', 'resume_command', 'execute', 'files_to_make', 'check_made',
-           'run_next', 'git_state', 'circumstances', 'refusing', 'check_writable', 'check_images', 'check_encoder',
-           'check_classes', 'check_asked', 'check_run', 'Step', 'plan_run', 'duration', 'rough', 'expected_seconds',
-           'Pace', 'Progress', 'run_phases']
+           'run_next', 'git_state', 'circumstances', 'refusing', 'plain_error', 'check_writable', 'check_images',
+           'check_encoder', 'check_classes', 'check_asked', 'check_run', 'Step', 'plan_run', 'duration', 'rough',
+           'expected_seconds', 'Pace', 'Progress', 'run_phases']
 
 # %% ../../nbs/running/90_runs.ipynb #1d1deca1
 import ast
+import errno
 import hashlib
 import importlib.metadata
 import json
@@ -1124,7 +1125,17 @@ def refusing(
     try:
         yield
     except errors as error:
-        raise Refused(f"{before}{error}") from error
+        raise Refused(f"{before}{plain_error(error)}") from error
+
+
+def plain_error(error: Exception) -> str:
+    "An error without its number; of a full disk, what to do."
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    advice = "; make room, then run the same command again to carry on" * full
+    return f"{where}{error.strerror}{advice}"
 
 
 def check_writable(folder: Path) -> None:
