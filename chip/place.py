@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from .compute.classifiers import Classifiers, Picture
 from .data import images, places, tables
@@ -661,7 +662,8 @@ def read_lab(
         raise ValueError(f"no class in {folder}: expected {folder}/CLASS/PHOTOS, a folder each")
     if few := [key for key, files in photos.items() if len(files) < LEAST_PHOTOS]:
         more = f", and {len(few) - 1} more classes have too few" if len(few) > 1 else ""
-        problem = f"class '{few[0]}' in {folder} has {_photos(len(photos[few[0]]))}{more}"
+        why = next((f" ({a.problem})" for a in list_animals([root / few[0]]) if a.problem), "")
+        problem = f"class '{few[0]}' in {folder} has {_photos(len(photos[few[0]]))}{why}{more}"
         raise ValueError(f"{problem}: at least {LEAST_PHOTOS} of each are needed")
     hung = {key: hang(row, tree) for key, row in _lab_rows(root, photos, tree).items()}
     node_names = {node: word for _, added in hung.values() for node, word in added.items()}
@@ -1161,7 +1163,9 @@ class Learner(RowMaker):
         "Learns own classes, in place of any it has. Raises ValueError as `read_lab`."
         lab = folder if isinstance(folder, Lab) else read_lab(folder, self.known[1])
         listed = [(i, file) for i, key in enumerate(lab.paths) for file in lab.photos[key]]
-        found = list(self.classifiers.stream([file for _, file in listed]))
+        stream = self.classifiers.stream([file for _, file in listed])
+        bar = {"unit": "photo", "disable": None, "delay": 2}
+        found = list(tqdm(stream, "learning own classes", len(listed), **bar))
         bad = [isinstance(output, str) for output in found]
         self.problems = [(file, why) for (_, file), why, b in zip(listed, found, bad) if b]
         own = np.array([i for (i, _), b in zip(listed, bad) if not b], dtype=int)

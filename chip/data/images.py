@@ -580,8 +580,10 @@ def _advice(root: Path, folders: Sequence[str], files: Sequence[str]) -> str:
     others = [name for name in folders if name not in SPLITS]
     known = {*SUFFIXES, *map(str.upper, SUFFIXES)}
     suffixes = sorted({Path(name).suffix for name in files} & known)
-    if os.path.isdir(above := root.resolve().parent / "train"):
-        return f" (is the folder above it meant, '{above.parent}'?)"
+    above = root.resolve().parent
+    above = above.parent if above.name == "train" else above  # a class was named
+    if os.path.isdir(above / "train"):
+        return f" (is the folder above it meant, '{above}'?)"
     if deeper:
         return f" (its folder '{deeper[0]}' has one: is '{root / deeper[0]}' meant?)"
     if meant:

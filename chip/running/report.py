@@ -39,7 +39,7 @@ from pygments.formatters import HtmlFormatter
 import chip
 
 # %% ../../nbs/running/91_report.ipynb #c003e896
-from ..core.settings import Run, profiles_table, read_settings
+from ..core.settings import Run, Settings, profiles_table, read_settings
 from chip.core.statistics import (
     SeedMean,
     both_levels,
@@ -82,6 +82,7 @@ from chip.running.runs import (
     notebooks_folder,
     read_json,
     read_marker,
+    resume_command,
     shown,
     write_json,
 )
@@ -694,10 +695,11 @@ def run_record(run: Run, phases: Iterable[Phase] = PHASES) -> dict[str, Any]:
     "The content of run.json. Raises Refused where a phase has not been run."
     records = {phase: read_marker(run, phase) for phase in phases}
     if missing := [phase.notebook for phase, record in records.items() if record is None]:
-        raise Refused(
-            f"run '{run.name}' is not finished, {', '.join(missing)} has not been run: "
-            f"chip run --name {run.name}"
-        )
+        again = f"chip run --name {run.name}"
+        if (run.folder / "settings.json").is_file():
+            again = resume_command(Settings(**read_settings(run)), run)
+        not_run = f"{', '.join(missing)} has not been run"
+        raise Refused(f"run '{run.name}' is not finished, {not_run}: {again}")
     settings = read_settings(run)
     study = run.folder / "study.json"
     about = read_json(study) if study.is_file() else {}
