@@ -6,6 +6,7 @@
 __all__ = ['across', 'plot_across', 'finished_runs', 'pooled', 'robustness', 'joined', 'restarted_sweep']
 
 # %% ../../nbs/studies/59_settings.ipynb #59a00005
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -49,7 +50,8 @@ def plot_across(
             ax.barh([0], [0], color=colour, label=verdict)
     marks = [f"{claim} *" if turns else claim for claim, turns in zip(wide["claim"], wide["turns"])]
     ax.set_yticks(range(len(wide)), marks)
-    ax.set_xticks(np.arange(len(settings)) + 0.47, [s.replace(", ", "\n") for s in settings])
+    lines = ["\n".join(textwrap.fill(part, 20) for part in s.split(", ")) for s in settings]
+    ax.set_xticks(np.arange(len(settings)) + 0.47, lines)
     ax.tick_params(axis="x", labelsize=8)
     ax.invert_yaxis()
     ax.spines[:].set_visible(False)
