@@ -224,8 +224,8 @@ def match_curve(
     false = hits / np.maximum(precision, 1e-12) - hits
     false[precision == 0] = 0
     accuracy = (hits + (~truth).sum() - false) / len(truth)
-    evenly = np.linspace(0, len(thresholds) - 1, 60).round().astype(int)
-    by_recall = np.searchsorted(-recall, -np.linspace(1, 1 / truth.sum(), 60))
+    evenly = np.linspace(0, len(thresholds) - 1, 40).round().astype(int)
+    by_recall = np.searchsorted(-recall, -np.linspace(1, 1 / truth.sum(), 40))
     keep = np.union1d(evenly, by_recall.clip(max=len(thresholds) - 1))
     table = pd.DataFrame(
         {"threshold": thresholds, "precision": precision, "recall": recall, "accuracy": accuracy}

@@ -76,6 +76,8 @@ def _meaning(node: Any) -> Any:
     if not isinstance(node, ast.AST):
         return repr(node)
     parts = dict(ast.iter_fields(node))
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 puts empty texts beside what has a format
+        parts["values"] = [v for v in node.values if getattr(v, "value", None) != ""]
     if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
         parts["body"] = parts["body"][1:]
     return [
