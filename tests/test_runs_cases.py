@@ -473,6 +473,23 @@ def test_runs_again(run: Run, two: tuple[Phase, ...]):
     assert planned(both) == ["tables/first.csv is missing", "an earlier phase is run again"]
 
 
+def test_a_phase_takes_the_time_of_all_its_attempts(run: Run, two: tuple[Phase, ...], monkeypatch):
+    inputs, whole = inputs_of(two[0], SMOKE, ""), runs.execute
+
+    def broken_off(*_) -> int:
+        time.sleep(0.3)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "execute", broken_off)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            runs.run_next(run, two, 0, SMOKE, inputs)
+    assert 0.6 <= read_marker(run, two[0], "started")["seconds"] < 60
+    monkeypatch.setattr(runs, "execute", whole)
+    assert runs.run_next(run, two, 0, SMOKE, inputs)["seconds"] > 0.6
+    assert read_marker(run, two[0], "started") is None
+
+
 def test_a_failure_on_one_screen(run: Run, notebooks: Path, two: tuple[Phase, ...]):
     write_notebook(notebooks, "20_broken", "", "raise ValueError('n_shot=5 but a has 3 images')")
     lines: list[str] = []

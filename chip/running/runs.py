@@ -1022,7 +1022,10 @@ def run_next(
 ) -> dict[str, Any]:  # its record, as kept in <phase>.done.json
     "Make room for phase i, execute it, check what it leaves, and remember it. Raises PhaseFailed."
     phase, key = phases[i], {"fingerprint": digest(inputs)}
-    clear_from(run, phases[:i], read_marker(run, phase, "started") == key, phases[i:])
+    broken_off = read_marker(run, phase, "started") or {}
+    carries_on = broken_off.get("fingerprint") == key["fingerprint"]
+    spent = broken_off.get("seconds", 0) if carries_on else 0  # by attempts before this one
+    clear_from(run, phases[:i], carries_on, phases[i:])
     save_settings(run, settings)
     owned: dict[str, list[int]] = {}
     for earlier in phases[:i]:
@@ -1041,12 +1044,16 @@ def run_next(
         with suppress(OSError), written_aside(executed.with_suffix(".failed.txt")) as aside:
             aside.write_text(failed.summary, encoding="utf-8")  # a full disk must not hide it
         raise failed from (None if ours else error)
+    finally:
+        spent += time.monotonic() - begin
+        with suppress(OSError):  # again, a full disk
+            write_marker(run, phase, "started", key | {"seconds": spent})
     record = {
         "inputs": dict(inputs),
         **key,
         "outputs": outputs,
         "contents": {name: hash_of(run.folder / name) for name in outputs},
-        "seconds": round(time.monotonic() - begin, 2),
+        "seconds": round(spent, 2),
         "peak_memory": memory,
         **circumstances(),
     }
