@@ -358,6 +358,16 @@ def test_wrong_calls_are_refused_in_one_line(stub, call, told, capsys):
     assert not stub.seen
 
 
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="there is no /dev/fd")
+def test_a_list_that_the_shell_hands_over_is_read(stub, capsys):
+    "As by --among <(ls zoo)."
+    ours, theirs = os.pipe()
+    os.write(theirs, b"fish\nbird\n")
+    os.close(theirs)
+    assert main(["place", "robins", "--among", f"/dev/fd/{ours}"]) == 0, capsys.readouterr().err
+    os.close(ours)
+
+
 def test_names_on_disk_may_hold_anything(stub, capsys, tmp_path):
     for name in ("015\n=1+1.png", '015"><script>alert(1)<.png', "015é\u202e.png", "015,;.png"):
         photo(tmp_path / "odd" / name)

@@ -23,9 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file
 
 from .limits import match_curve, spectrum
+from ..compute.checkpoints import load_embeddings
 from ..compute.encoders import load_encoder
 from ..core.settings import Run, Settings
 from ..core.statistics import SeedMean, mean_of, seed_mean
@@ -342,7 +342,7 @@ def run_pictures(
     for loss in settings.loss.split("+"):
         path = run.folder / "oneshot" / loss / f"seed{settings.seed}" / "test.safetensors"
         if split == "test" and path.is_file():
-            trained[loss] = load_file(path)["level0"][at], classes
+            trained[loss] = load_embeddings(path)[at], classes
     spectra, matches = {}, {}
     for level in LEVELS:
         membership, targets = h.membership(level), h.targets[level]

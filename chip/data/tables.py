@@ -94,7 +94,8 @@ def read_text(
 ) -> str:
     "The text of a file in UTF-8, UTF-16 or Latin-1 (as Windows has it). Raises OSError, TableError."
     path = Path(path)
-    if path.exists() and not path.is_file():  # a pipe would keep us waiting
+    opened = str(path).startswith(("/dev/fd/", "/dev/stdin"))  # by the shell, as for <(…)
+    if path.exists() and not (opened or path.is_file()):  # another pipe would keep us waiting
         raise TableError(f"{path} cannot be read as {meant}: it is no regular file")
     data = path.read_bytes()
     kind = next((kind for start, kind in _FOREIGN.items() if data.startswith(start)), "")
