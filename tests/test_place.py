@@ -336,7 +336,7 @@ def test_restrictions_void_the_promise_aloud(stub, capsys, tmp_path):
         ("robins --within bird --among fish.txt", "no animal in common"),
         ("robins --level parnt", "class, parent, super-parent"),
         ("robins --level parent --run nope", "there is no"),
-        ("robins --run nope", "; the runs are demo, photos"),
+        ("robins --run nope", "; the runs are demo, "),  # and whatever else was run here
         ("robins --encoder resnet51", "did you mean 'resnet50'?"),
         ("robins --encoder timm:resnet51", "did you mean 'timm:res"),
         ("robins --weights random", "has learned nothing"),
@@ -356,6 +356,17 @@ def test_wrong_calls_are_refused_in_one_line(stub, call, told, capsys):
     error = capsys.readouterr().err
     assert told in error and len(error.splitlines()) == 1
     assert not stub.seen
+
+
+def test_the_runs_that_there_are(stub, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CHIP_HOME", str(tmp_path / "home"))
+    assert main(["place", "robins", "--run", "nope"]) == 2
+    assert "; chip run makes one" in capsys.readouterr().err
+    for name in ("two", "one"):
+        (tmp_path / "home" / "reports" / name / "tables").mkdir(parents=True)
+        (tmp_path / "home" / "reports" / name / "tables" / "hierarchy.csv").touch()
+    assert main(["place", "robins", "--run", "nope"]) == 2
+    assert capsys.readouterr().err.endswith("; the runs are one, two\n")
 
 
 @pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="there is no /dev/fd")
