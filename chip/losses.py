@@ -28,10 +28,12 @@ def _lifted(
 
 def directions(
     x: torch.Tensor,  # (n, d) float32 or float64
-) -> torch.Tensor:  # (n, d) rows of length 1; NaN for a row that is zero or not finite
-    "Directions of rows of any length, differentiable."
-    x = x / x.detach().abs().amax(dim=1, keepdim=True)
-    return x / torch.linalg.vector_norm(x, dim=1, keepdim=True)
+) -> torch.Tensor:  # (n, d) rows of length 1; zeros stay zeros; NaN for a row that is not finite
+    "Directions of rows of any length, differentiable; a row of zeros takes no gradient."
+    peak = x.detach().abs().amax(dim=1, keepdim=True)
+    zero = peak == 0
+    x = x.masked_fill(zero, 0) / peak.masked_fill(zero, 1)
+    return x / torch.linalg.vector_norm(x, dim=1, keepdim=True).masked_fill(zero, 1)
 
 # %% ../nbs/15_losses.ipynb #bbba75a5
 def attract_within(
@@ -47,10 +49,12 @@ def paper_loss(
     targets: torch.Tensor,  # (b, d) each image's own target
     margin: float,  # m, from 0 to 2
 ) -> torch.Tensor:  # scalar, never below margin / 2
-    "The contrastive loss as the paper writes it. NaN for a row that is zero or not finite."
+    """The contrastive loss as the paper writes it. Zeros are 1 away from any target; NaN for a row
+    that is not finite."""
     with torch.autocast(embeddings.device.type, enabled=False):
         u, t = map(directions, _lifted(embeddings, targets))
-        return attract_within((u - t).square().sum(dim=1) / 2, margin)
+        distance = (u - t).square().sum(dim=1) / 2
+        return attract_within(torch.where(u.any(dim=1), distance, 1.0), margin)
 
 # %% ../nbs/15_losses.ipynb #89a25364
 def released_loss(
@@ -84,7 +88,8 @@ def true_contrast(
     margin: float,  # m, from 0 to 2
     temperature: float,  # T, above 0
 ) -> torch.Tensor:  # scalar, above 0
-    "Mean `softmax_contrast` with all targets. NaN for a row that is zero or not finite."
+    """Mean `softmax_contrast` with all targets. Zeros have cosine 0 with each; NaN for a row that is
+    not finite."""
     with torch.autocast(embeddings.device.type, enabled=False):
         u, t = map(directions, _lifted(embeddings, targets))
         return softmax_contrast(u @ t.T, target, margin, temperature).mean()

@@ -94,6 +94,8 @@ def test_the_command(chapters: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert {path.name for path in folder.iterdir()} == names
     (folder / "lecture-1.html").unlink()
     (folder / "lecture-2.html").write_text("mine")
+    assert main(["slides", str(folder / "lecture-3.html")], notebooks=chapters) == 2
+    assert "is a file: give the name of a folder" in capsys.readouterr().err
     assert main(["slides", str(folder)], notebooks=chapters) == 2
     assert "is there" in capsys.readouterr().err
     assert (folder / "lecture-2.html").read_text() == "mine"

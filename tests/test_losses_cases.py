@@ -66,8 +66,9 @@ def finite_differences(loss: Callable, x: torch.Tensor, step: float = 1e-6) -> t
 def test_directions_of_rows_of_any_length():
     x = torch.tensor([[3.0, 4.0], [3e30, 4e30], [3e-30, 4e-30]])
     assert torch.allclose(directions(x), torch.tensor([0.6, 0.8]))  # squares would not fit float32
-    bad = torch.tensor([[0.0, 0.0], [math.inf, 1.0], [math.nan, 1.0]])
+    bad = torch.tensor([[math.inf, 1.0], [math.nan, 1.0], [-math.inf, 0.0]])
     assert directions(bad).isnan().any(dim=1).all()
+    assert directions(torch.zeros(2, 3)).tolist() == [[0, 0, 0]] * 2
     assert torch.autograd.gradcheck(directions, normal(4, 3).requires_grad_())
     assert _lifted(x.bfloat16(), x)[0].dtype == torch.float32
     assert _lifted(x, x.double())[0].dtype == torch.float64
@@ -290,9 +291,26 @@ def test_a_bad_embedding_shows_in_the_loss(loss: Loss):
         broken = X.clone()
         broken[3, 1] = bad
         assert not loss(broken, T, OWN, 0.1, 0.1).isfinite()  # one number of a batch is enough
-    dead = X.clone()
+
+
+@every_loss
+def test_a_row_of_zeros_counts_and_the_others_are_learned_from(loss: Loss):
+    dead, alive = X.clone(), torch.arange(7) != 3
     dead[3] = 0
-    assert loss(dead, T, OWN, 0.1, 0.1).isnan() == (loss.name != "released")
+    of_dead = {"paper": 1, "contrastive": math.log1p(5 * math.exp(1))}  # 6 cosines 0, margin = T
+    here, without = (
+        loss(x, T, own, 0.1, 0.1).item() for x, own in ((dead, OWN), (X[alive], OWN[alive]))
+    )
+    slope = gradient_of(lambda x: loss(x, T, OWN, 0.1, 0.1), dead)
+    alone = gradient_of(lambda x: loss(x, T, OWN[alive], 0.1, 0.1), X[alive])
+    assert torch.allclose(slope[alive] * 7, alone * 6)
+    if loss.name == "released":  # to it, zeros are numbers
+        assert slope[3].any()
+    else:
+        n = 2 if loss.name == "paper" else 1  # d and relu(m - d) are averaged
+        assert math.isclose(here * 7, without * 6 + of_dead[loss.name] / n) and not slope[3].any()
+    everything = loss(X * 0, T, OWN, 0.1, 0.1)
+    assert everything.isfinite() and everything > loss(T[OWN], T, OWN, 0.1, 0.1)
 
 
 @every_loss

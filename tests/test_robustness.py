@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from chip.audit.evidence import DEPENDS, NOT, REPRODUCED
+from chip.audit.evidence import DEPENDS, NOT, REPRODUCED, read_settings, setting_words
 from chip.ledger import judged_again, ledger
 from chip.studies.robustness import across, finished_runs, joined, pooled, robustness
 
@@ -17,11 +17,12 @@ REPORTS = Path(__file__).resolve().parent.parent / "reports"
 
 @pytest.fixture(scope="module")
 def points(tmp_path_factory) -> list[Path]:
-    "The report of a committed run as three points: two seeds, and one seed with other epochs."
+    """The report of a committed run as points of a sweep: two seeds, and one with other epochs; one
+    more trained with another loss."""
     root, points = tmp_path_factory.mktemp("runs"), []
     record = json.loads((REPORTS / "demo" / "run.json").read_text())
     settings = record["settings"]
-    changes = ({"seed": 0}, {"seed": 1}, {"seed": 0, "epochs": 21})
+    changes = ({"seed": 0}, {"seed": 1}, {"seed": 0, "epochs": 21}, {"seed": 1, "loss": "released"})
     for i, change in enumerate(changes):
         folder = root / f"grid.{i}"
         (folder / "tables").mkdir(parents=True)
@@ -36,13 +37,14 @@ def points(tmp_path_factory) -> list[Path]:
                 table.loc[table["method"] == "paper", "contrastive_accuracy"] = 0.95
             table.to_csv(path, index=False)
         (folder / "40_results.done.json").write_text("{}")
-        points.append(folder)
+        if change.get("loss") != "released":
+            points.append(folder)
     (root / "grid.unfinished").mkdir()
     return points
 
 
 def test_only_finished_points_of_a_sweep_are_taken(points):
-    assert finished_runs(["grid"], points[0].parent) == points
+    assert finished_runs(["grid"], points[0].parent) == points  # none that the ledger cannot judge
     assert finished_runs(["gri", "pa"], points[0].parent) == []
 
 
@@ -54,6 +56,10 @@ def test_seeds_are_put_together_and_settings_side_by_side(points):
     assert s9.loc["0 to 1", "n"] == 2
     wide = across(table).set_index("claim")
     assert wide.loc["S9", "turns"] == "turns" and wide.loc["M1", "turns"] == ""
+    another = replace(judged_again(points[0]), settings=read_settings(points[0]))
+    assert setting_words(another) in set(table["setting"])
+    another = replace(another, settings=replace(another.settings, encoder="resnet50"))
+    assert setting_words(another).endswith(", resnet50")
     with pytest.raises(ValueError, match="same seed"):
         pooled([judged_again(points[0])] * 2)
 

@@ -614,6 +614,7 @@ def setting_words(e: Evidence) -> str:
             f"{s.train_size or s.size or AUTHORS_SIZE} pixels",
             f"{s.epochs} and {s.unseen_epochs} epochs",
             "given clusters" if s.hierarchy else "its own clusters",
+            *([s.encoder] if s.encoder != Settings.encoder else []),
         )
     )
 

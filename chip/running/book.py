@@ -596,7 +596,7 @@ REPORTS = {
     "demo": "the study on drawn animals, as <code>chip run</code> makes it",
     "photos": "on photographs, with clusters of our own",
     "photos_authors": "on photographs, with the authors' clusters",
-    "photos_224": "the same at 224 pixels and 21 epochs, from one seed",
+    "photos_224": "the same at 224 pixels and 21 epochs",
 }
 
 

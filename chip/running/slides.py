@@ -41,6 +41,8 @@ def write_slides(
     """Writes a page and a notebook for each lecture; all or none, and over nothing. Raises
     CannotTeach."""
     folder, made = Path(folder), {}
+    if folder.exists() and not folder.is_dir():
+        raise CannotTeach(f"{folder} is a file: give the name of a folder")
     for lecture in LECTURES:
         name, notebook = f"lecture-{lecture.number}", lecture_notebook(lecture, notebooks)
         made[f"{name}.html"] = slides_page(notebook)

@@ -19,7 +19,7 @@ from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
 from ..audit.claims import CLAIMS
-from ..audit.evidence import CANNOT, RERUN, Evidence, gather, setting_words
+from ..audit.evidence import CANNOT, RERUN, Evidence, gather, read_settings, setting_words
 from ..data.places import home
 from ..ledger import VERDICT_COLOURS, ledger
 from ..results import Tables
@@ -63,12 +63,14 @@ def finished_runs(
     sweeps: Iterable[str],  # names
     runs: Path | None = None,  # the folder of all runs; None: this machine's
 ) -> list[Path]:  # in the order of their names
-    "The folders of a sweep's points that have all tables that the ledger reads."
+    """The folders of a sweep's points that have all tables that the ledger reads, and trained with
+    the paper's loss."""
     runs = runs or home() / "data" / "runs"
     return [
         done.parent
         for sweep in sweeps
         for done in sorted(runs.glob(f"{sweep}.*/40_results.done.json"))
+        if "paper" in read_settings(done.parent).loss.split("+")
     ]
 
 
