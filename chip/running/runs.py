@@ -9,9 +9,9 @@ __all__ = ['PHASES', 'MARKS', 'COMPUTING', 'MADE', 'NOT_RUN', 'Phase', 'notebook
            'marker_path', 'read_marker', 'write_marker', 'joined_files', 'is_made', 'files_of', 'is_copy', 'why_run',
            'clear_from', 'forget', 'locked', 'python_words', 'kernel_environment', 'Watch', 'PeakMemory', 'redraw',
            'Relay', 'PhaseFailed', 'shown', 'default_name', 'resume_command', 'execute', 'files_to_make', 'check_made',
-           'run_next', 'git_state', 'circumstances', 'refusing', 'plain_error', 'check_writable', 'check_images',
-           'check_encoder', 'check_classes', 'check_asked', 'check_run', 'Step', 'plan_run', 'duration', 'rough',
-           'expected_seconds', 'Pace', 'Progress', 'run_phases']
+           'run_next', 'git_state', 'graphics', 'circumstances', 'refusing', 'plain_error', 'check_writable',
+           'check_images', 'check_encoder', 'check_classes', 'check_asked', 'check_run', 'Step', 'plan_run', 'duration',
+           'rough', 'expected_seconds', 'Progress', 'run_phases']
 
 # %% ../../nbs/running/90_runs.ipynb #1d1deca1
 import ast
@@ -62,9 +62,8 @@ from chip.core.settings import (
     read_settings,
     save_settings,
     settings_of,
-    written_aside,
 )
-from ..data.places import hash_of, home, project_root, usable_cores
+from ..data.places import hash_of, home, project_root, usable_cores, write_text, written_aside
 from ..data.taxonomy import animals, imagenet_index, place_classes
 
 sys.modules.setdefault(
@@ -193,8 +192,7 @@ def read_json(path: Path) -> Any:
 
 def write_json(path: Path, what: Any) -> None:
     "Keep something as JSON, in one step."
-    with written_aside(path) as aside:
-        aside.write_text(json.dumps(what, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(what, indent=1) + "\n")
 
 
 def _code_cells(path: Path) -> list[tuple[list[str], str]]:
@@ -304,27 +302,12 @@ def _read(path: str, known: tuple) -> tuple:  # state and SHA-256; () for what c
     except OSError:
         return ()  # a broken link; Phase 1 lists it with its reason
 
-
-def _read_all(folder: str, paths: Sequence[str], known: Mapping[str, tuple]) -> dict[str, tuple]:
-    "What the files of a folder hold, without those that cannot be read."
-    with ThreadPoolExecutor(8) as pool:
-        read = pool.map(lambda path: _read(os.path.join(folder, path), known.get(path, ())), paths)
-        return {path: state for path, state in zip(paths, read, strict=True) if state}
-
-
-def _keep(folder: str, known: Mapping[str, tuple]) -> None:
-    "Remember what the files of a folder held, but for those that were just changed."
-    rows = [(path, *state) for path, state in sorted(known.items()) if state[0] >= 0]
-    if rows:
-        with written_aside(_memory_of(folder)) as aside:
-            pd.DataFrame(rows, columns=list(_STATE)).to_parquet(aside, index=False)
-
 # %% ../../nbs/running/90_runs.ipynb #7a74718c
 class Contents:
     "Fingerprints by content; what was read is known again, after `keep` by later objects too."
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[str, tuple]] = {}
+        self._known: dict[str, dict[str, tuple]] = {}  # by folder, then by path
         self._changed: set[str] = set()
         self._folders: dict[tuple[str, bool], str] = {}
 
@@ -332,10 +315,17 @@ class Contents:
         "SHA-256 by path, without what cannot be read."
         if folder not in self._known:
             self._known[folder] = _recall(folder)
-        states = _read_all(folder, paths, self._known[folder])
-        if states.items() - self._known[folder].items():
+        known = self._known[folder]
+
+        def read(path: str) -> tuple:
+            return _read(os.path.join(folder, path), known.get(path, ()))
+
+        with ThreadPoolExecutor(8) as pool:
+            states = dict(zip(paths, pool.map(read, paths), strict=True))
+        states = {path: state for path, state in states.items() if state}
+        if states.items() - known.items():
             self._changed.add(folder)
-        self._known[folder] |= states
+        known.update(states)
         return {path: state[-1] for path, state in states.items()}
 
     def folder(
@@ -366,9 +356,13 @@ class Contents:
         return self._hashes(folder, [name]).get(name, "")[:16]
 
     def keep(self) -> None:
-        "Remember what was read, for later processes."
+        "Remember what was read, for later processes, but for what was changed just before."
         while self._changed:
-            _keep(folder := self._changed.pop(), self._known[folder])
+            known = self._known[folder := self._changed.pop()]
+            rows = [(path, *state) for path, state in sorted(known.items()) if state[0] >= 0]
+            if rows:
+                with written_aside(_memory_of(folder)) as aside:
+                    pd.DataFrame(rows, columns=list(_STATE)).to_parquet(aside, index=False)
 
 # %% ../../nbs/running/90_runs.ipynb #7906cf0b
 COMPUTING = (
@@ -399,12 +393,13 @@ def versions(
 
 def packaged_weights() -> dict[str, Path]:  # by the file's name
     "The files of pretrained weights that are installed as packages."
-    weights: dict[str, Path] = {}
-    for name in filter(re.compile("-pytorch-model$").search, versions()):
-        for file in importlib.metadata.files(name) or ():
-            if file.suffix in (".pth", ".pt", ".safetensors"):
-                weights[f"{name}: {file.name}"] = Path(file.locate())
-    return weights
+    return {
+        f"{name}: {file.name}": Path(file.locate())
+        for name in versions()
+        if name.endswith("-pytorch-model")
+        for file in importlib.metadata.files(name) or ()
+        if file.suffix in (".pth", ".pt", ".safetensors")
+    }
 
 
 def files_read(
@@ -607,17 +602,14 @@ def forget(run: Run) -> None:
 _PATIENCE = 10.0  # seconds to wait for processes to be gone
 
 
-def _works_for(process: psutil.Process, folder: Path) -> bool:
-    "Whether a process is a run's kernel or was started by it."
-    try:
-        return process.environ().get("CHIP_RUN") == str(folder)
-    except (psutil.Error, OSError):
-        return False
-
-
 def _end_kernels(folder: Path) -> None:
-    "End every process that works for a run."
-    left = [p for p in psutil.process_iter() if p.pid != os.getpid() and _works_for(p, folder)]
+    "End every process that works for a run: its kernel, and what that has started."
+    left = [
+        process
+        for process in psutil.process_iter(["environ"])
+        if (process.info["environ"] or {}).get("CHIP_RUN") == str(folder)
+        and process.pid != os.getpid()
+    ]
     for process in left:
         with suppress(psutil.Error):
             process.kill()
@@ -803,7 +795,7 @@ def _drop_debris(path: Path) -> None:
 class PhaseFailed(RuntimeError):
     "A phase has ended badly; the message is one line, `summary` a screenful."
 
-    reason = summary = ""
+    summary = ""
 
 
 def shown(path: Path) -> str:
@@ -811,22 +803,20 @@ def shown(path: Path) -> str:
     return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else str(path)
 
 
-def _failure(phase: Phase, error: Exception, executed: Path) -> PhaseFailed:
-    "An error of papermill's in one line."
+def _reason(error: Exception) -> str:
+    "What went wrong in a notebook, in one line."
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    if isinstance(error, PhaseFailed):
+        return str(error)
+    if isinstance(error, DeadKernelError):
+        advice = "try a smaller batch_size or workers"
+        return f"its process was killed, often because memory ran out; {advice}"
     kind, message = type(error).__name__, str(error)
     if isinstance(error, PapermillExecutionError):
         kind, message = error.ename, error.evalue
-    reason = f"{kind}: {(message.strip().splitlines() or [''])[0]}"
-    if isinstance(error, DeadKernelError):
-        reason = "its process was killed, often because memory ran out; try a smaller batch_size"
-        reason += " or workers"
-    where = f"the notebook as far as it came: {shown(executed)}"
-    failed = PhaseFailed(f"{phase.notebook} failed: {reason} ({where})")
-    failed.reason = reason
-    return failed
+    return f"{kind}: {(message.strip().splitlines() or [''])[0]}"
 
 # %% ../../nbs/running/90_runs.ipynb #957bb3ba
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -859,12 +849,10 @@ def _failed_cell(executed: Path) -> dict[str, str]:
     return {}
 
 
-def _last_lines(text: str, most: int, width: int = 110) -> list[str]:
-    """The last lines of a text that hold anything but a rule, without colours, indented and cut to
-    a width."""
+def _last_lines(text: str, most: int) -> list[str]:
+    "The last lines of a text that hold anything but a rule, without colours, indented and cut."
     lines = [line.rstrip() for line in _COLOURS.sub("", text).splitlines() if line.strip(" -\t")]
-    cut = [line if len(line) <= width else line[: width - 1] + "…" for line in lines[-most:]]
-    return [f"    {line}" for line in cut]
+    return [f"    {line if len(line) <= 110 else line[:109] + '…'}" for line in lines[-most:]]
 
 # %% ../../nbs/running/90_runs.ipynb #1043dc35
 def default_name(profile: str) -> str:
@@ -891,12 +879,11 @@ def resume_command(settings: Settings, run: Run) -> str:
     return shlex.join(words)
 
 
-def _summary(error: PhaseFailed, run: Run, phase: Phase, settings: Settings) -> str:
+def _summary(reason: str, executed: Path, run: Run, phase: Phase, settings: Settings) -> str:
     "What has to be known about a failure, on one screen."
-    executed = run.folder / "notebooks" / f"{phase.notebook}.ipynb"
     cell = _failed_cell(executed)
     lines = [f"{phase.notebook} ({phase.title}) has failed{cell.get('where', '')}:"]
-    lines += _last_lines(error.reason or str(error), 1)
+    lines += _last_lines(reason, 1)
     if traceback := _last_lines(cell.get("traceback", ""), 10):
         lines += ["the end of its traceback:", *traceback]
     if printed := _last_lines(cell.get("printed", ""), 3):
@@ -1038,12 +1025,14 @@ def run_next(
         check_made(run, phase)
         outputs = _outputs(run, phase, owned)
     except Exception as error:
-        ours = isinstance(error, PhaseFailed)
-        failed = error if ours else _failure(phase, error, executed)
-        failed.summary = _summary(failed, run, phase, settings)
-        with suppress(OSError), written_aside(executed.with_suffix(".failed.txt")) as aside:
-            aside.write_text(failed.summary, encoding="utf-8")  # a full disk must not hide it
-        raise failed from (None if ours else error)
+        failed, reason = error, _reason(error)
+        if not isinstance(error, PhaseFailed):
+            where = f"the notebook as far as it came: {shown(executed)}"
+            failed = PhaseFailed(f"{phase.notebook} failed: {reason} ({where})")
+        failed.summary = _summary(reason, executed, run, phase, settings)
+        with suppress(OSError):  # a full disk must not hide it
+            write_text(executed.with_suffix(".failed.txt"), failed.summary)
+        raise failed from (None if failed is error else error)
     finally:
         spent += time.monotonic() - begin
         with suppress(OSError):  # again, a full disk
@@ -1098,7 +1087,7 @@ def _processor() -> tuple[str, str]:
     return names[0] if names else platform.processor() or platform.machine(), " ".join(kept)
 
 
-def _graphics() -> list[str]:
+def graphics() -> list[str]:
     "Names and memory of NVIDIA GPUs, without the seconds that importing torch takes."
     command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
     if not shutil.which(command[0]):
@@ -1115,7 +1104,7 @@ def circumstances() -> dict[str, Any]:
         "instruction_set": instructions,
         "cores": usable_cores(),
         "memory": psutil.virtual_memory().total,
-        "gpu": _graphics(),
+        "gpu": graphics(),
         "system": f"{platform.system()} {platform.machine()}",
     }
     packages = versions(("chip-study", *COMPUTING, "papermill", "ipykernel"))
@@ -1476,31 +1465,37 @@ def expected_seconds(
     usual = sum(known) / max(len(known), 1)
     return {notebook: seconds or usual for notebook, seconds in expected.items()}
 
-# %% ../../nbs/running/90_runs.ipynb #90e0d2de
-class Pace:
-    "How far a run is, and how long the rest takes."
+# %% ../../nbs/running/90_runs.ipynb #3e319e94
+class Progress(Watch):
+    """Shows how far a run is and how long the rest takes while a block runs, and stands in for the
+    error stream meanwhile."""
 
     def __init__(
         self,
         expected: Mapping[str, float],  # as `expected_seconds` gives them
+        say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ):
         self.expected, self.clock, self.took = expected, clock, {}
-        self.begin = self.since = clock()
+        self.begin = self.since = self.wrote = clock()
+        self.stream, self._say = sys.stderr, say
+        self.every = 1 if self.isatty() else 60
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
     def left(self) -> float | None:  # seconds; None where no earlier run tells
         "How long the rest takes, at this machine's rate so far."
         todo = [seconds for name, seconds in self.expected.items() if name not in self.took]
-        if not all(todo):
+        if not todo or not all(todo):
             return None
-        known = [name for name in self.took if self.expected[name]]
-        usual = sum(self.expected[name] for name in known)
-        rate = sum(self.took[name] for name in known) / usual if usual else 1.0
-        passed = self.clock() - self.since
-        return sum(max(rate * seconds - passed * (i == 0), 0) for i, seconds in enumerate(todo))
+        usual = sum(self.expected[name] for name in self.took)
+        rate = sum(self.took.values()) / usual if usual else 1.0
+        now = max(rate * todo[0] - (self.clock() - self.since), 0)
+        return now + rate * sum(todo[1:])
 
     def text(self) -> str:
-        "Both in a few words."
+        "How far, and how long the rest takes, in a few words."
         passed, left = self.clock() - self.begin, self.left()
         now = next((name for name in self.expected if name not in self.took), "")
         if not left:
@@ -1512,23 +1507,6 @@ class Pace:
         "A phase has ended."
         now = self.clock()
         self.took[notebook], self.since = now - self.since, now
-
-# %% ../../nbs/running/90_runs.ipynb #3e319e94
-class Progress(Pace, Watch):
-    "Shows the pace of a run while a block runs, and stands in for the error stream meanwhile."
-
-    def __init__(
-        self,
-        expected: Mapping[str, float],  # as `expected_seconds` gives them
-        say: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
-    ):
-        super().__init__(expected, clock)
-        self.stream, self._say, self.wrote = sys.stderr, say, clock()
-        self.every = 1 if self.isatty() else 60
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stream, name)
 
     def say(self, text: str) -> None:
         "A line for good, above the bar."

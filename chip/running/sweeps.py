@@ -62,6 +62,7 @@ from chip.running.runs import (
     duration,
     engine_kind,
     forget,
+    graphics,
     inputs_of,
     joined_files,
     last_part,
@@ -448,13 +449,10 @@ def thread_environment(
 def visible_gpus() -> list[str]:
     "The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; without torch."
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        names = [name.strip() for name in chosen.split(",")]
-        return [name for name in names if name not in ("", "-1", "NoDevFiles")]
-    if not shutil.which("nvidia-smi"):
-        return []
-    listing = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True)
-    return [str(i) for i in range(listing.stdout.count("GPU "))]
+    if chosen is None:
+        return [str(i) for i in range(len(graphics()))]
+    names = [name.strip() for name in chosen.split(",")]
+    return [name for name in names if name not in ("", "-1", "NoDevFiles")]
 
 # %% ../../nbs/running/93_sweeps.ipynb #eb7e4419
 @dataclass(frozen=True)
