@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Network', 'BACKENDS', 'WORTH_IT', 'CPU_BATCH', 'GPU_BATCH', 'AUTO', 'fold_batch_norms', 'FromBytes', 'out_of_memory',
-           'by_halves', 'pick_backend', 'eager_network', 'compiled_network', 'openvino_network', 'batch_shape',
-           'BackendFailed', 'ready', 'Batch', 'Done', 'finished', 'Work', 'in_order', 'on_processor', 'fed', 'on_gpus',
-           'naming_lost_workers', 'Compute', 'pick_workers', 'devices_for', 'local_results']
+           'by_halves', 'pick_backend', 'compiled_network', 'openvino_network', 'batch_shape', 'BackendFailed', 'ready',
+           'Batch', 'Done', 'finished', 'Work', 'in_order', 'on_processor', 'fed', 'on_gpus', 'naming_lost_workers',
+           'Compute', 'pick_workers', 'devices_for', 'local_results']
 
 # %% ../../nbs/compute/04_backends.ipynb #b4c00004
 import copy
@@ -150,13 +150,8 @@ def pick_backend(
     return chosen or (available[-1] if n >= WORTH_IT.get(available[-1], 0) else "eager")
 
 # %% ../../nbs/compute/04_backends.ipynb #1af7bae0
-def eager_network(encoder: Encoder, device: torch.device, precision: str) -> Network:
-    "torch as it is, with norms folded; out of memory, it takes half a batch at a time."
-    return _by_torch(FromBytes(encoder).to(device).eval(), device, precision)
-
-
 def _by_torch(model: nn.Module, device: torch.device, precision: str) -> Network:
-    "A model of torch's on its device; the pictures may lie elsewhere."
+    "A model of torch's on its device; out of memory, it takes half a batch at a time."
 
     def network(pictures: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), autocast(device, precision):
@@ -238,7 +233,7 @@ def ready(
 
     Raises BackendFailed, MemoryError."""
     if backend == "eager":
-        return eager_network(encoder, device, precision)
+        return _by_torch(FromBytes(encoder).to(device).eval(), device, precision)
     try:
         if backend == "compile":
             return compiled_network(encoder, device, precision, batch)

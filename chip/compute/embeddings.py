@@ -176,39 +176,27 @@ def embed(
 
     Raises LostPictures, CacheError."""
     check_engine(compute.engine)
-    device, root = pick_device(compute.device), Path(root).absolute()
+    device = pick_device(compute.device)
     backend = compute.backend or pick_backend(device, compute.precision, len(table))
     compute = replace(compute, device=str(device), backend=backend)
     encoder = encoder.to(device).eval()
-    try:
-        return _embed(table, root, encoder, compute, cache, progress)
-    except BackendFailed as error:
-        if os.environ.get("CHIP_BACKEND"):
-            raise
-        warnings.warn(f"{error}; torch itself computes instead", stacklevel=2)
-    return _embed(table, root, encoder, replace(compute, backend="eager"), cache, progress)
-
-# %% ../../nbs/compute/07_embeddings.ipynb #04f00024
-def _embed(
-    table: pd.DataFrame,
-    root: Path,
-    encoder: Encoder,
-    compute: Compute,
-    cache: Path | None,
-    progress: bool,
-) -> np.ndarray:
-    "`embed` by one backend, with its cache."
-    device = torch.device(compute.device)
-    store = cache_for(encoder, device, compute.precision, cache, backend=compute.backend)
-    for _ in range(6):  # more than twice only where shards vanish meanwhile
+    store = cache_for(encoder, device, compute.precision, cache, backend=backend)
+    for _ in range(7):  # more than twice only where a backend fails, or shards vanish meanwhile
         places = store.find(table["sha256"])
         new = places.new
-        if len(new):
-            del places  # a million pictures'
-            _embed_new(table, new, root, encoder, compute, store, progress)
+        if not len(new):
+            with suppress(FileNotFoundError):
+                return store.read(places, encoder.spec.width)
             continue
-        with suppress(FileNotFoundError):
-            return store.read(places, encoder.spec.width)
+        del places  # a million pictures'
+        try:
+            _embed_new(table, new, Path(root).absolute(), encoder, compute, store, progress)
+        except BackendFailed as error:
+            if os.environ.get("CHIP_BACKEND"):
+                raise
+            warnings.warn(f"{error}; torch itself computes instead", stacklevel=2)
+            compute = replace(compute, backend="eager")
+            store = cache_for(encoder, device, compute.precision, cache, backend="eager")
     raise CacheError(
         errno.EIO,
         f"embeddings vanish from {store.folder} as soon as they are written: "
