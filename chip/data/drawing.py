@@ -984,10 +984,8 @@ def paint(
     pens = [ImageDraw.Draw(layer) for layer in (coat, silhouette, skin, heights)]
     inks = {name: ink(colour) for name, colour in colours.items()}
     stroke = max(1, round(big / 110))
-    pixels = to_pixels(np.concatenate([part.points for part in sketch.parts]))
-    ends = np.cumsum([len(part.points) for part in sketch.parts])[:-1]
-    for part, outline in zip(sketch.parts, np.split(pixels, ends)):
-        outline = outline.ravel().tolist()
+    for part in sketch.parts:
+        outline = to_pixels(part.points).ravel().tolist()
         for pen, fill in zip(pens, (inks[part.colour], 255, 255 if part.skin else 0, part.height)):
             pen.polygon(outline, fill=fill)
         if part.line:

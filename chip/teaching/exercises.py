@@ -16,7 +16,6 @@ __all__ = ['EMPTY', 'EXERCISES', 'RIGHT', 'CLOSE', 'PULLS', 'RATE', 'LEAST', 'Sl
 
 # %% ../../nbs/teaching/70_exercises.ipynb #af594edf
 import copy
-import difflib
 import math
 import numbers
 from collections import defaultdict
@@ -36,6 +35,7 @@ from ..compute.silhouette import distances_to, silhouettes
 from ..core.settings import Run
 from ..core.statistics import SeedMean, wilson_interval
 from ..core.study import kin_of, load_study
+from ..data.tables import did_you_mean
 from ..data.taxonomy import Taxonomy, all_animals, animals, unseen_animals
 from ..hierarchy import class_means, load_hierarchy, majority, unit_rows
 from chip.measures import (
@@ -761,9 +761,8 @@ def _keys(answer: Any, tree: Taxonomy, animal: str, among: Sequence[str]) -> set
             raise Slip(f"'{key}' is a name; give the key, '{key_of[key]}'")
         if key in tree.paths:
             raise Slip(f"'{key}' is an unseen class itself; look for kin in `among`")
-        close = difflib.get_close_matches(key, [*among, *key_of], 1)
-        advice = f"; did you mean '{close[0]}'?" if close else ""
-        raise Slip(f"{key!r} is none of the seen classes{advice}")
+        hint = did_you_mean(key, [*among, *key_of], "; did you mean '{}'?")
+        raise Slip(f"{key!r} is none of the seen classes{hint}")
     return set(keys)
 
 # %% ../../nbs/teaching/70_exercises.ipynb #52ba043e
@@ -1011,8 +1010,8 @@ def _paths(name: Any, what: str) -> list[tuple[str, ...]]:
         raise Slip(f"{what} is {_what(name)}, but a name is asked for, such as 'tabby'")
     named, plain = _paths_named(), name.strip().lower()
     if plain not in named:
-        close = difflib.get_close_matches(plain, named, 1)
-        advice = f"did you mean '{close[0]}'?" if close else "give the name of a group above it"
+        hint = did_you_mean(plain, named, "did you mean '{}'?")
+        advice = hint or "give the name of a group above it"
         raise Slip(f"{what} is '{name}', which is no name in WordNet's tree of animals: {advice}")
     return named[plain]
 
@@ -1405,9 +1404,9 @@ def find_exercise(exercise_id: str) -> Exercise:
     "An exercise by its id. Raises ValueError, naming the nearest, for an unknown one."
     if exercise_id in EXERCISES:
         return EXERCISES[exercise_id]
-    close = difflib.get_close_matches(str(exercise_id).lower(), EXERCISES, n=1, cutoff=0.4)
-    advice = f", did you mean '{close[0]}'?" if close else f"; there are {', '.join(EXERCISES)}"
-    raise ValueError(f"there is no exercise {exercise_id!r}{advice}")
+    hint = did_you_mean(str(exercise_id), EXERCISES, cutoff=0.4)
+    known = f"; there are {', '.join(EXERCISES)}"
+    raise ValueError(f"there is no exercise {exercise_id!r}{hint or known}")
 
 
 def _tells_apart(exercise: Exercise, inputs: dict) -> bool:
