@@ -7,8 +7,16 @@ import pytest
 
 from chip.core.settings import Run
 from chip.running import cli
-from chip.running.report import swap_in, users_files
-from chip.running.runs import MARKS, Refused, check_free, clear_from, files_of, forget
+from chip.running.runs import (
+    MARKS,
+    Refused,
+    check_free,
+    clear_from,
+    files_of,
+    forget,
+    swap_in,
+    users_files,
+)
 
 
 @pytest.fixture

@@ -10,10 +10,9 @@ import pandas as pd
 import pytest
 
 from chip.running import summaries
-from chip.running.runs import Refused
+from chip.running.runs import Refused, ReportFolder, replacing
 from chip.running.summaries import (
     KEYS,
-    ReportFolder,
     compare_runs,
     compare_tables,
     default_name,
@@ -27,7 +26,6 @@ from chip.running.summaries import (
     measured_notes,
     measurements,
     read_scatter,
-    replacing,
     save_all,
     scatter_of_sweep,
     seed_scatter,

@@ -16,7 +16,6 @@ import base64
 import html
 import importlib.util
 import io
-import json
 import re
 import shutil
 import subprocess
@@ -32,18 +31,21 @@ from typing import Any
 import nbformat
 from PIL import Image
 
-from ..data.places import home, project_root, written_aside
+from ..data.places import home, project_root, write_text, written_aside
 from .explorer import data_uri, picture_bytes
-from .report import mathml, recover, scrub, swap_in, templates
+from .report import mathml, scrub, templates
 from chip.running.runs import (
     Refused,
+    code_of,
     digest,
     duration,
     kernel_environment,
     modules_used,
     notebooks_folder,
     read_json,
+    recover,
     shown,
+    swap_in,
     write_json,
 )
 
@@ -101,19 +103,13 @@ def _is_exercise(cell: nbformat.NotebookNode) -> bool:
     return "exercise" in cell.metadata.get("tags", [])
 
 
-def _code_of(notebook: nbformat.NotebookNode) -> str:
-    "The source of all code cells but those of exercises."
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    return "\n\n".join(cell.source for cell in cells if not _is_exercise(cell))
-
-
 def fingerprints(
     chapter: Path,  # a notebook
     package: Path | None = None,  # folder of the package; None: this one
 ) -> dict[str, str]:  # of its "cells", and of the "code" that it imports
     "What a chapter's outputs depend on."
     package = package or project_root() / "chip"
-    source = _code_of(nbformat.read(chapter, as_version=4))
+    source = code_of(chapter)
     modules = {
         name: code_fingerprint((package / f"{name.replace('.', '/')}.py").read_text("utf-8"))
         for name in modules_used(source, package)
@@ -272,9 +268,8 @@ def keep_named(
 
 def notebook_text(notebook: nbformat.NotebookNode) -> str:
     "A notebook as nbdev writes it."
-    plain = json.loads(nbformat.writes(notebook))
-    plain["metadata"].pop("language_info", None)
-    return json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    notebook.metadata.pop("language_info", None)
+    return nbformat.writes(notebook) + "\n"
 
 # %% ../../nbs/running/98_book.ipynb #22033465
 def refresh_chapters(
@@ -296,8 +291,7 @@ def refresh_chapters(
         before = fingerprints(chapters[name])
         executed = execute_chapter(chapters[name], folder)
         text = notebook_text(executed)
-        with written_aside(chapters[name]) as aside:
-            aside.write_text(text, encoding="utf-8")
+        write_text(chapters[name], text)
         keep_named(executed, notebooks / "figures")
         record = {**_read_record(notebooks), name: dict(sorted(before.items()))}
         write_json(notebooks / EXECUTED, dict(sorted(record.items())))
@@ -524,11 +518,11 @@ def chapter_behind(
 
 
 def kept_of(
-    study: nbformat.NotebookNode,
+    study: Path,  # a notebook
     kept: Path,  # reports/studies
 ) -> list[Path]:  # pictures and tables (.md), by name
     "What is kept of a study: files whose name, or its beginning, stands in the study's code."
-    code = _code_of(study)
+    code = code_of(study)
     found = []
     for path in sorted([*kept.glob("*.png"), *kept.glob("*.md")]):
         stem = path.stem
@@ -747,7 +741,7 @@ def prepare(
             links = [f"- [](/{study.name}.ipynb)" for study in studies]
             more = "\n".join(["## Studies behind this chapter", "", *links])
         elif page in parts.get("Studies", ()):
-            kept = kept_of(nbformat.read(page.path, as_version=4), root / "reports" / "studies")
+            kept = kept_of(page.path, root / "reports" / "studies")
         path = source / f"{page.name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(page_notebook(page, book, more, kept), path)

@@ -65,6 +65,7 @@ from chip.running.runs import (
     notebooks_folder,
     plain_error,
     plan_run,
+    recover,
     refusing,
     run_phases,
     shown,
@@ -91,11 +92,6 @@ def check_known(
     if word not in known:
         near = did_you_mean(word, known, cutoff=0.5)
         raise Refused(f"{unknown}{near}; {among} {', '.join(known) or 'none'}")
-
-
-def _check_profile(profile: str) -> None:
-    "Raises Refused for a profile that there is not."
-    check_known(profile, PROFILES, f"there is no profile '{profile}'", "the profiles are")
 
 
 class Once(argparse.Action):
@@ -204,25 +200,10 @@ def _settings_options(value: str, given: str, file: str) -> list:
     ]
 
 # %% ../../nbs/running/99_cli.ipynb #b72db28a
-_TWICE = ("profile", "name")  # may stand on the command line or in a settings file
-
-
-def _one_of_two(option: str, arguments: argparse.Namespace, in_file: str | None) -> str | None:
-    "One of these. Raises Refused where both places have it and they differ."
-    given = getattr(arguments, option)
-    if given is not None and in_file is not None and given != in_file:
-        raise Refused(
-            f"the {option} is given twice, {given} on the command line and {in_file} in "
-            f"{arguments.settings}: leave one out"
-        )
-    return in_file if given is None else given
-
-
 def values_of(
-    arguments: argparse.Namespace,  # of `chip run`
-) -> dict[str, Any]:
-    """Everything that a command and its settings file set: settings, profile and name. Raises
-    Refused or SettingError."""
+    arguments: argparse.Namespace,  # of `chip run` or `chip sweep`
+) -> tuple[str, str | None, dict[str, Any]]:  # profile, checked name if there is one, settings
+    "Everything that a command and its settings file set. Raises Refused or SettingError."
     given, file = parse_parameters(arguments.p), {}
     if arguments.images is not None:
         if "images" in given:
@@ -238,22 +219,29 @@ def values_of(
         given["engine"] = "ray" if arguments.ray == "local" else arguments.ray
     if arguments.settings is not None:
         file = read_settings_file(arguments.settings)
-    profile, name = (_one_of_two(word, arguments, file.pop(word, None)) for word in _TWICE)
+    either = {}
+    for word in ("profile", "name"):  # may stand on the command line or in a settings file
+        here, there = getattr(arguments, word), file.pop(word, None)
+        if None not in (here, there) and here != there:
+            raise Refused(
+                f"the {word} is given twice, {here} on the command line and {there} in "
+                f"{arguments.settings}: leave one out"
+            )
+        either[word] = there if here is None else here
+    profile, name = "demo" if either["profile"] is None else either["profile"], either["name"]
+    check_known(profile, PROFILES, f"there is no profile '{profile}'", "the profiles are")
     presets = given.get("preset", "").split(",")  # a sweep may have several
-    later = {name for preset in presets for name in PRESETS.get(preset, {})}
-    kept = {name: value for name, value in file.items() if name not in later}
-    return {**kept, **given, "profile": "demo" if profile is None else profile, "name": name}
+    later = {setting for preset in presets for setting in PRESETS.get(preset, {})}
+    kept = {setting: value for setting, value in file.items() if setting not in later}
+    return profile, name if name is None else check_run_name(name), {**kept, **given}
 
 # %% ../../nbs/running/99_cli.ipynb #6e18dea1
 def settings_and_run(
     arguments: argparse.Namespace,  # of `chip run`
 ) -> tuple[Settings, Run]:
     "The settings and the run that a command asks for. Raises Refused or SettingError."
-    values = values_of(arguments)
-    profile, name = values.pop("profile"), values.pop("name")
-    _check_profile(profile)
-    run = Run(default_name(profile) if name is None else check_run_name(name))
-    return make_settings(profile, **values), run
+    profile, name, values = values_of(arguments)
+    return make_settings(profile, **values), Run(name or default_name(profile))
 
 # %% ../../nbs/running/99_cli.ipynb #4be88646
 def _say(text: str) -> None:
@@ -310,7 +298,7 @@ def run_command(arguments: argparse.Namespace) -> None:
     check_run(settings, run, arguments.phases, _say)
     _tell_name(settings, run)
     with locked(run):
-        _recover(home() / "reports" / run.name)
+        recover(home() / "reports" / run.name)
         steps = run_phases(settings, run, arguments.phases, arguments.fresh, _say)
         # torch and most of a gigabyte, which a run can do without until now
         from chip.running.report import build_report
@@ -327,14 +315,6 @@ def _tell_name(settings: Settings, run: Run) -> None:
             f"reports/{profile} is a reference run that is kept: this one is called {run.name} "
             f"(--name {profile} makes the reference run again)"
         )
-
-
-def _recover(target: Path) -> None:
-    "Put back a report whose replacement was interrupted, if there is any."
-    if any(target.parent.glob(f".{target.name}.*")):
-        from chip.running.report import recover
-
-        recover(target)
 
 
 def why_command(arguments: argparse.Namespace, settings: Settings, run: Run) -> None:
@@ -368,17 +348,15 @@ def sweep_of(
         raise Refused(
             f"which profile? One of {', '.join(PROFILES)}, such as chip sweep smoke -p seed=0..4"
         )
-    values, lists = values_of(arguments), parse_parameters(arguments.p)
-    profile, name = values.pop("profile"), values.pop("name")
-    _check_profile(profile)
+    profile, name, values = values_of(arguments)
+    lists = parse_parameters(arguments.p)
     grid = {
         setting: split_values(setting, value)
         if setting in lists
         else (check_value(setting, value),)
         for setting, value in values.items()
     }
-    most = sys.maxsize if arguments.yes else MOST
-    return make_sweep(profile, grid, "" if name is None else check_run_name(name), most)
+    return make_sweep(profile, grid, name or "", sys.maxsize if arguments.yes else MOST)
 
 # %% ../../nbs/running/99_cli.ipynb #ef3987fd
 @command(
@@ -546,8 +524,9 @@ def profiles_command(arguments: argparse.Namespace) -> None:
     "chip profiles"
     if arguments.yaml is None:
         return _say("\n".join(profile_lines(shutil.get_terminal_size().columns)))
-    _check_profile(arguments.yaml)
-    print(settings_yaml(arguments.yaml), end="", flush=True)
+    profile = arguments.yaml
+    check_known(profile, PROFILES, f"there is no profile '{profile}'", "the profiles are")
+    print(settings_yaml(profile), end="", flush=True)
 
 # %% ../../nbs/running/99_cli.ipynb #5835b8f0
 FETCHES = ("authors",)

@@ -183,9 +183,9 @@ def other_rule(
     return bool(rule) and base in methods
 
 # %% ../../nbs/running/88_explorer.ipynb #625ad5b5
-def _known(value: Any, kind: type) -> Any:
-    "A number for JSON; None for what was not judged."
-    return None if pd.isna(value) else kind(value)
+def _known(value: Any) -> int | None:
+    "A whole number for JSON; None for what was not judged."
+    return None if pd.isna(value) else int(value)
 
 
 def landings(
@@ -208,12 +208,12 @@ def landings(
         rows = seeds.setdefault(str(r.seed), [[None] * len(LEVELS) for _ in unseen])
         rows[index[r.slug]][r.level] = [
             tree.place(r.level, str(r.chosen)),
-            _known(r.right, int),
-            _known(r.photos_right, int),
+            _known(r.right),
+            _known(r.photos_right),
             int(r.photos_total),
             None if pd.isna(r.chance) else round(float(r.chance), 4),
             near.get((r.method, int(r.seed), r.level, r.slug), []),
-            _known(getattr(r, "lca_depth", None), int),
+            _known(getattr(r, "lca_depth", None)),
         ]
     return landed
 
@@ -241,11 +241,10 @@ def data_uri(content: bytes, kind: str) -> str:
 
 def thumbnail(
     path: Path,  # of a picture
-    side: int = SIDE,  # in pixels
 ) -> str:  # a data: URI, or '' if the picture cannot be read
     "The middle of a picture as a small square WebP."
     try:
-        picture = ImageOps.fit(open_image(path, at_least=side), (side, side))
+        picture = ImageOps.fit(open_image(path, at_least=SIDE), (SIDE, SIDE))
     except UnreadableImage:
         return ""
     return data_uri(picture_bytes(picture, "webp", quality=70, method=4), "webp")

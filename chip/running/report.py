@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['BOTH', 'EXPLAINED', 'STEP', 'SHOWN', 'FIRST_TABLES', 'TITLES', 'SHORT', 'LONG', 'LIGHT_LONG', 'KEPT_BESIDE',
-           'PHOTOGRAPHIC', 'SCATTERED', 'ONE_MORE_SEED', 'COLUMNS', 'FINDINGS', 'MADE_LIST', 'REPORT_FOLDERS', 'Bar',
-           'Group', 'count', 'seen_groups', 'placed_groups', 'told_methods', 'in_words', 'Answer', 'seed_spans',
-           'with_scatter', 'answers', 'summary_lines', 'explained_methods', 'verdict', 'KeyNumber', 'key_numbers',
-           'chart', 'Panel', 'panel', 'panels', 'title_of', 'few_colours', 'packed', 'figures_of', 'without_gap',
-           'beside_scatter', 'tables_of', 'shown_settings', 'scrub', 'run_record', 'settings_table', 'templates',
-           'mathml', 'notebook_page', 'fingerprint', 'explorer_of', 'audit_of', 'page', 'copy_files', 'lighten',
-           'recover', 'users_files', 'swap_in', 'missing_pictures', 'build_report']
+           'PHOTOGRAPHIC', 'SCATTERED', 'ONE_MORE_SEED', 'COLUMNS', 'FINDINGS', 'Bar', 'Group', 'count', 'seen_groups',
+           'placed_groups', 'told_methods', 'in_words', 'Answer', 'seed_spans', 'with_scatter', 'answers',
+           'summary_lines', 'explained_methods', 'verdict', 'KeyNumber', 'key_numbers', 'chart', 'Panel', 'panel',
+           'panels', 'title_of', 'few_colours', 'packed', 'figures_of', 'without_gap', 'beside_scatter', 'tables_of',
+           'shown_settings', 'scrub', 'run_record', 'settings_table', 'templates', 'mathml', 'notebook_page',
+           'fingerprint', 'explorer_of', 'audit_of', 'page', 'copy_files', 'lighten', 'missing_pictures',
+           'build_report']
 
 # %% ../../nbs/running/91_report.ipynb #6aa2873b
 import base64
@@ -72,7 +72,6 @@ from chip.running.explorer import (
     picture_bytes,
 )
 from chip.running.runs import (
-    MARKS,
     PHASES,
     Phase,
     Refused,
@@ -82,6 +81,7 @@ from chip.running.runs import (
     notebooks_folder,
     read_json,
     read_marker,
+    replacing,
     resume_command,
     shown,
     write_json,
@@ -962,57 +962,6 @@ def lighten(
         if path.read_text(encoding="utf-8").count("\n") > LIGHT_LONG:
             path.unlink()
 
-# %% ../../nbs/running/91_report.ipynb #e02b93a8
-def recover(
-    target: Path,  # reports/<name>
-) -> None:
-    "Put back a report whose replacement was interrupted, and remove what that left."
-    old, new = target.with_name(f".{target.name}.old"), target.with_name(f".{target.name}.new")
-    if old.exists() and not target.exists():
-        old.rename(target)
-    for rest in (old, new):
-        shutil.rmtree(rest, ignore_errors=True)
-
-
-MADE_LIST = ".made"  # in a report: the files that it made, a line each
-REPORT_FOLDERS = ("audit", "figures", "notebooks", "tables")
-
-
-def users_files(
-    report: Path,  # a report's folder
-) -> list[Path]:  # relative to it
-    """Files in a report that it has not made. Of a report without a list, all that lie elsewhere
-    than its own."""
-    files = [p.relative_to(report) for p in report.rglob("*") if p.is_file() or p.is_symlink()]
-    listed, usual = report / MADE_LIST, {"index.html", "results.csv", "results.parquet"}
-    if listed.is_file():
-        made = {MADE_LIST, *listed.read_text(encoding="utf-8").splitlines()}
-    else:
-        files = [file for file in files if file.parts[0] not in REPORT_FOLDERS]
-        made = {*usual, *MARKS.values()}
-    return [file for file in files if file.as_posix() not in made]
-
-
-def swap_in(
-    new: Path,  # a complete folder beside the target
-    target: Path,  # what it replaces
-) -> None:
-    """Put a report's folder in another's place. What the other report had not made itself, such as
-    somebody's notes, moves into the new one; under another name where its place is taken."""
-    old = target.with_name(f".{target.name}.old")
-    made = sorted(p.relative_to(new).as_posix() for p in new.rglob("*") if p.is_file())
-    (new / MADE_LIST).write_text("\n".join(made) + "\n", encoding="utf-8")
-    if target.exists():
-        for file in users_files(target):
-            place = new / file
-            while place.exists():
-                place = place.with_name(f"{place.stem}-yours{place.suffix}")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(target / file, place)
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
-
 # %% ../../nbs/running/91_report.ipynb #a4baf2ea
 _PHOTOS = '"pictures":{"'  # in the explorer's data, where it has any
 
@@ -1035,23 +984,21 @@ def build_report(
     one is complete."""
     target, record = home() / "reports" / run.name, run_record(run, phases)
     check_free(run.name, "run")
-    recover(target)
-    new = target.with_name(f".{run.name}.new")
-    copy_files(run, new, read_settings(run)["images"])
-    for phase in phases:
-        executed = new / "notebooks" / f"{phase.notebook}.ipynb"
-        if executed.is_file():
-            html = notebook_page(executed, phase.title)
-            executed.with_suffix(".html").write_text(html, encoding="utf-8")
-    if light:
-        lighten(new)
-        record = {"name": record["name"], "reference": True, **record}
-    write_json(new / "run.json", record)
-    html, old = page(run, new, record, light), target / "index.html"
-    if not light and _PHOTOS not in html and old.is_file() and _PHOTOS in old.read_text("utf-8"):
-        shutil.rmtree(new)
-        why = missing_pictures(run) or "none of its pictures can be read"
-        raise Refused(f"{shown(old)} stays, as a new page would lack its photographs: {why}")
-    (new / "index.html").write_text(html, encoding="utf-8")
-    swap_in(new, target)
+    with replacing(target) as report:
+        new = report.folder
+        copy_files(run, new, read_settings(run)["images"])
+        for phase in phases:
+            executed = new / "notebooks" / f"{phase.notebook}.ipynb"
+            if executed.is_file():
+                html = notebook_page(executed, phase.title)
+                executed.with_suffix(".html").write_text(html, encoding="utf-8")
+        if light:
+            lighten(new)
+            record = {"name": record["name"], "reference": True, **record}
+        write_json(new / "run.json", record)
+        html, old = page(run, new, record, light), target / "index.html"
+        if not (light or _PHOTOS in html) and old.is_file() and _PHOTOS in old.read_text("utf-8"):
+            why = missing_pictures(run) or "none of its pictures can be read"
+            raise Refused(f"{shown(old)} stays, as a new page would lack its photographs: {why}")
+        (new / "index.html").write_text(html, encoding="utf-8")
     return target / "index.html"

@@ -4,17 +4,14 @@
 
 # %% auto #0
 __all__ = ['KEYS', 'MEASURES', 'LEVEL_NAMES', 'CROWDED', 'Captioned', 'Varied', 'LONG', 'SHARES', 'TOLERANCE', 'UNTRAINED',
-           'seen_long', 'placed_long', 'gather', 'measurements', 'summarise', 'from_method', 'from_first', 'is_number',
-           'grows_by_factors', 'drawn_methods', 'plot_means', 'draw_along', 'averaged', 'figures_for', 'glance',
-           'sweep_tables', 'ReportFolder', 'replacing', 'save_all', 'write_page', 'seed_scatter', 'scatter_of_sweep',
-           'read_scatter', 'Source', 'known_runs', 'find_run', 'differing', 'hierarchy_notes', 'measured_notes',
-           'unlike', 'is_untrained', 'scatter_for', 'promise_of', 'held_to_promises', 'side_by_side', 'compare_tables',
-           'default_name', 'compare_runs', 'differences_text']
+           'gather', 'measurements', 'summarise', 'from_method', 'from_first', 'is_number', 'grows_by_factors',
+           'drawn_methods', 'plot_means', 'draw_along', 'averaged', 'figures_for', 'glance', 'sweep_tables', 'save_all',
+           'write_page', 'seed_scatter', 'scatter_of_sweep', 'read_scatter', 'Source', 'find_run', 'differing',
+           'hierarchy_notes', 'measured_notes', 'unlike', 'is_untrained', 'scatter_for', 'promise_of',
+           'held_to_promises', 'side_by_side', 'compare_tables', 'default_name', 'compare_runs', 'differences_text']
 
 # %% ../../nbs/running/92_summaries.ipynb #59cef859
-import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +28,7 @@ import chip
 from ..core.settings import Folder, Run, check_run_name, profile_values
 from ..core.statistics import PairedDifference, mean_of, paired_difference, placements_by_seed
 from ..data.places import home, project_root
+from ..data.tables import did_you_mean
 from chip.running.runs import (
     PHASES,
     Phase,
@@ -39,6 +37,7 @@ from chip.running.runs import (
     check_writable,
     digest,
     read_json,
+    replacing,
     write_json,
 )
 
@@ -59,26 +58,6 @@ def _in_long_form(
     chance = table.drop_duplicates([*by, "seed", "level"])
     chance = chance.assign(method="chance", measure=blind, value=chance["chance"])
     return pd.concat([long, chance], ignore_index=True)[[*keys, "measure", "value"]]
-
-
-def seen_long(
-    seen: pd.DataFrame,  # as in seen.csv, with a column for each of `by`
-    by: Sequence[str] = (),  # what tells the runs apart
-) -> pd.DataFrame:  # *by, method, seed, level, measure, value
-    "Every measure of the seen classes in the long form; chance is a method."
-    others = seen.drop(columns=[*by, *KEYS, *_COUNTS], errors="ignore")
-    return _in_long_form(seen, by, list(others.select_dtypes("number")), "top1")
-
-
-def placed_long(
-    placements: pd.DataFrame,  # as in placements.csv, with a column for each of `by`
-    by: Sequence[str] = (),  # what tells the runs apart
-) -> pd.DataFrame:  # *by, method, seed, level, measure, value
-    "Shares of unseen classes ('placed') and of photos ('photos') put among their kin, likewise."
-    sums = placements_by_seed(placements, by)
-    placed, chance = (sums[name] / sums["total"] for name in ("right", "chance"))
-    shares = sums.assign(placed=placed, photos=sums["photo_rate"], chance=chance)
-    return _in_long_form(shares, by, ["placed", "photos"], "placed")
 
 # %% ../../nbs/running/92_summaries.ipynb #e1af2504
 def _read_table(path: Path) -> pd.DataFrame:
@@ -120,9 +99,17 @@ def measurements(
     tables: Mapping[str, pd.DataFrame],  # as `gather` gives them
     by: Sequence[str],  # what tells the runs apart
 ) -> pd.DataFrame:  # *by, method, seed, level, measure, value; empty where nothing was measured
-    "All measurements of some runs, a row for each."
-    readers = {"seen": seen_long, "placements": placed_long}
-    long = [read(tables[name], by) for name, read in readers.items() if name in tables]
+    """All measurements of some runs, a row for each: every measure of the seen classes, and the
+    shares of unseen classes ('placed') and of their photos ('photos') put among their kin."""
+    long = []
+    if (seen := tables.get("seen")) is not None:
+        others = seen.drop(columns=[*by, *KEYS, *_COUNTS], errors="ignore")
+        long.append(_in_long_form(seen, by, list(others.select_dtypes("number")), "top1"))
+    if (placements := tables.get("placements")) is not None:
+        sums = placements_by_seed(placements, by)
+        placed, chance = (sums[name] / sums["total"] for name in ("right", "chance"))
+        shares = sums.assign(placed=placed, photos=sums["photo_rate"], chance=chance)
+        long.append(_in_long_form(shares, by, ["placed", "photos"], "placed"))
     return _concatenated(long) if long else pd.DataFrame()
 
 # %% ../../nbs/running/92_summaries.ipynb #04a03a6f
@@ -154,13 +141,15 @@ def _paired(a: pd.DataFrame, b: pd.DataFrame, on: list[str], by: list[str]) -> p
 def from_method(
     long: pd.DataFrame,  # one row for each measurement
     by: Sequence[str] = (),  # what tells the runs apart
-    method: str = "frozen",  # what all others are held against
 ) -> pd.DataFrame:  # *by, measure, level, method, against, difference, low, high, n
-    "What each method gains over another in the same run and seed; empty where no run has that one."
-    others, base = long[~long["method"].isin([method, "chance"])], long[long["method"] == method]
+    "What each method gains over `frozen` in the same run and seed; empty where no run has that one."
+    base, others = (
+        long[long["method"] == "frozen"],
+        long[~long["method"].isin(["frozen", "chance"])],
+    )
     keys = [*by, "measure", "level", "method"]
     gains = _paired(others, base, [*by, "seed", "level", "measure"], keys)
-    gains.insert(len(keys), "against", method)
+    gains.insert(len(keys), "against", "frozen")
     return gains
 
 
@@ -402,27 +391,6 @@ def sweep_tables(
     return tables, figures_for(measured, varied)
 
 # %% ../../nbs/running/92_summaries.ipynb #f252a22e
-@dataclass(frozen=True)
-class ReportFolder(Folder):
-    "A report in the making."
-
-    folder: Path
-
-
-@contextmanager
-def replacing(
-    target: Path,  # a report's folder
-) -> Iterator[ReportFolder]:
-    "A folder to fill, which takes the place of the report when all went well."
-    from chip.running.report import recover, swap_in  # brings nbconvert, which takes seconds
-
-    recover(target)
-    new = target.with_name(f".{target.name}.new")
-    new.mkdir(parents=True)
-    yield ReportFolder(new)
-    swap_in(new, target)
-
-
 def save_all(folder: Folder, tables: Captioned, figures: Captioned) -> None:
     "Save tables, but for those without rows, and figures, which are closed."
     for name, (table, caption) in tables.items():
@@ -509,19 +477,13 @@ class Source:
         return _read_table(self.folder / "tables" / f"{name}.csv")
 
 
-def known_runs() -> list[str]:
-    "Names of the runs that are there, finished or not."
-    kept = {path.parent.name for path in (home() / "reports").glob("[!.]*/run.json")}
-    working = {path.name for path in (home() / "data" / "runs").glob("[!.]*") if path.is_dir()}
-    return sorted(kept | working)
-
-
 def find_run(
     name: str,
     phases: Sequence[Phase] = PHASES,  # what makes a run finished
 ) -> Source:
     "A finished run by its name. Raises Refused, naming the nearest, where there is none."
-    run, kept = Run(check_run_name(name)), home() / "reports" / name
+    run, reports = Run(check_run_name(name)), home() / "reports"
+    kept = reports / name
     unfinished = Refused(f"run '{name}' is not finished: chip run --name {name}")
     if (run.folder / "settings.json").is_file():
         from chip.running.report import run_record  # brings nbconvert, which takes seconds
@@ -535,12 +497,13 @@ def find_run(
     if (kept / "sweep.json").is_file() and not run.folder.is_dir():
         points = read_json(kept / "sweep.json")["points"]
         raise Refused(f"'{name}' is a sweep: compare runs of it, such as {' '.join(points[:2])}")
-    runs = known_runs()
+    finished = {path.parent.name for path in reports.glob("[!.]*/run.json")}
+    working = {path.name for path in run.folder.parent.glob("[!.]*") if path.is_dir()}
+    runs = sorted(finished | working)
     if name in runs:
         raise unfinished
-    near = difflib.get_close_matches(name, runs, n=1, cutoff=0.5)
-    advice = f", did you mean '{near[0]}'?" if near else f"; there are {', '.join(runs) or 'none'}"
-    raise Refused(f"there is no run '{name}'{advice}")
+    others = f"; there are {', '.join(runs) or 'none'}"
+    raise Refused(f"there is no run '{name}'{did_you_mean(name, runs, cutoff=0.5) or others}")
 
 # %% ../../nbs/running/92_summaries.ipynb #dcffa613
 def _circumstances(record: Mapping[str, Any]) -> dict[str, Any]:

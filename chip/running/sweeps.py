@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MOST', 'PATIENCE', 'ENDINGS', 'RESULTS', 'LARGE', 'split_values', 'labels_of', 'Point', 'Sweep', 'point_name',
-           'make_sweep', 'inputs_by_point', 'holders', 'Job', 'borrow', 'run_point', 'interrupt', 'hold', 'work',
-           'log_of', 'do_job', 'thread_environment', 'visible_gpus', 'Result', 'ThisMachine', 'State', 'run_points',
-           'pack', 'unpack', 'do_remotely', 'check_ray', 'RayCluster', 'points_table', 'sweep_record', 'build_sweep',
+           'make_sweep', 'inputs_by_point', 'holders', 'Job', 'borrow', 'run_point', 'interrupt', 'work', 'log_of',
+           'do_job', 'thread_environment', 'visible_gpus', 'Result', 'ThisMachine', 'State', 'run_points', 'pack',
+           'unpack', 'do_remotely', 'check_ray', 'RayCluster', 'points_table', 'sweep_record', 'build_sweep',
            'Execution', 'check_sweep', 'run_sweep']
 
 # %% ../../nbs/running/93_sweeps.ipynb #d7a7a488
@@ -73,6 +73,7 @@ from chip.running.runs import (
     read_json,
     read_marker,
     redraw,
+    replacing,
     run_next,
     shown,
     why_run,
@@ -341,18 +342,6 @@ def _end_with_parent() -> None:
     time.sleep(15)
     os._exit(1)
 
-
-def hold(run: Run, stack: ExitStack) -> None:
-    "Hold a run until the stack is closed. Raises Refused where another process keeps it."
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return stack.enter_context(locked(run))
-        except Refused:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.2)
-
 # %% ../../nbs/running/93_sweeps.ipynb #857b7f40
 def work() -> int:  # exit status
     "What the process of one point does: see `do_job`."
@@ -363,7 +352,7 @@ def work() -> int:  # exit status
         job = Job(**pickle.load(sys.stdin.buffer))
         Thread(target=_end_with_parent, daemon=True).start()
         try:
-            hold(Run(job.run), stack)
+            stack.enter_context(locked(Run(job.run), PATIENCE))
             run_point(job)
             return 0
         except KeyboardInterrupt:
@@ -783,7 +772,7 @@ def build_sweep(
     points = points_table(sweep, phases, errors)
     became = "What became of each point, and the seconds that its own phases took."
     record, target = sweep_record(sweep, errors, stamp), home() / "reports" / sweep.name
-    with summaries.replacing(target) as folder:
+    with replacing(target) as folder:
         summaries.save_all(folder, {**shown_tables, "points": (points, became)}, figures)
         write_json(folder.path("sweep.json"), record)
         if len(results):
@@ -856,7 +845,12 @@ def run_sweep(
         if errors or execution.fresh or not page.exists() or _stamp_of(page.parent) != stamp:
             build_sweep(sweep, phases, errors, stamp)
     if errors:
-        raise PhaseFailed(_failure(sweep, errors, page))
+        failed = [f"{p}: {errors[p.name]}" for p in sweep.points if p.name in errors]
+        more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
+        raise PhaseFailed(
+            f"{len(errors)} of {len(sweep.points)} points failed: {'; '.join(failed[:3])}{more} "
+            f"(logs: {shown(sweep.folder / 'logs')}; the others are in {shown(page)})"
+        )
     return page
 
 # %% ../../nbs/running/93_sweeps.ipynb #b2e9bdb2
@@ -865,16 +859,6 @@ def _stamp_of(report: Path) -> str:
     with suppress(OSError, ValueError, KeyError):
         return read_json(report / "sweep.json")["stamp"]
     return ""
-
-
-def _failure(sweep: Sweep, errors: Mapping[str, str], page: Path) -> str:
-    "Which points failed, and why."
-    failed = [f"{point}: {errors[point.name]}" for point in sweep.points if point.name in errors]
-    more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
-    return (
-        f"{len(errors)} of {len(sweep.points)} points failed: {'; '.join(failed[:3])}{more} "
-        f"(logs: {shown(sweep.folder / 'logs')}; the others are in {shown(page)})"
-    )
 
 
 def _run_open(state: State, execution: Execution, say: Callable[[str], None]) -> dict[str, str]:

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ import torch
 from .. import __version__
 from ..compute.encoders import Encoder, EncoderSpec, cropped, load_encoder
 from ..data.drawing import draw_picture
+from ..data.images import decode_image
 from ..data.menagerie_tree import MenagerieSettings, grow_kingdom
 from ..data.places import home, written_aside
 from ..data.taxonomy import animals, imagenet_index
@@ -257,7 +258,8 @@ def page_files() -> tuple[dict[str, bytes], dict[str, Any]]:  # name → content
     encoder = load_encoder(ENCODER)
     examples = drawn_examples()
     network = halved(network_graph(encoder))
-    check_network(network, encoder, _crops(examples.values(), encoder.spec))
+    decoded = [decode_image(data, "example") for data in examples.values()]
+    check_network(network, encoder, np.stack([cropped(p, encoder.spec) for p in decoded]))
     packed = {"runtime.bin": runtime.pop("runtime.bin"), "network.bin": network}
     files = {name: _template(name).encode() for name in _SCRIPTS}
     files["style.css"] = (_template("page.css") + _template("try.css")).encode()
@@ -269,13 +271,6 @@ def page_files() -> tuple[dict[str, bytes], dict[str, Any]]:  # name → content
     numbered = enumerate(examples, start=1)
     facts["examples"] = [{"file": file, "name": f"drawn animal {n}"} for n, file in numbered]
     return files, facts
-
-
-def _crops(pictures: Sequence[bytes], spec: EncoderSpec) -> np.ndarray:
-    "What the network sees of pictures."
-    from chip.data.images import decode_image
-
-    return np.stack([cropped(decode_image(data, "example"), spec) for data in pictures])
 
 
 def with_files(facts: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
@@ -312,20 +307,18 @@ def write_page(
 ) -> int:  # bytes that a visitor loads
     "Writes try.html, try-sw.js and the folder of this version. Raises OSError."
     facts = with_files(facts, files)
-    place = folder / "try" / facts["version"]
-    content = {**files, "facts.json": json.dumps(facts, separators=(",", ":")).encode()}
-    for name, data in content.items():
-        with written_aside(place / name) as aside:
-            aside.write_bytes(data)
-    keeper = _template("try_sw.js").encode()
     base = f"try/{facts['version']}/"
+    told = {"facts.json": json.dumps(facts, separators=(",", ":")).encode()}
+    content = {f"{base}{name}": data for name, data in {**files, **told}.items()}
+    content["try-sw.js"] = _template("try_sw.js").encode()
     page = templates().get_template("try.html.j2")
-    size = sum(map(len, content.values())) + len(keeper)
-    text = page.render(base=base, book=book, facts=facts, size=size, version=__version__).encode()
-    for name, data in {"try-sw.js": keeper, "try.html": text}.items():
+    size = sum(map(len, content.values()))
+    text = page.render(base=base, book=book, facts=facts, size=size, version=__version__)
+    content["try.html"] = text.encode()  # last, when all that it loads is there
+    for name, data in content.items():
         with written_aside(folder / name) as aside:
             aside.write_bytes(data)
     for old in (folder / "try").iterdir():
-        if old != place and (old / "facts.json").is_file():
+        if old.name != facts["version"] and (old / "facts.json").is_file():
             shutil.rmtree(old)
-    return size + len(text)
+    return sum(map(len, content.values()))

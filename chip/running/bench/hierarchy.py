@@ -34,14 +34,13 @@ def plain_sweep(
     points: np.ndarray,  # (n, d)
     ks: Sequence[int],
     restarts: int = 10,
-    seed: int = 0,
     threads: int | None = None,  # None: as the libraries choose
 ) -> pd.DataFrame:  # k, inertia, silhouette
     "Algorithm 1 as anyone would write it: one KMeans and one silhouette_score for each k."
     rows = []
     with threadpool_limits(threads):
         for k in ks:
-            fit = KMeans(k, n_init=restarts, random_state=seed).fit(points)
+            fit = KMeans(k, n_init=restarts, random_state=0).fit(points)
             rows.append((k, float(fit.inertia_), float(silhouette_score(points, fit.labels_))))
     return pd.DataFrame(rows, columns=["k", "inertia", "silhouette"])
 
@@ -49,11 +48,9 @@ def plain_sweep(
 def our_sweep(
     points: np.ndarray,  # (n, d)
     ks: Sequence[int],  # evenly spaced or not
-    restarts: int = 2,  # as in the profiles
-    seed: int = 0,
 ) -> pd.DataFrame:  # k, inertia, silhouette
-    "`sweep_k` for these k's."
-    return sweep_k(points, ks, SweepSettings(restarts, seed))[["k", "inertia", "silhouette"]]
+    "`sweep_k` for these k's, with as many restarts as in the profiles."
+    return sweep_k(points, ks, SweepSettings(2, 0))[["k", "inertia", "silhouette"]]
 
 # %% ../../../nbs/running/bench/81_hierarchy.ipynb #68acfe0c
 def compare_sweeps(
@@ -70,11 +67,11 @@ def compare_sweeps(
     }
 
 
-def silhouette_difference(points: np.ndarray, ks: Sequence[int], seed: int = 0) -> float:
+def silhouette_difference(points: np.ndarray, ks: Sequence[int]) -> float:
     "The largest difference between our silhouette and scikit-learn's, over clusterings of points."
     distances, worst = Distances(points), 0.0
     for k in ks:
-        labels = KMeans(k, n_init=1, random_state=seed).fit(points).labels_
+        labels = KMeans(k, n_init=1, random_state=0).fit(points).labels_
         difference = distances.silhouette(labels) - float(silhouette_score(points, labels))
         worst = max(worst, abs(difference))
     return worst

@@ -50,7 +50,7 @@ def bench_place(
         rows, _ = in_turn(starts, rounds, warm_up=1, title="first answer")
         placer, animals = Placer.load(names, 10**6), list_animals(paths)
         keys = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-        each = [OurWay(load_encoder(name), on, 10**6) for name in names.split("+")]
+        each = [OurWay(load_encoder(name), on) for name in names.split("+")]
         ways = {
             EMBED: lambda: [way.files(paths, keys) for way in each],
             PLACE: lambda: deque(placer.answers(animals), maxlen=0),

@@ -21,12 +21,12 @@ from tqdm import tqdm
 
 from ...compute.backends import pick_workers
 from ...compute.embeddings import load_pictures
-from ...compute.encoders import Encoder, autocast, crop_for, pick_device
+from ...compute.encoders import Encoder, autocast, pick_device
 from ...core.settings import KEEP_MEMORY
-from ...data.images import open_image
 from ...losses import paper_loss
 from ...oneshot import Lesson, TrainSettings, batches, train_epoch
 from chip.running.bench.turns import (
+    cropped_files,
     device_name,
     encoder_at_hand,
     in_own_process,
@@ -45,10 +45,9 @@ def plain_training(
     "The plain loop: decode, float32, default layout, step."
     model = copy.deepcopy(encoder).to(device, memory_format=torch.contiguous_format).train()
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr)
-    crop = crop_for(encoder.spec)
     for epoch in range(1, settings.epochs + 1):
         for index in batches(len(paths), settings.batch_size, settings.seed, epoch):
-            pictures = torch.stack([crop(open_image(paths[i])) for i in index]).to(device)
+            pictures = cropped_files(encoder.spec, [paths[i] for i in index]).to(device)
             embeddings = model.backbone((pictures.float() - model.mean) / model.std)
             loss = paper_loss(embeddings, targets[index].to(device), settings.margin)
             optimiser.zero_grad()
