@@ -10,8 +10,7 @@ __all__ = ['OWN_FILES', 'PAPER', 'DIAGRAMS', 'METHOD_COLOURS', 'METHOD_LABELS', 
            'legend_below', 'Mark', 'draw_curves', 'shown_method', 'draw_figure7', 'draw_figure8', 'draw_collapse',
            'placement_counts', 'constant_scores', 'both_right', 'plot_bars', 'legend_beside', 'plot_placements',
            'plot_seen', 'Kind', 'table1', 'table2', 'compared_with', 'seen_differences', 'placement_differences',
-           'draw_rules', 'target_index', 'figure9_table', 'figure9_title', 'draw_figure9', 'command_of',
-           'paper_beside_ours']
+           'draw_rules', 'figure9_table', 'figure9_title', 'draw_figure9', 'command_of', 'paper_beside_ours']
 
 # %% ../nbs/40_results.ipynb #3ec6fe89
 import os
@@ -778,12 +777,6 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")
 
 
-def target_index(h: Hierarchy, level: int, chosen: str) -> int:
-    """The index of what placements.csv calls chosen: a class's key at level 0, a cluster's number
-    above."""
-    return h.keys.index(str(chosen)) if level == 0 else int(chosen)
-
-
 def figure9_table(
     placements: pd.DataFrame,  # tables/placements.csv
     study: Study,  # names
@@ -808,7 +801,8 @@ def figure9_table(
                 "n_images": int(group["n_images"].iloc[0]),
             }
             for r in group.sort_values("level").itertuples():
-                target = target_index(h, r.level, r.chosen)
+                # a class's key at level 0, a cluster's number above
+                target = int(r.chosen) if r.level else h.keys.index(str(r.chosen))
                 row[f"chosen_{r.level}"] = pretty(h.target_name(r.level, target))
                 row |= {f"right_{r.level}": r.right, f"chance_{r.level}": r.chance}
             rows.append(row)

@@ -76,7 +76,7 @@ def test_agreement_of_measures_as_a_naive_loop_has_it(made):
     table = made[-1]
     assert agreement_of_measures(np.array([0, 0.5, 1]), np.array([0.1, 0.2, 0.3])).share == 1
     backwards = agreement_of_measures(np.array([0, 0.5, 1]), np.array([0.3, 0.2, 0.1]))
-    assert backwards == Agreement(0.0, 3, -1.0)
+    assert backwards == Agreement(0.0, 3)
     assert agreement_of_measures(np.array([0, 1.0]), np.array([0.5, 0.5])).share == 0.5
     top1, accuracy = table["top1"].to_numpy(), table["contrastive_accuracy"].to_numpy()
     agree = []

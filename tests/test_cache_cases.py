@@ -132,7 +132,7 @@ def test_what_is_pruned(encoder, tmp_path: Path):
     assert cache_table(tmp_path)["images"].tolist() == [4, 4]
     with pytest.raises(ValueError, match="nothing by the name 'x'"):
         prune_cache(tmp_path, ["x"])
-    prune_cache(tmp_path, [stores[1].folder.name])
+    prune_cache(tmp_path, iter([stores[1].folder.name]))  # read once
     os.utime(folder / "new.part", (time.time() - 120,) * 2)
     (folder / "newest.part").write_bytes(b"....")
     (folder / "about.json").write_text("[]")

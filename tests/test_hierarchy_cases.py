@@ -88,7 +88,7 @@ def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
     healthy, calls = CLUSTERERS["kmeans"], []
 
     def prepare(points: np.ndarray, restarts: int, seed: int):
-        fit = healthy.prepare(points, restarts, seed)
+        fit = healthy(points, restarts, seed)
 
         def one(k: int) -> np.ndarray:
             calls.append(k)
@@ -100,7 +100,7 @@ def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
 
     path = tmp_path / "sweep.parquet"
     how = SweepSettings(5, jobs=1, keep=path)
-    monkeypatch.setitem(CLUSTERERS, "kmeans", type(healthy)("kmeans", "", prepare))
+    monkeypatch.setitem(CLUSTERERS, "kmeans", prepare)
     with pytest.raises(KeyboardInterrupt):
         sweep_k(CLOUD, range(2, 7), how)
     resumed = sweep_k(CLOUD, range(2, 7), how)

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
 from sklearn.metrics import average_precision_score, precision_recall_curve
 from sklearn.preprocessing import normalize
 
@@ -186,7 +185,6 @@ class Agreement(NamedTuple):
 
     share: float  # of the pairs that top-1 tells apart, ties of the other measure counted half
     pairs: int  # that top-1 tells apart
-    kendall: float  # Kendall's tau-b of the two orders
 
 
 def agreement_of_measures(
@@ -203,8 +201,7 @@ def agreement_of_measures(
         raise ValueError(f"no two of {len(top1)} models {what}")
     other = np.sign(np.round(accuracy[first] - accuracy[second], 12))[told]
     agree = (np.sign(gap[told]) == other) + 0.5 * (other == 0)
-    kendall = float(stats.kendalltau(top1, accuracy).statistic)
-    return Agreement(float(agree.mean()), int(told.sum()), kendall)
+    return Agreement(float(agree.mean()), int(told.sum()))
 
 # %% ../../nbs/audit/46_limits.ipynb #6ccc7c53
 def match_curve(

@@ -8,7 +8,6 @@ __all__ = ['PUBLISHED', 'FITS', 'OWNER', 'REPOSITORY', 'COMMIT', 'RAW', 'Fit', '
            'fetch_file', 'fetch_authors']
 
 # %% ../../nbs/audit/45_released.ipynb #4e36ccf6
-import hashlib
 import http.client
 import time
 import urllib.error
@@ -24,7 +23,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from .pickles import Estimator, Unsafe, read_released
-from ..data.places import home, project_root
+from ..data.places import hash_of, home, project_root
 from ..data.tables import read_names
 
 # %% ../../nbs/audit/45_released.ipynb #7089e295
@@ -208,10 +207,7 @@ def is_whole(
     sha256: str,  # its hash in hexadecimal digits
 ) -> bool:
     "Whether a file is there and is the one that was meant."
-    if not path.is_file() or path.stat().st_size != size:
-        return False
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    return path.is_file() and path.stat().st_size == size and hash_of(path) == sha256
 
 # %% ../../nbs/audit/45_released.ipynb #09e41ea9
 def _receive(url: str, part: Path, size: int, timeout: float, tick: Callable[[int], None]) -> None:

@@ -385,11 +385,10 @@ def prune_cache(
     """Removes what killed runs and damage left behind, and the combinations named.
 
     Raises ValueError for one that is not there."""
-    table, now = cache_table(folder), time.time()
-    for key in keys:
-        if key not in set(table["key"]):
-            raise ValueError(f"the cache holds nothing by the name '{key}'")
-    gone = set(keys) | set(table["key"][table["used"] < now - 86_400 * older])
+    table, now, keys = cache_table(folder), time.time(), set(keys)
+    if unknown := keys - set(table["key"]):
+        raise ValueError(f"the cache holds nothing by the name '{min(unknown)}'")
+    gone = keys | set(table["key"][table["used"] < now - 86_400 * older])
     removed = []
     for key in table["key"]:
         place = (folder or cache_folder()) / key

@@ -112,7 +112,7 @@ def _measured(points: np.ndarray, ks: Sequence[int], settings: SweepSettings) ->
         return ()
     small = len(points) <= KNOWN  # threads over k for small fits, inside the fit for large ones
     with threadpool_limits(1 if small else None):
-        fit = find_clusterer(settings.method).prepare(points, settings.restarts, settings.seed)
+        fit = find_clusterer(settings.method)(points, settings.restarts, settings.seed)
         distances = Distances(points, seed=settings.seed)
 
     def one(k: int) -> tuple[float, float]:

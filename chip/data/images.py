@@ -536,7 +536,8 @@ def list_files(
     root, candidates, rejected, spellings = Path(root), [], [], {}
     wanted = None if classes is None else set(map(composed, classes))
     files = [*_beside_splits(root)]
-    for split in _splits(root):
+    folders = {entry.name for entry in _entries(root) if _is_folder(entry)}
+    for split in (split for split in SPLITS if split in folders):
         files += _in_split(root / split, wanted if split != "unseen" else None)
     for full, reason in files:
         relative = Path(full).relative_to(root).as_posix()
@@ -547,12 +548,6 @@ def list_files(
         else:
             rejected.append((escaped(relative), candidate))
     return candidates, rejected
-
-
-def _splits(root: Path) -> list[str]:
-    "The split folders that there are, under their exact names."
-    folders = {entry.name for entry in _entries(root) if _is_folder(entry)}
-    return [split for split in SPLITS if split in folders]
 
 
 def paths_read(
@@ -769,13 +764,6 @@ class ImageFolder:
     rejected: pd.DataFrame  # path, reason: one row for each file (or folder) that is left out
     faint: Mapping[str, str] = field(default_factory=dict)  # path of a picture that is used → why
     # there is next to nothing to see in it
-
-    def paths(
-        self,
-        rows: pd.DataFrame | None = None,  # some rows of the table; None: all
-    ) -> list[Path]:  # where to open each
-        "Full paths of images."
-        return [self.root / path for path in (self.table if rows is None else rows)["path"]]
 
     def classes(
         self,

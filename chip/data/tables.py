@@ -32,11 +32,8 @@ def escaped(
 ) -> str:
     "Text on one line: control characters, and bytes that are no text, are spelled out."
     text = text.encode("utf-8", "backslashreplace").decode()
-    return re.sub("[\x00-\x1f\x7f-\x9f\u2028\u2029]", _spelled, text)
-
-
-def _spelled(match: re.Match) -> str:
-    return match[0].encode("unicode_escape").decode()
+    controls = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
+    return re.sub(controls, lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def did_you_mean(
@@ -170,8 +167,5 @@ def csv_text(
 ) -> str:  # lines end in \\n; numbers to six significant digits
     "A table as CSV, whatever its texts hold: separators, quotes and line ends are quoted."
     text = table.to_csv(index=False, float_format="%.6g", lineterminator="\r\n")
-    return re.sub(r'("(?:[^"]|"")*")|\r\n', _line_end, text)  # a cell's own ends are let alone
-
-
-def _line_end(match: re.Match) -> str:
-    return match[1] or "\n"
+    # a cell's own ends are let alone
+    return re.sub(r'("(?:[^"]|"")*")|\r\n', lambda found: found[1] or "\n", text)

@@ -34,16 +34,16 @@ class Job:
     "One hand-in, and what it may."
 
     cells: tuple[str, ...]  # sources of its code cells
-    skipped: frozenset[int]  # cells that ended an earlier try
     inputs: dict[str, dict]  # of each exercise, for `material`
     cases: dict[str, list[dict]]  # of exercises that are answered by a function: what to call it on
     variables: dict[str, str]  # exercise → what its answer is called
     blanked: tuple[str, ...]  # functions of the study that would be answers
-    answers: str  # file to write
-    folder: str  # where it may write
     unread: tuple[str, ...]  # files and folders that it may not read
     seconds: float  # of computing, for a cell
     memory: int  # bytes
+    answers: str = ""  # file to write
+    folder: str = ""  # where it may write
+    skipped: frozenset[int] = frozenset()  # cells that ended an earlier try
 
 # %% ../../nbs/teaching/73_desk.ipynb #73000007
 MOST = 20_000  # values of one answer

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['HOW_TO', 'START', 'SEEDED', 'MOST_BYTES', 'COLUMNS', 'MARKING_SEED', 'CannotTeach', 'seed_of', 'read_students',
-           'chapters_with_exercises', 'student_copy', 'assign', 'HandIn', 'read_hand_ins', 'Limits', 'answers_of',
-           'verdict_on', 'mark_hand_in', 'grade', 'write_marks', 'check_marks_file', 'summary_of']
+           'student_copy', 'assign', 'HandIn', 'read_hand_ins', 'Limits', 'answers_of', 'verdict_on', 'mark_hand_in',
+           'grade', 'write_marks', 'check_marks_file', 'summary_of']
 
 # %% ../../nbs/teaching/72_hand_ins.ipynb #72000004
 import hashlib
@@ -29,6 +29,7 @@ import pandas as pd
 import psutil
 
 import chip
+from ..data.places import written_aside
 from ..data.tables import TableError, read_text
 from .desk import Job, decode, encode, plain
 from .exercises import EXERCISES, Exercise, Verdict, inputs_of, judged, material
@@ -97,11 +98,6 @@ material, marked = (partial(call, seed={seed}) for call in calls)  # inputs of y
 _LEFT_OUT = re.compile(r"\n\n\*(?:Type your answer|In this chapter)[^\n]*")
 _IMPORT = re.compile(r"^from chip\.teaching\.exercises import [^\n]*\n+", re.MULTILINE)
 
-
-def chapters_with_exercises() -> tuple[str, ...]:
-    "Names of chapters, in the order of the book."
-    return tuple(dict.fromkeys(e.phase for e in EXERCISES.values()))
-
 # %% ../../nbs/teaching/72_hand_ins.ipynb #02d0e9a4
 def student_copy(
     notebook: Path,  # a chapter
@@ -138,7 +134,7 @@ def assign(
     chapters: Sequence[str] = (),  # none: all that have exercises
 ) -> list[Path]:  # the files written
     "Writes copies; writes all or none, and over nothing. Raises CannotTeach."
-    known, folder = chapters_with_exercises(), Path(folder)
+    known, folder = dict.fromkeys(e.phase for e in EXERCISES.values()), Path(folder)
     if unknown := [c for c in chapters if c not in known]:
         raise CannotTeach(f"no exercises stand in {unknown[0]!r}; they do in {', '.join(known)}")
     copies = {
@@ -314,14 +310,12 @@ def answers_of(
         with tempfile.TemporaryDirectory(prefix="chip-desk-", ignore_cleanup_errors=True) as aside:
             folder = Path(aside).resolve()
             (folder / "own").mkdir()
-            own = replace(job, answers=str(folder / "answers"), folder=str(folder / "own"))
-            why = _run_once(replace(own, skipped=frozenset(skipped)), limits, folder)
+            places = {"answers": str(folder / "answers"), "folder": str(folder / "own")}
+            why = _run_once(replace(job, skipped=frozenset(skipped), **places), limits, folder)
             lines = _lines(folder / "answers")
         answers |= {x["exercise"]: x for x in lines if x.get("exercise") in job.variables}
-        failed = [x for x in lines if _is_whole(x) and not _only_checks(hand_in.cells, x["cell"])]
-        said = [f"cell {x['cell'] + 1}: {x['error']} ({x['text']})" for x in failed]
         if any(line.get("end") for line in lines):
-            return answers, [*troubles, *said]
+            return answers, troubles + _failures(lines, hand_in.cells)
         begun = [x["cell"] for x in lines if isinstance(x.get("cell"), int)]
         last = begun[-1] if begun else len(skipped)
         troubles.append(f"cell {last + 1} {why or 'ended everything'}")
@@ -329,15 +323,15 @@ def answers_of(
     return answers, troubles
 
 
-def _only_checks(cells: Sequence[str], i: int) -> bool:
-    "Whether a cell only asks the checker, and so fails where the answer is missing."
-    return 0 <= i < len(cells) and cells[i].startswith("marked(")
-
-
-def _is_whole(line: dict) -> bool:
-    "Whether a line tells how a cell failed."
-    kinds = (("cell", int), ("error", str), ("text", str))
-    return all(isinstance(line.get(name), kind) for name, kind in kinds)
+def _failures(lines: Iterable[dict], cells: Sequence[str]) -> list[str]:
+    "How cells failed, but for those that only ask the checker, as an answer may be missing."
+    told = []
+    for line in lines:
+        match line:
+            case {"cell": int(i), "error": str(error), "text": str(text)}:
+                if not (0 <= i < len(cells) and cells[i].startswith("marked(")):
+                    told.append(f"cell {i + 1}: {error} ({text})")
+    return told
 
 # %% ../../nbs/teaching/72_hand_ins.ipynb #7200000f
 def _played(calls: Sequence[Any], cases: Sequence[dict]) -> Callable[..., Any]:
@@ -390,16 +384,13 @@ def _job(hand_in: HandIn, exercises: Iterable[str], limits: Limits, unread: Sequ
     chosen, seed = [EXERCISES[id] for id in exercises], seed_of(hand_in.student)
     return Job(
         hand_in.cells,
-        frozenset(),
         {e.id: material(e.id, seed=seed) for e in chosen},
         {e.id: inputs_of(e.id, MARKING_SEED).get("cases", []) for e in chosen},
         {e.id: e.variable for e in chosen},
         tuple(e.is_answer for e in chosen if e.is_answer),
-        answers="",
-        folder="",
-        unread=tuple(unread),
-        seconds=limits.seconds,
-        memory=int(limits.memory * 1e9),
+        tuple(unread),
+        limits.seconds,
+        int(limits.memory * 1e9),
     )
 
 # %% ../../nbs/teaching/72_hand_ins.ipynb #579f12cd
@@ -493,19 +484,10 @@ def write_marks(
     overwrite: bool = False,  # a file of this name
 ) -> None:
     "Writes marks as CSV, at once or not at all. Raises CannotTeach for a file that is there."
-    file = Path(file)
+    check_marks_file(file, overwrite)
     safe = table.map(lambda x: f"'{x}" if isinstance(x, str) and x[:1] in tuple("=+-@\t\r") else x)
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".csv", delete=False) as aside:
+    with written_aside(file) as aside:
         safe.to_csv(aside, index=False)  # a leading = + - @ would be a formula in a spreadsheet
-    try:
-        if overwrite:
-            os.replace(aside.name, file)
-        else:
-            os.link(aside.name, file)
-    except FileExistsError as error:
-        raise CannotTeach(f"{file} is there: give another name, or --overwrite") from error
-    finally:
-        Path(aside.name).unlink(missing_ok=True)
 
 
 def check_marks_file(file: str | Path, overwrite: bool = False) -> None:

@@ -8,6 +8,7 @@ __all__ = ['LECTURES', 'LINKED', 'Lecture', 'lecture_notebook']
 # %% ../../nbs/teaching/74_lectures.ipynb #74000004
 import base64
 import html
+import mimetypes
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,30 +44,27 @@ def _slide(source: str, kind: str = "slide") -> nbformat.NotebookNode:
     return nbformat.v4.new_markdown_cell(source, metadata={"slideshow": {"slide_type": kind}})
 
 
+def _embedded(kind: str, picture: bytes, text: str) -> str:  # HTML
+    "A picture as part of the page."
+    packed = base64.b64encode(picture).decode()
+    return f'<img src="data:{kind};base64,{packed}" alt="{html.escape(text)}">'
+
+
 def _picture_of(cell: nbformat.NotebookNode) -> str:  # HTML; empty: there is none
     "The first picture that a cell shows."
-    alt = html.escape(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""))
+    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
     for output in cell.get("outputs", []):
         data = output.get("data", {})
         if "image/png" in data:
-            packed = "".join(data["image/png"].split())
-            return f'<img src="data:image/png;base64,{packed}" alt="{alt}">'
+            return _embedded("image/png", base64.b64decode(data["image/png"]), alt)
         if "image/svg+xml" in data:
-            packed = base64.b64encode("".join(data["image/svg+xml"]).encode()).decode()
-            return f'<img src="data:image/svg+xml;base64,{packed}" alt="{alt}">'
+            return _embedded("image/svg+xml", "".join(data["image/svg+xml"]).encode(), alt)
         if "".join(data.get("text/html", "")).startswith("<img"):
             return "".join(data["text/html"])
     return ""
 
 
 LINKED = re.compile(r"!\[([^]]*)\]\(([^) ]+)[^)]*\)")  # a picture in Markdown: text, path
-
-
-def _embedded(text: str, path: Path) -> str:  # HTML
-    "A picture that a chapter links to, as part of the page."
-    kind = "svg+xml" if path.suffix == ".svg" else path.suffix[1:]
-    packed = base64.b64encode(path.read_bytes()).decode()
-    return f'<img src="data:image/{kind};base64,{packed}" alt="{html.escape(text)}">'
 
 # %% ../../nbs/teaching/74_lectures.ipynb #7400000a
 def _chapter_slides(
@@ -79,7 +77,8 @@ def _chapter_slides(
     for cell, after in zip(cells, [*cells[1:], None], strict=True):
         if cell.cell_type == "markdown":
             for text, path in LINKED.findall(cell.source):
-                yield _slide(f"{_embedded(text, folder / path)}\n\n{text}")
+                kind, picture = mimetypes.guess_type(path)[0], (folder / path).read_bytes()
+                yield _slide(f"{_embedded(kind, picture, text)}\n\n{text}")
             if "exercise" in cell.metadata.get("tags", []):
                 question, _, hint = cell.source.partition("<details><summary>A hint</summary>")
                 yield _slide(re.split(r"\n\n\*In this chapter", question)[0].strip())
