@@ -54,17 +54,6 @@ class Branches:
     total: int = 0  # classes that information is counted against; 0: all
 
     @cached_property
-    def children(
-        self,
-    ) -> np.ndarray:  # (n_nodes, most children) numbers, -1 where there are no more
-        "The children of each node, as a table."
-        below = [np.flatnonzero(self.parents == node) for node in range(len(self.nodes))]
-        table = np.full((len(below), max(map(len, below))), -1)
-        for row, found in zip(table, below, strict=True):
-            row[: len(found)] = found
-        return table
-
-    @cached_property
     def below(self) -> np.ndarray:  # (n_classes, n_nodes) float
         "What class probabilities are multiplied by to be summed over nodes."
         return np.ascontiguousarray(self.holds.T.astype(float))
@@ -111,13 +100,10 @@ def walk(
     "The likeliest child of the likeliest child, and so on, from the root down."
     way = np.full((len(masses), tree.depth), -1)
     way[:, 0] = 0
-    picture = np.arange(len(masses))
     for step in range(1, tree.depth):
-        here = way[:, step - 1]
-        children = np.where(here[:, None] >= 0, tree.children[here], -1)
-        found = np.where(children >= 0, masses[picture[:, None], children], -np.inf)
-        best = children[picture, found.argmax(axis=1)]
-        way[:, step] = np.where((found > 0).any(axis=1), best, -1)
+        children = np.where(tree.parents == way[:, step - 1, None], masses, 0.0)
+        children[:, 0] = 0.0  # the root is nobody's child
+        way[:, step] = np.where(children.any(axis=1), children.argmax(axis=1), -1)
     return way
 
 # %% ../nbs/38_place.ipynb #7458054c

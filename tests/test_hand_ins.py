@@ -315,6 +315,8 @@ def test_students_of_a_table(tmp_path: Path):
         "\ufeffname,mail\nAda,ada@x.org\n\n Zoë ,z\n", encoding="utf-8"
     )
     assert read_students(tmp_path / "names.csv") == ("Ada", "Zoë")
+    (tmp_path / "names.csv").write_text('name,mark\n"Doe, Ann",1\n"Doe, Ben",0\n')
+    assert read_students(tmp_path / "names.csv") == ("Doe, Ann", "Doe, Ben")
     for encoding in ("cp1252", "utf-16"):  # as spreadsheets save it
         (tmp_path / "names.csv").write_text("name;mail\r\nZoë;z\r\n", encoding=encoding)
         assert read_students(tmp_path / "names.csv") == ("Zoë",)

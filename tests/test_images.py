@@ -147,14 +147,12 @@ def test_the_table_does_not_depend_on_threads_or_cache(good, tmp_path):
 
 
 def test_permission_denied_is_listed(good, monkeypatch):
-    real = Path.read_bytes
-
-    def refuse(path):
-        if path.name == "3.JPG":
+    def refuse(path, mode):
+        if Path(path).name == "3.JPG":
             raise PermissionError(13, "Permission denied", str(path))
-        return real(path)
+        return open(path, mode)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("chip.data.images.open", refuse, raising=False)
     folder = scan_images(good)
     assert folder.rejected["reason"].tolist() == ["permission denied"] * 2
     with pytest.raises(UnreadableImage, match="3.JPG': permission denied"):

@@ -135,12 +135,14 @@ def test_placements_agree_with_a_loop(rng: np.random.Generator):
         ],
         columns=["run", *COLUMNS],
     )
-    summary = summarise_placements(table, ["run"])
-    assert len(summary) == 2 * 2 * 3
+    of_runs = placements_by_seed(table, ["run"])
+    for run, rows in table.groupby("run"):
+        alone = of_runs[of_runs["run"] == run].drop(columns="run").reset_index(drop=True)
+        pd.testing.assert_frame_equal(alone, placements_by_seed(rows))
+    summary = summarise_placements(table[table.run == "y"])
+    assert len(summary) == 2 * 3
     for row in summary.itertuples():
-        own = table[
-            (table.run == row.run) & (table.method == row.method) & (table.level == row.level)
-        ]
+        own = table[(table.run == "y") & (table.method == row.method) & (table.level == row.level)]
         counts = [own[own.seed == seed].right.sum() for seed in range(3)]
         assert row.right == np.mean(counts) and row.total == 3 and row.seeds == 3
         assert (row.low, row.high) == wilson_count(row.right, 3) and np.isclose(row.chance, 0.75)

@@ -275,14 +275,12 @@ def placements_by_seed(
 
 # %% ../../nbs/core/08_statistics.ipynb #e2a21288
 def summarise_placements(
-    placements: pd.DataFrame,  # as in tables/placements.csv, with a column for each of `by`
-    by: Sequence[str] = (),  # what tells runs apart
+    placements: pd.DataFrame,  # as in tables/placements.csv
 ) -> pd.DataFrame:
-    # *by, method, level, seeds, right, total, low, high, chance, photo_rate, photo_rate_balanced
+    # method, level, seeds, right, total, low, high, chance, photo_rate, photo_rate_balanced
     """One row for each method and level: classes placed right (mean over seeds) with Wilson's
     interval over classes, what a blind choice would give, and both rates over photos."""
-    keys = [*by, "method", "level"]
-    seeds = placements_by_seed(placements, by).groupby(keys, dropna=False)
+    seeds = placements_by_seed(placements).groupby(["method", "level"], dropna=False)
     table = seeds.agg(
         seeds=("right", "size"),
         right=("right", "mean"),
@@ -295,8 +293,8 @@ def summarise_placements(
     ends = [wilson_count(right, total) for right, total in zip(table["right"], table["total"])]
     table[["low", "high"]] = np.array(ends).reshape(-1, 2)
     table["photo_rate"] = table["photos_right"] / table["photos_total"]
-    columns = ["seeds", "right", "total", "low", "high", "chance"]
-    return table[[*keys, *columns, "photo_rate", "photo_rate_balanced"]]
+    columns = ["method", "level", "seeds", "right", "total", "low", "high", "chance"]
+    return table[[*columns, "photo_rate", "photo_rate_balanced"]]
 
 
 def both_levels(

@@ -213,24 +213,26 @@ def tar_members(
         raise OSError(errno.EIO, f"not a whole tar file: {error}", os.fspath(tar)) from error
 
 # %% ../../nbs/data/01_images.ipynb #af87f778
+def _located(path: str | Path) -> tuple[str | Path, int, int]:
+    "The file on disk that holds a file, where its bytes begin there, how many; -1: to the end."
+    if not (inside := inside_tar(path)):
+        return path, 0, -1
+    tar, name = inside
+    if name not in (members := tar_members(tar)):
+        raise FileNotFoundError(errno.ENOENT, "no such file in the tar file", os.fspath(path))
+    return tar, *members[name]
+
+
 def read_file(
     path: str | Path,  # DIR/a.tar/b is the file b inside the tar file DIR/a.tar
 ) -> bytes:
     "A file's content, wherever it lies. Raises OSError."
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would keep us waiting
-            raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
-        return Path(path).read_bytes()
-    except (NotADirectoryError, FileNotFoundError):  # the second on Windows
-        if not (inside := inside_tar(path)):
-            raise
-    tar, name = inside
-    if name not in (members := tar_members(tar)):
-        raise FileNotFoundError(errno.ENOENT, "no such file in the tar file", os.fspath(path))
-    offset, size = members[name]
-    with open(tar, "rb") as file:
-        file.seek(offset)
-        return file.read(size)
+    file, start, size = _located(path)
+    if not stat.S_ISREG(os.stat(file).st_mode):  # a pipe would keep us waiting
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+    with open(file, "rb") as opened:
+        opened.seek(start)
+        return opened.read(size)
 
 
 def read_listed(
@@ -252,10 +254,9 @@ def file_state(
     path: str | Path,  # as for `read_file`
 ) -> tuple[int, int]:  # bytes; nanoseconds of the last change (a tar file's own, for what is in it)
     "What tells whether a file is still the one it was. Raises OSError."
-    tar, name = inside_tar(path) or (path, None)
-    state = os.stat(tar)
-    size = state.st_size if name is None else tar_members(tar).get(name, (0, 0))[1]
-    return size, max(state.st_mtime_ns, state.st_ctime_ns)
+    file, _, size = _located(path)
+    state = os.stat(file)
+    return (state.st_size if size < 0 else size), max(state.st_mtime_ns, state.st_ctime_ns)
 
 # %% ../../nbs/data/01_images.ipynb #fac60db3
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".png", ".apng", ".bmp", ".dib")
@@ -270,12 +271,10 @@ def begins_like_picture(
     full: str | Path,  # a file that can be read, also inside a tar file
 ) -> bool:
     "Does a file begin as a picture does, whatever it is called? Raises OSError."
-    start, (path, name) = 0, inside_tar(full) or (full, None)
-    if name is not None:
-        start = tar_members(path)[name][0]
-    with open(path, "rb") as file:
-        file.seek(start)
-        return bool(_BEGINNINGS.match(file.read(16)))
+    file, start, _ = _located(full)
+    with open(file, "rb") as opened:
+        opened.seek(start)
+        return bool(_BEGINNINGS.match(opened.read(16)))
 
 
 def upright(

@@ -63,7 +63,8 @@ def read_students(file: str | Path) -> tuple[str, ...]:
         raise CannotTeach(f"--students: {error}") from error
     names: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        name = re.split(r"[,;\t]", line)[0].strip().strip('"').strip()
+        cell = re.match(r'\s*("(?:[^"]|"")*"|[^,;\t]*)', line)[1]  # quoted, it may hold a comma
+        name = cell.strip().strip('"').strip()
         if not name or (number == 1 and _key(name) in ("student", "name", "id")):
             continue
         unfit = name.startswith((".", "-")) or name.endswith(".") or len(name.encode()) > 100
@@ -487,6 +488,7 @@ def write_marks(
     check_marks_file(file, overwrite)
     safe = table.map(lambda x: f"'{x}" if isinstance(x, str) and x[:1] in tuple("=+-@\t\r") else x)
     with written_aside(file) as aside:
+        os.chmod(aside, 0o600)  # marks are for whoever marks
         safe.to_csv(aside, index=False)  # a leading = + - @ would be a formula in a spreadsheet
 
 
