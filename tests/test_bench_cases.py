@@ -125,7 +125,7 @@ def test_results_are_printed_and_kept(tmp_path: Path, capsys: pytest.CaptureFixt
     assert json.loads(path.read_text())["ratio"] == result["ratio"]
     assert "times as fast as the plain way (medians), on " in capsys.readouterr().out
     run_bench(
-        "embed", None, tmp_path / "e.csv", n=4, rounds=1, size=32, encoder="efficientnet_lite0"
+        "embed", None, tmp_path / "e.csv", images=4, rounds=1, size=32, encoder="efficientnet_lite0"
     )
     out = capsys.readouterr().out
     assert "over timm-style" in out and "embed: " in out

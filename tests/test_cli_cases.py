@@ -142,7 +142,7 @@ def test_a_full_disk_and_the_signals_at_the_end(
         raise OSError(errno.ENOSPC, "No space left on device", "a.csv")
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setitem(COMMANDS, "cache", (call, *COMMANDS["cache"][1:]))
+    monkeypatch.setitem(COMMANDS["cache"]._defaults, "call", call)
     hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
         assert main(["cache"]) == 1
@@ -162,7 +162,7 @@ def test_what_is_interrupted_ends_in_peace(
             signal.raise_signal(signal.SIGTERM)
             print("all put away")
 
-    monkeypatch.setitem(COMMANDS, "cache", (call, *COMMANDS["cache"][1:]))
+    monkeypatch.setitem(COMMANDS["cache"]._defaults, "call", call)
     assert main(["cache"]) == 130 and "all put away" in capsys.readouterr().out
 
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Row', 'FORMATS', 'CALIBRATE', 'MOST_ON_PAGE', 'THUMBNAIL', 'answer_line', 'answer_tree', 'state_of', 'Journal',
-           'write_table', 'listed_names', 'Request', 'check_files', 'check_encoders', 'own_classes', 'check_request',
-           'asked_of', 'loaded', 'promise_notes', 'place_files', 'thumbnail', 'card', 'write_page']
+           'write_table', 'listed_names', 'Request', 'check_files', 'check_encoders', 'check_request', 'asked_of',
+           'loaded', 'promise_notes', 'place_files', 'thumbnail', 'card', 'write_page']
 
 # %% ../../nbs/running/97_answers.ipynb #97a00004
 import csv
@@ -17,7 +17,6 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -169,7 +168,8 @@ class Journal:
 
     def has(self, animal: Animal) -> bool:
         "Whether the animal is answered already, and none of its photos has changed since."
-        return self.places.get(animal.path, ("", 0))[0] == state_of(animal)
+        known = self.places.get(animal.path)
+        return known is not None and known[0] == state_of(animal)
 
     def add(self, animal: Animal, row: Row, failed: bool = False) -> None:
         "One animal's answer, and whether any of its photos could not be read."
@@ -341,12 +341,6 @@ def check_encoders(request: Request) -> None:
             check_weights(encoder_spec(name), request.weights)
 
 # %% ../../nbs/running/97_answers.ipynb #97a00012
-def own_classes(request: Request, tree: Branches) -> Lab | None:
-    "The own classes of a call, if it has any. Raises Refused."
-    with refusing(ValueError, OSError, before="--mine: "):
-        return read_lab(request.mine, tree) if request.mine else None
-
-
 def _seen_in(file: Path, tree: Branches) -> np.ndarray:  # (n_classes,) bool
     "The classes of a run's hierarchy. Raises Refused."
     keys = run_classes(file)
@@ -405,18 +399,13 @@ def asked_of(request: Request, lab: Lab | None = None) -> dict[str, Any]:
     }
 
 # %% ../../nbs/running/97_answers.ipynb #97a0000e
-@contextmanager
 def _journal_of(
-    request: Request, columns: Mapping[str, type], lab: Lab | None
-) -> Iterator[Journal | None]:
-    "The journal of a call; None where neither a table nor a page is asked for."
+    request: Request, columns: Mapping[str, type], lab: Lab | None, folder: Path
+) -> Journal:
+    "The journal of a call; in a folder of its own where no table is asked for."
     if request.out:
-        yield Journal(Path(request.out), columns, asked_of(request, lab), request.overwrite)
-    elif request.page:
-        with tempfile.TemporaryDirectory() as folder:
-            yield Journal(Path(folder) / "answers.csv", columns, {})
-    else:
-        yield None
+        return Journal(Path(request.out), columns, asked_of(request, lab), request.overwrite)
+    return Journal(folder / "answers.csv", columns, {})
 
 
 def _say_problem(path: str, reason: str) -> None:
@@ -483,49 +472,48 @@ def place_files(request: Request) -> int:  # exit status: 1 where a photo could 
     tree = branches(animals(paper_only=False))
     check_files(request)
     check_encoders(request)
-    lab = own_classes(request, tree)
+    with refusing(ValueError, OSError, before="--mine: "):
+        lab = read_lab(request.mine, tree) if request.mine else None
     question, notes = check_request(request, lab.tree(tree) if lab else tree)
-    todo = listed = list_animals(request.paths, request.each)
+    listed = list_animals(request.paths, request.each)
     n, placer, unlearned = sum(len(animal.photos) for animal in listed), None, []
     if lab or request.encoders not in calibrated_encoders():  # the tree depends on the networks
         placer = loaded(request, lab, n + (sum(map(len, lab.photos.values())) if lab else 0))
         tree, unlearned = placer.tree, placer.problems
         question, notes = check_request(request, tree)
         notes += promise_notes(request, placer, lab, question)
-    with _journal_of(request, column_names(tree, request.each), lab) as journal:
-        if journal is not None:
-            todo = [animal for animal in listed if not journal.has(animal)]
-            if len(todo) < len(listed):
-                print(f"{len(listed) - len(todo)} of {len(listed)} were answered already")
+    with tempfile.TemporaryDirectory() as folder:
+        journal = _journal_of(request, column_names(tree, request.each), lab, Path(folder))
+        todo = [animal for animal in listed if not journal.has(animal)]
+        if len(todo) < len(listed):
+            print(f"{len(listed) - len(todo)} of {len(listed)} were answered already")
         for note in notes:
             print(f"note: {note}")
         for path, reason in unlearned:
             _say_problem(path, reason)
-        done = failed = False
+        done = False
         try:
-            failed = _answer(request, question, todo, journal, placer)
+            _answer(request, question, todo, journal, placer)
             done = True
         finally:
-            if journal is not None:
-                failed |= bool(journal.failed)
-                _finish(request, listed, journal, notes, done)
-    return int(failed or bool(unlearned))
+            _finish(request, listed, journal, notes, done)
+    return int(bool(journal.failed or unlearned))
 
 # %% ../../nbs/running/97_answers.ipynb #97a00015
 def _answer(
     request: Request,
     question: Question,
     animals: Sequence[Animal],
-    journal: Journal | None,
+    journal: Journal,
     placer: Placer | None,  # None: to be loaded where there is a photo
-) -> bool:  # whether a photo could not be read
-    "Answers some animals, into the journal, the terminal or both."
+) -> None:
+    "Answers some animals, into the journal and, if need be, the terminal."
     from PIL import Image
     from tqdm import tqdm
 
     photos = sum(len(animal.photos) for animal in animals)
     width = min(max((len(escaped(animal.path)) for animal in animals), default=0), 40)
-    spoken, failed = request.verbose or not request.out, False
+    spoken = request.verbose or not request.out
     if photos:
         placer = placer or loaded(request, None, photos)
         answers = placer.answers(animals, question)
@@ -537,9 +525,7 @@ def _answer(
             unreadable = row["verdict"] == "unreadable"
             if unreadable and not problems:
                 problems = [(row["path"], row["reason"])]
-            failed |= bool(problems)
-            if journal is not None:
-                journal.add(animal, row, bool(problems))
+            journal.add(animal, row, bool(problems))
             with bar.external_write_mode(file=sys.stdout):
                 for path, reason in problems:
                     _say_problem(path, reason)
@@ -547,7 +533,6 @@ def _answer(
                     whole = answer_tree(row) if request.verbose else []
                     print("\n".join([answer_line(row, width), *whole]), flush=True)
             bar.update(len(animal.photos))
-    return failed
 
 
 def _only_problems(animals: Sequence[Animal]) -> Iterator[tuple[Row, list]]:

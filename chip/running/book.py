@@ -307,11 +307,6 @@ class Page:
     path: Path  # the notebook
     name: str  # its address in the book without suffix, such as 'studies/68_shots'
 
-    @property
-    def top(self) -> str:
-        "The way from the page to the book's first one."
-        return "../" * self.name.count("/")
-
 
 def pages_of(
     notebooks: Path,  # nbs/
@@ -423,7 +418,8 @@ class Book:
         if path.is_relative_to(self.root):
             place = path.relative_to(self.root).as_posix()
             if path.name == "index.html" and path.is_file():
-                return f'<a href="{page.top}{place}">{text}</a>'
+                back = "../" * page.name.count("/")
+                return f'<a href="{back}{place}">{text}</a>'
             if self.address and path.exists():
                 return f"[{text}]({self.address}/tree/main/{place})"
         return text

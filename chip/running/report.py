@@ -8,9 +8,8 @@ __all__ = ['BOTH', 'EXPLAINED', 'STEP', 'SHOWN', 'FIRST_TABLES', 'TITLES', 'SHOR
            'placed_groups', 'told_methods', 'in_words', 'Answer', 'seed_spans', 'with_scatter', 'answers',
            'summary_lines', 'explained_methods', 'verdict', 'KeyNumber', 'key_numbers', 'chart', 'Panel', 'panel',
            'panels', 'title_of', 'few_colours', 'packed', 'figures_of', 'without_gap', 'beside_scatter', 'tables_of',
-           'shown_settings', 'scrub', 'run_record', 'settings_table', 'templates', 'mathml', 'notebook_page',
-           'fingerprint', 'explorer_of', 'audit_of', 'page', 'copy_files', 'lighten', 'missing_pictures',
-           'build_report']
+           'scrub', 'run_record', 'settings_table', 'templates', 'mathml', 'notebook_page', 'fingerprint',
+           'explorer_of', 'audit_of', 'page', 'copy_files', 'lighten', 'missing_pictures', 'build_report']
 
 # %% ../../nbs/running/91_report.ipynb #6aa2873b
 import base64
@@ -76,14 +75,13 @@ from chip.running.runs import (
     Phase,
     Refused,
     check_free,
-    engine_kind,
-    last_part,
     notebooks_folder,
     read_json,
     read_marker,
     replacing,
     resume_command,
     shown,
+    shown_settings,
     write_json,
 )
 from .summaries import Source, is_untrained, scatter_for
@@ -664,14 +662,6 @@ def tables_of(
     return entries
 
 # %% ../../nbs/running/91_report.ipynb #bf51566e
-def shown_settings(
-    settings: dict[str, Any],  # as in settings.json
-) -> dict[str, Any]:
-    "Settings with paths reduced to their last component, and without addresses."
-    how = dict.fromkeys(("images", "hierarchy", "weights"), last_part) | {"engine": engine_kind}
-    return {name: how.get(name, lambda value: value)(value) for name, value in settings.items()}
-
-
 def scrub(
     text: str,
     images: str = "",  # image folder of the run
@@ -785,21 +775,18 @@ class _Renderer(IPythonRenderer):
         return mathml(body, "block")
 
 
-class _Exporter(nbconvert.HTMLExporter):
-    "nbconvert's exporter, without the need for a script that draws formulas."
-
-    @jinja2.pass_context
-    def markdown2html(self, context: jinja2.runtime.Context, source: str) -> str:
-        attachments = context.get("cell", {}).get("attachments", {})
-        how = {"attachments": attachments, "anchor_link_text": self.anchor_link_text}
-        renderer = _Renderer(escape=False, **how)
-        return MarkdownWithMath(renderer=renderer).render(source)
+@jinja2.pass_context
+def _markdown(context: jinja2.runtime.Context, source: str) -> str:
+    "A cell's text as HTML, without the need for a script that draws formulas."
+    attachments = context.get("cell", {}).get("attachments", {})
+    renderer = _Renderer(escape=False, attachments=attachments, anchor_link_text="¶")
+    return MarkdownWithMath(renderer=renderer).render(source)
 
 
 @cache
-def _exporter() -> _Exporter:
+def _exporter() -> nbconvert.HTMLExporter:
     "One for all notebooks: to compile its templates takes a third of a second."
-    return _Exporter(template_name="basic")
+    return nbconvert.HTMLExporter(template_name="basic", filters={"markdown2html": _markdown})
 
 # %% ../../nbs/running/91_report.ipynb #a54ca34a
 def notebook_page(

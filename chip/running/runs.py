@@ -6,13 +6,13 @@
 __all__ = ['PHASES', 'MARKS', 'COMPUTING', 'MADE', 'NOT_RUN', 'MADE_LIST', 'REPORT_FOLDERS', 'Phase', 'notebooks_folder',
            'Refused', 'check_free', 'read_json', 'write_json', 'shown_parameters', 'parameters_of', 'code_of', 'digest',
            'modules_used', 'Contents', 'versions', 'packaged_weights', 'files_read', 'engine_kind', 'last_part',
-           'inputs_of', 'what_changed', 'marker_path', 'read_marker', 'write_marker', 'joined_files', 'is_made',
-           'files_of', 'is_copy', 'why_run', 'clear_from', 'forget', 'locked', 'python_words', 'kernel_environment',
-           'Watch', 'PeakMemory', 'redraw', 'Relay', 'PhaseFailed', 'shown', 'default_name', 'resume_command',
-           'execute', 'files_to_make', 'check_made', 'run_next', 'git_state', 'graphics', 'circumstances', 'refusing',
-           'plain_error', 'check_writable', 'check_images', 'check_encoder', 'check_classes', 'check_asked',
-           'check_run', 'ReportFolder', 'users_files', 'recover', 'swap_in', 'replacing', 'Step', 'plan_run',
-           'duration', 'rough', 'expected_seconds', 'Progress', 'run_phases']
+           'shown_settings', 'inputs_of', 'what_changed', 'marker_path', 'read_marker', 'write_marker', 'joined_files',
+           'is_made', 'files_of', 'is_copy', 'why_run', 'clear_from', 'forget', 'locked', 'python_words',
+           'kernel_environment', 'Watch', 'PeakMemory', 'redraw', 'Relay', 'PhaseFailed', 'shown', 'default_name',
+           'resume_command', 'execute', 'files_to_make', 'check_made', 'run_next', 'git_state', 'graphics',
+           'circumstances', 'refusing', 'plain_error', 'check_writable', 'check_images', 'check_encoder',
+           'check_classes', 'check_asked', 'check_run', 'ReportFolder', 'users_files', 'recover', 'swap_in',
+           'replacing', 'Step', 'plan_run', 'duration', 'rough', 'expected_seconds', 'Progress', 'run_phases']
 
 # %% ../../nbs/running/90_runs.ipynb #1d1deca1
 import ast
@@ -428,6 +428,14 @@ def engine_kind(
 def last_part(value: Any) -> Any:
     "A path's last component; what is no path as it is."
     return Path(value).name if isinstance(value, str) and os.sep in value else value
+
+
+def shown_settings(
+    settings: Mapping[str, Any],  # some or all of a run's
+) -> dict[str, Any]:
+    "Settings with paths reduced to their last component, and without addresses."
+    how = dict.fromkeys(("images", "hierarchy", "weights"), last_part) | {"engine": engine_kind}
+    return {name: how.get(name, lambda value: value)(value) for name, value in settings.items()}
 
 # %% ../../nbs/running/90_runs.ipynb #90f00003
 def inputs_of(
@@ -975,13 +983,13 @@ def check_made(run: Run, phase: Phase) -> None:
     "Raises PhaseFailed where a phase has not left what it declares, or a table without rows."
     for name in files_to_make(run, phase):
         made = [path for path in run.folder.glob(name) if path.is_file()]
-        faults = [] if made else [f"ended without having written {name}"]
+        fault = "" if made else f"ended without having written {name}"
         for path in made:
             if not _holds_something(path):
                 inside = path.relative_to(run.folder).as_posix()
-                faults.append(f"has written {inside} without rows or content")
-        if faults:
-            raise PhaseFailed(f"{phase.notebook} {faults[0]}: it is not to be trusted")
+                fault = f"has written {inside} without rows or content"
+        if fault:
+            raise PhaseFailed(f"{phase.notebook} {fault}: it is not to be trusted")
 
 # %% ../../nbs/running/90_runs.ipynb #5c99fa52
 def _outputs(run: Run, phase: Phase, owned: Mapping[str, list]) -> dict[str, list[int]]:
@@ -1441,18 +1449,18 @@ class Step:
     phase: Phase
     inputs: dict[str, Any]  # what it depends on now
     reason: str  # why it has to be run, '' where it has not
-    changed: tuple[str, ...]  # settings that are not what it was run with, such as 'epochs: 5 → 7'
     record: dict | None  # of the last time that it was run
 
-
-def _changed_since(before: Mapping, inputs: Mapping) -> tuple[str, ...]:
-    "The settings that differ between a phase's record and now, in words."
-    old, new = before["inputs"]["settings"], inputs["settings"]
-    return tuple(
-        f"{name}: {f'{old[name]!r} →' if name in old else 'new,'} {value!r}"
-        for name, value in new.items()
-        if name not in old or old[name] != value
-    )
+    @property
+    def changed(self) -> tuple[str, ...]:
+        "The settings that are not what it was run with, such as 'epochs: 5 → 7'."
+        new = self.inputs["settings"]
+        old = self.record["inputs"]["settings"] if self.record else new
+        return tuple(
+            f"{name}: {f'{old[name]!r} →' if name in old else 'new,'} {value!r}"
+            for name, value in new.items()
+            if name not in old or old[name] != value
+        )
 
 
 def plan_run(
@@ -1477,8 +1485,7 @@ def plan_run(
             reason = (f"changed: {changed}; " if changed else "") + "an earlier phase is run again"
         elif follows:
             reason = NOT_RUN
-        changed = _changed_since(before, inputs) if before else ()
-        steps.append(Step(phase, inputs, reason, changed, before))
+        steps.append(Step(phase, inputs, reason, before))
         upstream, follows = digest(inputs), follows or bool(reason)
     return steps
 

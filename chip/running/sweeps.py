@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['MOST', 'PATIENCE', 'ENDINGS', 'RESULTS', 'LARGE', 'split_values', 'labels_of', 'Point', 'Sweep', 'point_name',
-           'make_sweep', 'inputs_by_point', 'holders', 'Job', 'borrow', 'run_point', 'interrupt', 'work', 'log_of',
-           'do_job', 'thread_environment', 'visible_gpus', 'Result', 'ThisMachine', 'State', 'run_points', 'pack',
-           'unpack', 'do_remotely', 'check_ray', 'RayCluster', 'points_table', 'sweep_record', 'build_sweep',
-           'Execution', 'check_sweep', 'run_sweep']
+           'make_sweep', 'inputs_by_point', 'holders', 'Job', 'borrow', 'run_point', 'work', 'log_of', 'do_job',
+           'thread_environment', 'visible_gpus', 'Result', 'ThisMachine', 'State', 'run_points', 'do_remotely',
+           'check_ray', 'RayCluster', 'points_table', 'sweep_record', 'build_sweep', 'Execution', 'check_sweep',
+           'run_sweep']
 
 # %% ../../nbs/running/93_sweeps.ipynb #d7a7a488
 import itertools
@@ -30,8 +30,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import pandas as pd
 
@@ -60,7 +59,6 @@ from chip.running.runs import (
     clear_from,
     digest,
     duration,
-    engine_kind,
     forget,
     graphics,
     inputs_of,
@@ -76,6 +74,7 @@ from chip.running.runs import (
     replacing,
     run_next,
     shown,
+    shown_settings,
     why_run,
     write_json,
     write_marker,
@@ -329,11 +328,6 @@ PATIENCE = 30.0  # seconds to wait for the rest of an earlier sweep to let go of
 ENDINGS = [signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)])]
 
 
-def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    "What a signal does that ends a process as Ctrl-C would."
-    raise KeyboardInterrupt
-
-
 def _end_with_parent() -> None:
     "End this process as Ctrl-C would when its input is closed; by force if that does not help."
     while os.read(0, 1):
@@ -346,7 +340,7 @@ def _end_with_parent() -> None:
 def work() -> int:  # exit status
     "What the process of one point does: see `do_job`."
     for number in (*ENDINGS, signal.SIGINT):
-        signal.signal(number, interrupt)
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C
     with os.fdopen(os.dup(1), "w") as answer, ExitStack() as stack:
         os.dup2(2, 1)  # whatever is printed goes to the log
         job = Job(**pickle.load(sys.stdin.buffer))
@@ -449,7 +443,8 @@ class Result:
     "What a job has come to."
 
     error: str = ""  # '' for none
-    files: dict[str, tuple[int, bytes]] = field(default_factory=dict)  # see "Many machines"
+    # below data/, of another machine: time of last change in ns and content, by path
+    files: dict[str, tuple[int, bytes]] = field(default_factory=dict)
 
 
 class ThisMachine:
@@ -574,31 +569,6 @@ def _line(state: State, point: Point, records: Mapping[str, Mapping], at_once: i
     text = f"{point}: {duration(own)}" + (f", {', '.join(shared)} shared" if shared else "")
     return f"{text}; {left}" if (left := state.left(at_once)) else text
 
-# %% ../../nbs/running/93_sweeps.ipynb #0015f0da
-def pack(
-    folder: Path,
-    paths: Iterable[Path],  # below the folder
-) -> dict[str, tuple[int, bytes]]:  # time of last change in ns and content, by path
-    "Files, to be carried to another machine."
-    return {
-        path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes())
-        for path in sorted(paths)
-        if path.is_file() and not path.name.startswith(".lock")
-    }
-
-
-def unpack(
-    files: Mapping[str, tuple[int, bytes]],  # as `pack` gives them
-    folder: Path,
-) -> None:
-    "Put files in their place, with their times."
-    for name, (changed, content) in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(path) as aside:
-            aside.write_bytes(content)
-        os.utime(path, ns=(changed, changed))
-
 # %% ../../nbs/running/93_sweeps.ipynb #b2a5060f
 def do_remotely(
     job: Job,
@@ -612,12 +582,17 @@ def do_remotely(
 
     error = do_job(job, {**environment, "CHIP_HOME": str(root)}, root)
     run = root / "data" / "runs" / job.run
-    reasons = [log_of(job, root), *(run / "notebooks").glob("*")]
-    return Result(error, pack(root / "data", reasons if error else run.rglob("*")))
+    paths = [log_of(job, root), *(run / "notebooks").glob("*")] if error else run.rglob("*")
+    files = {
+        path.relative_to(root / "data").as_posix(): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(paths)
+        if path.is_file() and not path.name.startswith(".lock")
+    }
+    return Result(error, files)
 
 
 def _received(future: Future, job: Job) -> str:  # what went wrong, '' for nothing
-    "Put the files of a job where they belong."
+    "Put the files of a job where they belong, with their times."
     try:
         result = future.result()
     except Exception as error:  # Ray's own, of many kinds
@@ -627,7 +602,11 @@ def _received(future: Future, job: Job) -> str:  # what went wrong, '' for nothi
         for path in Run(job.run).folder.rglob("*"):
             if path.is_file() and not path.name.startswith(".lock"):
                 path.unlink()
-    unpack(result.files, home() / "data")
+    for name, (changed, content) in result.files.items():
+        path = home() / "data" / name
+        with written_aside(path) as aside:
+            aside.write_bytes(content)
+        os.utime(path, ns=(changed, changed))
     return result.error.partition(" (the notebook as far")[0]  # without this machine's folders
 
 # %% ../../nbs/running/93_sweeps.ipynb #37fc6f28
@@ -732,13 +711,10 @@ def points_table(
 
 def sweep_record(sweep: Sweep, errors: Mapping[str, str], stamp: str) -> dict[str, Any]:
     "The content of sweep.json."
-    fixed = {name: last_part(value) for name, value in sweep.fixed.items()}
-    if "engine" in fixed:
-        fixed["engine"] = engine_kind(sweep.fixed["engine"])
     return {
         "name": sweep.name,
         "profile": sweep.profile,
-        "fixed": fixed,
+        "fixed": shown_settings(sweep.fixed),
         "varied": {name: list(labels.values()) for name, labels in sweep.labels.items()},
         "points": [point.name for point in sweep.points],
         "failed": dict(errors),

@@ -56,7 +56,7 @@ from chip.compute.encoders import (
     pick_device,
 )
 from ...data.images import decode_image, open_image
-from ...data.places import project_root, usable_cores
+from ...data.places import hash_of, project_root, usable_cores
 from chip.running.bench.turns import (
     cropped_files,
     device_name,
@@ -258,7 +258,7 @@ def bench_encoder(
     encoder = encoder_at_hand(name, size).to(on)
     with tempfile.TemporaryDirectory() as folder:
         paths, source = photographs(n, Path(folder))
-        keys = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+        keys = [hash_of(path) for path in paths]
         our_way = OurWay(encoder, on)
         ways = _ways(encoder, our_way, paths, keys, held)
         calls = {label: call for label, (_, call) in ways.items()}
@@ -303,7 +303,7 @@ def _rates(rate: dict[str, float], flops: int, peak: float) -> dict:
 
 # %% ../../../nbs/running/bench/83_embed.ipynb #a1df7ed0
 def bench_embed(
-    n: int = 0,  # pictures; 0: 128 on a processor, 20,000 on a GPU
+    images: int = 0,  # pictures; 0: 128 on a processor, 20,000 on a GPU
     rounds: int = 3,  # times that all ways take their turn
     encoder: str = "",  # names, with commas between; '': Lite0 and ResNet-50, on a GPU ResNet-152
     size: int = 0,  # side of the input, pixels; 0: the encoder's own
@@ -312,13 +312,13 @@ def bench_embed(
 ) -> dict:  # ratio (the smallest over the encoders), device, rows, …
     "From JPEG files to embeddings, three ways. Raises AssertionError where ours leaves plain."
     on, rows, encoders = pick_device(device), [], []
-    names, n, held = (
-        (encoder or "resnet152", n or 20_000, held or 50_000)
+    names, images, held = (
+        (encoder or "resnet152", images or 20_000, held or 50_000)
         if on.type == "cuda"
-        else (encoder or "efficientnet_lite0,resnet50", n or 128, held)
+        else (encoder or "efficientnet_lite0,resnet50", images or 128, held)
     )
     for name in names.split(","):
-        its_rows, one = bench_encoder(name, n, rounds, size, device, held)
+        its_rows, one = bench_encoder(name, images, rounds, size, device, held)
         rows += its_rows
         encoders.append(one)
     for one in encoders:
@@ -395,12 +395,12 @@ def bench_agreement(
     network = load_encoder(encoder, size=size).to(on)
     paths = [path for group in groups.values() for path in group]
     our_way = OurWay(network, on)
-    ours = our_way.files(paths, [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths])
+    ours = our_way.files(paths, [hash_of(path) for path in paths])
     starts = tqdm(range(0, len(paths), BATCH), desc="plain", unit="batch", delay=3)
     plain = np.concatenate([plain_loop(network, paths[i : i + BATCH], on) for i in starts])
     names, rows = np.repeat(list(groups), [len(group) for group in groups.values()]), []
     for name in (*groups, "all"):
-        chosen = np.full(len(names), True) if name == "all" else names == name
+        chosen = (names == name) | (name == "all")
         one = embeddings_agreement(ours[chosen], plain[chosen], network.rows)
         rows.append(
             {

@@ -47,13 +47,12 @@ class Option(NamedTuple):
     kind: type
     value: str  # what stands for its value in the help
     meaning: str  # in brackets, what holds without it
-    parameter: str = ""  # the benchmarks' name for it; '': the same
 
 
 _NETWORKS = ("train", "steps", "embed", "agreement")
 OPTIONS = {
     "images": Option(
-        ("train", "embed", "place"), int, "N", "pictures (128; on a GPU embed takes 20,000)", "n"
+        ("train", "embed", "place"), int, "N", "pictures (128; on a GPU embed takes 20,000)"
     ),
     "held": Option(
         ("embed",), int, "N", "pictures encoded from memory (as --images; on a GPU 50,000)"
@@ -89,8 +88,8 @@ OPTIONS = {
 # %% ../../../nbs/running/bench/89_registry.ipynb #5d6b41de
 def check_options(
     name: str,  # a key of BENCHMARKS
-    options: Mapping[str, Any],  # by their names on the command line
-) -> dict[str, Any]:  # by the benchmark's own names
+    options: Mapping[str, Any],  # as on the command line
+) -> dict[str, Any]:  # as the benchmark takes them
     "The options of a benchmark. Raises Refused for one that it does not take or cannot use."
     values = dict(options)
     for option, value in values.items():
@@ -113,7 +112,7 @@ def check_options(
         raise Refused(f"--folder {values['folder']}: no such folder")
     if {"encoder", "size", "device"} & set(values):
         _check_encoder(name, values)
-    return {OPTIONS[option].parameter or option: value for option, value in values.items()}
+    return values
 
 
 def _check_encoder(name: str, values: Mapping[str, Any]) -> None:
@@ -139,7 +138,7 @@ def run_bench(
     name: str,  # a key of BENCHMARKS
     json_path: str | Path | None = None,  # gets the result
     csv_path: str | Path | None = None,  # gets the rows, and as Markdown beside it
-    **options: Any,  # of the benchmark, by its own names
+    **options: Any,  # of the benchmark
 ) -> dict:  # device, rows, …; ratio where two ways are compared; told: what is printed for the rows
     "Run a benchmark, print its table, write its files. Raises ValueError for an unknown name."
     result = benchmark(name)(**options)
