@@ -260,29 +260,26 @@ def keep(
 
     Raises CacheError."""
     lost, done, read = [], 0, 0
-    rows: list[int] = []
-    parts: list[np.ndarray] = []
+    waiting: list[Done] = []
     total = 0 if sizes is None else int(sizes.sum())
     unit, word = (1e9, "GB") if total >= 1e9 else (1e6, "MB")
     look = {"unit": "picture", "disable": sizes is None, "delay": 3}
     bar = tqdm(total=len(work.keys), desc=f"embedding with {name}", **look)
 
     def write() -> None:
-        taken, made = rows[:], parts[:]
-        rows.clear()
-        parts.clear()
-        if taken:
-            keys, names = [work.key(i) for i in taken], [work.path(i) for i in taken]
-            store.put(keys, np.concatenate(made), names)
+        taken = waiting[:]
+        waiting.clear()
+        if rows := [row for batch in taken for row in batch.rows]:
+            keys, names = [work.key(i) for i in rows], [work.path(i) for i in rows]
+            store.put(keys, np.concatenate([batch.embeddings for batch in taken]), names)
 
     try:
         with bar:
             for batch in results:
-                rows.extend(batch.rows)
-                parts.append(batch.embeddings)
+                waiting.append(batch)
                 lost.extend(batch.lost)
                 done += len(batch.rows)
-                if len(rows) >= SHARD:
+                if sum(len(batch.rows) for batch in waiting) >= SHARD:
                     write()
                 if total:
                     read += int(sizes[[*batch.rows, *(row for row, _ in batch.lost)]].sum())

@@ -8,14 +8,14 @@ __all__ = ['GROUPS', 'SETTINGS', 'PRESETS', 'KEEP_MEMORY', 'PROFILES', 'FITTED',
            'make_settings', 'profiles_table', 'settings_of', 'changed_settings', 'settings_in_force', 'ranges_for',
            'fitted', 'fit_folder', 'read_settings_file', 'settings_yaml', 'markdown_table', 'Folder', 'check_run_name',
            'RunFolder', 'Run', 'joined_tables', 'join_rows', 'save_settings', 'read_settings', 'assigned_names',
-           'declared_types', 'injected_parameters', 'profile_of', 'check_parameters', 'start_run']
+           'injected_parameters', 'profile_of', 'check_parameters', 'start_run']
 
 # %% ../../nbs/core/06_settings.ipynb #dbdc9588
 import ast
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from functools import partial
 from numbers import Integral
@@ -429,63 +429,42 @@ def make_settings(
             values[low] = min(values[low], values[high])
         elif high not in given:
             values[high] = max(values[low], values[high])
-    return _consistent(Settings(**values))
+    settings = Settings(**values)
+    for problem in _contradictions(settings):
+        raise SettingError(problem)
+    return settings
 
 # %% ../../nbs/core/06_settings.ipynb #345d0a99
-def _consistent(s: Settings) -> Settings:
-    "Returns the settings, or raises SettingError where two of them contradict each other."
-    given = (
-        (s.k1_min > s.k1_max, f"k1_min={s.k1_min} is above k1_max={s.k1_max}: swap them"),
-        (s.k2_min > s.k2_max, f"k2_min={s.k2_min} is above k2_max={s.k2_max}: swap them"),
-        (
-            s.k2 >= s.k1 > 0,
-            f"k2={s.k2} super-parents need more than k1={s.k1} parents",
-        ),
-        (
-            s.profile in ("photos", "paper") and not s.images,
-            f"profile {s.profile} needs pictures: --images DIR (with DIR/train/<class>/*)",
-        ),
-        (
-            s.images and not Path(s.images).is_dir(),
-            f"images={s.images}: there is no such folder",
-        ),
-        (
-            s.hierarchy and not Path(s.hierarchy).is_file(),
-            f"hierarchy={s.hierarchy}: there is no such file (a CSV with columns wnid, parent, "
-            "super_parent)",
-        ),
-    )
-    for wrong, message in (*given, *(() if s.images else _drawn(s))):
-        if wrong:
-            raise SettingError(message)
-    return s
-
-# %% ../../nbs/core/06_settings.ipynb #345d0a9a
-def _drawn(s: Settings) -> Iterable[tuple[bool, str]]:
-    "What no drawn animal kingdom can be, each with what to say of it."
-    what = "paper_classes=true keeps" if s.paper_classes else "prototype=classifier needs"
-    return (
-        (
-            s.m_families > s.m_species,
-            f"m_families={s.m_families} families need at least as many species, "
-            f"m_species={s.m_species}",
-        ),
-        (
-            s.m_plans > s.m_families,
-            f"m_plans={s.m_plans} body plans need at least as many families, "
-            f"m_families={s.m_families}",
-        ),
-        (
-            s.n_shot > s.m_train,
-            f"n_shot={s.n_shot} training pictures of a class, but m_train={s.m_train} pictures of "
-            "each species are drawn: raise m_train",
-        ),
-        (
-            s.paper_classes or s.prototype == "classifier",
-            f"{what} ImageNet's classes, of which the menagerie has none: give pictures of them, "
-            "--images DIR",
-        ),
-    )
+def _contradictions(s: Settings) -> Iterator[str]:
+    "What cannot be together, in words; the last ones are about drawn animals."
+    if s.k1_min > s.k1_max:
+        yield f"k1_min={s.k1_min} is above k1_max={s.k1_max}: swap them"
+    if s.k2_min > s.k2_max:
+        yield f"k2_min={s.k2_min} is above k2_max={s.k2_max}: swap them"
+    if s.k2 >= s.k1 > 0:
+        yield f"k2={s.k2} super-parents need more than k1={s.k1} parents"
+    if s.profile in ("photos", "paper") and not s.images:
+        yield f"profile {s.profile} needs pictures: --images DIR (with DIR/train/<class>/*)"
+    if s.images and not Path(s.images).is_dir():
+        yield f"images={s.images}: there is no such folder"
+    if s.hierarchy and not Path(s.hierarchy).is_file():
+        columns = "wnid, parent, super_parent"
+        yield f"hierarchy={s.hierarchy}: there is no such file (a CSV with columns {columns})"
+    if s.images:
+        return
+    if s.m_families > s.m_species:
+        needed = f"at least as many species, m_species={s.m_species}"
+        yield f"m_families={s.m_families} families need {needed}"
+    if s.m_plans > s.m_families:
+        needed = f"at least as many families, m_families={s.m_families}"
+        yield f"m_plans={s.m_plans} body plans need {needed}"
+    if s.n_shot > s.m_train:
+        drawn = f"m_train={s.m_train} pictures of each species are drawn: raise m_train"
+        yield f"n_shot={s.n_shot} training pictures of a class, but {drawn}"
+    if s.paper_classes or s.prototype == "classifier":
+        what = "paper_classes=true keeps" if s.paper_classes else "prototype=classifier needs"
+        missing = "of which the menagerie has none: give pictures of them, --images DIR"
+        yield f"{what} ImageNet's classes, {missing}"
 
 # %% ../../nbs/core/06_settings.ipynb #f4f0e3a5
 def profiles_table() -> (
@@ -895,30 +874,19 @@ def read_settings(
 # %% ../../nbs/core/06_settings.ipynb #79410f67
 def assigned_names(
     source: str,  # of a code cell
-) -> list[str]:
+) -> dict[str, str]:  # the type of each as it is written, such as 'int'; '' where none is
     "The names that a cell assigns at its top level, in order; none for a cell with magics."
     try:
         body = ast.parse(source).body
     except SyntaxError:
-        return []
-    targets = [
-        target
-        for line in body
-        for target in getattr(line, "targets", [getattr(line, "target", None)])
-    ]
-    return [target.id for target in targets if isinstance(target, ast.Name)]
-
-
-def declared_types(
-    source: str,  # of a parameters cell
-) -> dict[str, str]:  # the type of each name as it is written, such as 'int'; '' where none is
-    "The names in a parameters cell."
-    kinds = {
-        line.target.id: ast.unparse(line.annotation)
-        for line in ast.parse(source).body
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
-    }
-    return {name: kinds.get(name, "") for name in assigned_names(source)}
+        return {}
+    names: dict[str, str] = {}
+    for line in body:
+        kind = ast.unparse(line.annotation) if isinstance(line, ast.AnnAssign) else ""
+        for target in getattr(line, "targets", [getattr(line, "target", None)]):
+            if isinstance(target, ast.Name):
+                names[target.id] = names.get(target.id) or kind
+    return names
 
 
 def injected_parameters(
@@ -931,8 +899,8 @@ def injected_parameters(
     if at:
         exec(cells[at[-1]], {}, given)  # assignments of plain values, as papermill writes them
     before = cells[: at[-1]] if at else cells
-    shown = [source for source in before if "name" in assigned_names(source)]
-    return given, declared_types(shown[-1]) if shown else {}
+    shown = [names for names in map(assigned_names, before) if "name" in names]
+    return given, shown[-1] if shown else {}
 
 # %% ../../nbs/core/06_settings.ipynb #d02a9ccf
 def _not_taken(name: str, taken: Sequence[str], phase: str) -> SettingError:
