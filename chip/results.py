@@ -7,10 +7,10 @@ __all__ = ['OWN_FILES', 'PAPER', 'DIAGRAMS', 'METHOD_COLOURS', 'METHOD_LABELS', 
            'COLLAPSE', 'DEAD', 'MOST_ROWS', 'Tables', 'read_optional', 'load_tables', 'clear_results', 'Reported',
            'reported', 'at_levels', 'paper_against_itself', 'copy_diagrams', 'rule_of', 'method_colours',
            'main_methods', 'untrained', 'method_label', 'draw_sweep', 'plot_curve', 'level_panels', 'legend_once',
-           'legend_below', 'Mark', 'draw_curves', 'shown_method', 'draw_figure7', 'draw_figure8', 'draw_collapse',
-           'placement_counts', 'constant_scores', 'both_right', 'plot_bars', 'legend_beside', 'plot_placements',
-           'plot_seen', 'Kind', 'table1', 'table2', 'compared_with', 'seen_differences', 'placement_differences',
-           'draw_rules', 'figure9_table', 'figure9_title', 'draw_figure9', 'command_of', 'paper_beside_ours']
+           'Mark', 'draw_curves', 'shown_method', 'draw_figure7', 'draw_figure8', 'draw_collapse', 'placement_counts',
+           'constant_scores', 'both_right', 'plot_bars', 'plot_placements', 'plot_seen', 'Kind', 'table1', 'table2',
+           'compared_with', 'seen_differences', 'placement_differences', 'draw_rules', 'figure9_table', 'figure9_title',
+           'draw_figure9', 'command_of', 'paper_beside_ours']
 
 # %% ../nbs/40_results.ipynb #3ec6fe89
 import os
@@ -333,23 +333,16 @@ def level_panels(
     return figure, panels
 
 # %% ../nbs/40_results.ipynb #187249a8
-def legend_once(
-    where: Figure | Axes,
-    axes: Sequence[Axes],  # whose labels
-    **style,  # of the legend
-) -> None:
-    "One legend for several panels, each label once."
-    entries = {}
-    for ax in axes:
+def legend_once(where: Figure | Axes) -> None:
+    "A legend with each label once: below all panels of a figure, or at the right of one panel."
+    whole, entries = isinstance(where, Figure), {}
+    for ax in where.axes if whole else [where]:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    columns = min(len(entries), style.pop("ncols", 1))
-    where.legend(entries.values(), entries, frameon=False, ncols=columns, **style)
-
-
-def legend_below(figure: Figure) -> None:
-    "One legend below all panels."
-    legend_once(figure, figure.axes, loc="outside lower center", ncols=5)
+    look = {"fontsize": 9, "loc": "upper left", "bbox_to_anchor": (1, 1)}
+    if whole:
+        look = {"loc": "outside lower center", "ncols": min(len(entries), 5)}
+    where.legend(entries.values(), entries, frameon=False, **look)
 
 # %% ../nbs/40_results.ipynb #9069f380
 class Mark(NamedTuple):
@@ -377,7 +370,7 @@ def draw_curves(
         for mark in marks[column]:
             value = mark.values[level]
             ax.axhline(value, color="0.45", lw=1.3, ls=mark.style, zorder=0, label=mark.label)
-    legend_below(figure)
+    legend_once(figure)
     return figure
 
 
@@ -455,7 +448,7 @@ def draw_collapse(curves: pd.DataFrame) -> tuple[Figure, str]:
             if len(dead):
                 cross = {"color": colour, "ms": 8, "mew": 2, "clip_on": False}
                 ax.plot(dead, np.full(len(dead), DEAD[column]), "x", **cross)
-    legend_below(figure)
+    legend_once(figure)
     caption = (
         "Collapse, epoch by epoch: how alike the embeddings of different pictures are (1: the "
         "encoder says the same of all), and how many directions they use." + _over_seeds(curves)
@@ -551,11 +544,6 @@ def plot_bars(
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
-
-def legend_beside(ax: Axes) -> None:
-    "A legend at the right of a panel, each label once."
-    legend_once(ax, [ax], fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
-
 # %% ../nbs/40_results.ipynb #10d7a708
 def plot_placements(
     counts: pd.DataFrame,  # from `placement_counts`
@@ -575,7 +563,7 @@ def plot_placements(
     ax.yaxis.get_major_locator().set_params(integer=True)
     total = int(counts["total"].max())
     ax.set(ylim=(0, total * 1.1), ylabel=f"unseen classes placed right, of {total}")
-    legend_beside(ax)
+    legend_once(ax)
     return ax
 
 
@@ -595,7 +583,7 @@ def plot_seen(
     plot_bars(pd.DataFrame(rows, columns=columns), seeds, "chance", ax)
     ax.set(ylim=(0, 1.1), ylabel="nearest target is the right one (%)")
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
-    legend_beside(ax)
+    legend_once(ax)
     return ax
 
 # %% ../nbs/40_results.ipynb #09b59127
