@@ -98,7 +98,7 @@ def _fit_of(model: Any) -> Fit:
         raise Unsafe("a k-means fit lacks its labels or centres")
     return Fit(attributes["labels_"], attributes["cluster_centers_"])
 
-
+# %% ../../nbs/audit/45_released.ipynb #485b6eaa
 def _authors(
     source: str,  # for people
     contents: Mapping[str | int, Any],  # of the files, by the keys of PUBLISHED

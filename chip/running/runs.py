@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['PHASES', 'MARKS', 'COMPUTING', 'MADE', 'NOT_RUN', 'MADE_LIST', 'REPORT_FOLDERS', 'Phase', 'notebooks_folder',
            'Refused', 'check_free', 'read_json', 'write_json', 'shown_parameters', 'parameters_of', 'code_of', 'digest',
-           'modules_used', 'Contents', 'versions', 'packaged_weights', 'files_read', 'engine_kind', 'last_part',
-           'shown_settings', 'inputs_of', 'what_changed', 'marker_path', 'read_marker', 'write_marker', 'joined_files',
-           'is_made', 'files_of', 'is_copy', 'why_run', 'clear_from', 'forget', 'locked', 'python_words',
-           'kernel_environment', 'Watch', 'PeakMemory', 'redraw', 'Relay', 'PhaseFailed', 'shown', 'default_name',
-           'resume_command', 'execute', 'files_to_make', 'check_made', 'run_next', 'git_state', 'graphics',
-           'circumstances', 'refusing', 'plain_error', 'check_writable', 'check_images', 'check_encoder',
+           'modules_used', 'FilesRead', 'Contents', 'versions', 'packaged_weights', 'files_read', 'engine_kind',
+           'last_part', 'shown_settings', 'inputs_of', 'what_changed', 'marker_path', 'read_marker', 'write_marker',
+           'joined_files', 'is_made', 'files_of', 'is_copy', 'why_run', 'clear_from', 'forget', 'locked',
+           'python_words', 'kernel_environment', 'Watch', 'PeakMemory', 'redraw', 'Relay', 'PhaseFailed', 'shown',
+           'default_name', 'resume_command', 'execute', 'files_to_make', 'check_made', 'run_next', 'git_state',
+           'graphics', 'circumstances', 'refusing', 'plain_error', 'check_writable', 'check_images', 'check_encoder',
            'check_classes', 'check_asked', 'check_run', 'ReportFolder', 'users_files', 'recover', 'swap_in',
-           'replacing', 'Step', 'plan_run', 'duration', 'rough', 'expected_seconds', 'Progress', 'run_phases']
+           'replacing', 'Step', 'plan_run', 'duration', 'rough', 'expected_seconds', 'Pace', 'Progress', 'run_phases']
 
 # %% ../../nbs/running/90_runs.ipynb #1d1deca1
 import ast
@@ -305,13 +305,12 @@ def _read(path: str, known: tuple) -> tuple:  # state and SHA-256; () for what c
         return ()  # a broken link; Phase 1 lists it with its reason
 
 # %% ../../nbs/running/90_runs.ipynb #7a74718c
-class Contents:
-    "Fingerprints by content; what was read is known again, after `keep` by later objects too."
+class FilesRead:
+    "What files hold; what was read is known again, after `keep` by later objects too."
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, tuple]] = {}  # by folder, then by path
         self._changed: set[str] = set()
-        self._folders: dict[tuple[str, bool], str] = {}
 
     def _hashes(self, folder: str, paths: Sequence[str]) -> dict[str, str]:
         "SHA-256 by path, without what cannot be read."
@@ -329,6 +328,23 @@ class Contents:
             self._changed.add(folder)
         known.update(states)
         return {path: state[-1] for path, state in states.items()}
+
+    def keep(self) -> None:
+        "Remember what was read, for later processes, but for what was changed just before."
+        while self._changed:
+            known = self._known[folder := self._changed.pop()]
+            rows = [(path, *state) for path, state in sorted(known.items()) if state[0] >= 0]
+            if rows:
+                with written_aside(_memory_of(folder)) as aside:
+                    pd.DataFrame(rows, columns=list(_STATE)).to_parquet(aside, index=False)
+
+# %% ../../nbs/running/90_runs.ipynb #7a74718d
+class Contents(FilesRead):
+    "Fingerprints by content."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folders: dict[tuple[str, bool], str] = {}
 
     def folder(
         self,
@@ -357,14 +373,6 @@ class Contents:
         folder, name = os.path.split(os.path.abspath(path))
         return self._hashes(folder, [name]).get(name, "")[:16]
 
-    def keep(self) -> None:
-        "Remember what was read, for later processes, but for what was changed just before."
-        while self._changed:
-            known = self._known[folder := self._changed.pop()]
-            rows = [(path, *state) for path, state in sorted(known.items()) if state[0] >= 0]
-            if rows:
-                with written_aside(_memory_of(folder)) as aside:
-                    pd.DataFrame(rows, columns=list(_STATE)).to_parquet(aside, index=False)
 
 # %% ../../nbs/running/90_runs.ipynb #7906cf0b
 COMPUTING = (
@@ -1551,9 +1559,8 @@ def expected_seconds(
     return {notebook: seconds or usual for notebook, seconds in expected.items()}
 
 # %% ../../nbs/running/90_runs.ipynb #3e319e94
-class Progress(Watch):
-    """Shows how far a run is and how long the rest takes while a block runs, and stands in for the
-    error stream meanwhile."""
+class Pace(Watch):
+    "How far a run is, and how long the rest takes."
 
     def __init__(
         self,
@@ -1592,6 +1599,11 @@ class Progress(Watch):
         "A phase has ended."
         now = self.clock()
         self.took[notebook], self.since = now - self.since, now
+
+# %% ../../nbs/running/90_runs.ipynb #3e319e95
+class Progress(Pace):
+    """Shows how far a run is and how long the rest takes while a block runs, and stands in for the
+    error stream meanwhile."""
 
     def say(self, text: str) -> None:
         "A line for good, above the bar."

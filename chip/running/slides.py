@@ -33,7 +33,7 @@ def slides_page(
     template = templates().get_template("slides.html.j2")
     return template.render(title=notebook.metadata["title"], slides=slides)
 
-
+# %% ../../nbs/running/95_slides.ipynb #95000014
 def write_slides(
     folder: str | Path,
     notebooks: Path,  # folder of the chapters, executed

@@ -94,7 +94,7 @@ def _concatenated(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     ]
     return table.assign(**{name: table[name].map(str, na_action="ignore") for name in mixed})
 
-
+# %% ../../nbs/running/92_summaries.ipynb #e1af2505
 def measurements(
     tables: Mapping[str, pd.DataFrame],  # as `gather` gives them
     by: Sequence[str],  # what tells the runs apart

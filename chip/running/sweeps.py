@@ -793,7 +793,7 @@ def check_sweep(
     for folder in ("reports", "data/runs", "data/sweeps"):
         check_writable(home() / folder)
 
-
+# %% ../../nbs/running/93_sweeps.ipynb #77c6a5e7
 def run_sweep(
     sweep: Sweep,
     phases: tuple[Phase, ...] = PHASES,
