@@ -159,16 +159,16 @@ class JournalFile:
         self.places[path] = line["state"], start
         (self.failed.add if line["failed"] else self.failed.discard)(path)
 
+# %% ../../nbs/running/97_answers.ipynb #8a257eb3
+class Journal(JournalFile):
+    "The answers of one call, on disk as they come."
+
     def _append(self, line: Mapping[str, Any]) -> int:  # where it begins
         "One line more, on disk at once."
         start = self.file.seek(self.end)
         self.end += self.file.write(json.dumps(line).encode() + b"\n")
         self.file.flush()
         return start
-
-# %% ../../nbs/running/97_answers.ipynb #8a257eb3
-class Journal(JournalFile):
-    "The answers of one call, on disk as they come."
 
     def has(self, animal: Animal) -> bool:
         "Whether the animal is answered already, and none of its photos has changed since."

@@ -373,7 +373,6 @@ class Contents(FilesRead):
         folder, name = os.path.split(os.path.abspath(path))
         return self._hashes(folder, [name]).get(name, "")[:16]
 
-
 # %% ../../nbs/running/90_runs.ipynb #7906cf0b
 COMPUTING = (
     "torch",
