@@ -265,6 +265,21 @@ def test_other_calls_and_other_files_are_refused(stub, capsys):
     assert "exists" in capsys.readouterr().err
 
 
+def test_a_file_that_comes_meanwhile_is_kept(stub, capsys):
+    "Somebody else writes the table, or the page, while a call is answering."
+    stub.stop_after, stub.how = 20, lambda: Path("a.csv").write_text("mine")
+    call = ["place", "robins", "--out", "a.csv"]
+    assert main(call) == 2 and Path("a.csv").read_text() == "mine"
+    assert "has changed meanwhile" in capsys.readouterr().err
+    stub.stop_after, stub.seen = None, []
+    os.rename("a.csv", "b.csv")
+    assert main(call) == 0 and not stub.seen  # all were answered already
+    assert len(pd.read_csv("a.csv")) == 40
+    stub.stop_after, stub.how = 20, lambda: Path("p.html").write_text("mine")
+    assert main(["place", "robins", "--page", "p.html"]) == 1
+    assert Path("p.html").read_text() == "mine" and "p.html" in capsys.readouterr().err
+
+
 def test_what_cannot_be_read_costs_a_line_and_the_status(stub, capsys, tmp_path):
     (tmp_path / "robins" / "015_50.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
     (tmp_path / "robins" / "film.mp4").write_bytes(b"film")

@@ -64,8 +64,10 @@ def found_path(
 @contextmanager
 def written_aside(
     path: str | Path,  # where the file shall be; its folder is made if need be
+    replace: bool = True,  # a file of this name
 ) -> Iterator[Path]:  # the temporary path to write to
-    "Write to the yielded path; it replaces `path` in one step, and on failure nothing is left."
+    """Write to the yielded path; it replaces `path` in one step, and on failure nothing is left.
+    Raises FileExistsError where nothing is to be replaced and a file has come meanwhile."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
@@ -73,6 +75,8 @@ def written_aside(
     os.chmod(aside, 0o644)
     try:
         yield Path(aside)
+        if not replace:
+            path.open("xb").close()  # takes the name, or fails
         os.replace(aside, path)
     finally:
         Path(aside).unlink(missing_ok=True)

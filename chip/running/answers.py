@@ -126,33 +126,36 @@ class JournalFile:
         overwrite: bool = False,
     ):
         "Raises Refused where something else stands there."
-        self.table, self.columns = table, columns
+        self.table, self.columns, self.overwrite = table, columns, overwrite
         self.path = table.with_name(f".{table.name}.journal")
         self.places: dict[str, tuple[str, int]] = {}  # path of an animal → state, where its row is
         self.failed: set[str] = set()  # paths of animals with photos that could not be read
-        self.end = 0  # of the last whole line
+        self.end, self.left = 0, ""  # of the last whole line; the table's hash when it was written
         head = json.dumps({"asked": asked}).encode() + b"\n"
         begun = any(_whole_lines(self.path))
         if not (begun and self._read(json.loads(head))):
             if not overwrite and (begun or table.exists()):
                 problem = "was begun by another call: repeat that one, " if begun else "exists: "
                 raise Refused(f"{shown(table)} {problem}name another file, or --overwrite")
-            self.places, self.failed, self.end = {}, set(), len(head)
+            self.places, self.failed, self.end, self.left = {}, set(), len(head), ""
             self.path.write_bytes(head)
         self.file = open(self.path, "r+b")  # noqa: SIM115 (`close` closes it)
         self.file.truncate(self.end)
 
     def _read(self, head: dict) -> bool:
         "Whether the journal is of the same call, and the table beside it what that call has left."
-        left = ""
         for start, text in _whole_lines(self.path):
             line = json.loads(text)
             if start == 0 and line != head:
                 return False
             if "row" in line:
                 self._place(line, start)
-            left, self.end = line.get("table", left), start + len(text)
-        return hash_of(self.table) in ("", left)
+            self.left, self.end = line.get("table", self.left), start + len(text)
+        return self._is_ours()
+
+    def _is_ours(self) -> bool:
+        "Whether the table is the one that was written last, or not there."
+        return hash_of(self.table) in ("", self.left)
 
     def _place(self, line: dict, start: int) -> None:
         path = line["row"]["path"]
@@ -187,11 +190,16 @@ class Journal(JournalFile):
         return json.loads(self.file.readline())["row"]
 
     def write(self, animals: Iterable[Animal]) -> int:  # rows
-        "The table of the animals that are answered, in their order, in place in one step."
+        """The table of the animals that are answered, in their order, in place in one step. Raises
+        Refused where somebody has changed the table meanwhile."""
+        if not (self.overwrite or self._is_ours()):
+            moved = f"{shown(self.table)} has changed meanwhile: move it and repeat the call"
+            raise Refused(f"{moved}, which goes on where it was")
         known = [animal.path for animal in animals if animal.path in self.places]
         with written_aside(self.table) as aside:
             write_table(map(self.row, known), aside, self.columns)
-            self._append({"table": hash_of(aside)})
+            self.left = hash_of(aside)
+            self._append({"table": self.left})
         return len(known)
 
     def close(self, done: bool) -> None:
@@ -608,5 +616,5 @@ def write_page(
         fingerprints=[fingerprint(script)],
         version=__version__,
     )
-    with written_aside(path) as aside:
+    with written_aside(path, replace=request.overwrite) as aside:
         page.dump(str(aside), encoding="utf-8", errors="replace")

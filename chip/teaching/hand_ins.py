@@ -487,7 +487,7 @@ def write_marks(
     "Writes marks as CSV, at once or not at all. Raises CannotTeach for a file that is there."
     check_marks_file(file, overwrite)
     safe = table.map(lambda x: f"'{x}" if isinstance(x, str) and x[:1] in tuple("=+-@\t\r") else x)
-    with written_aside(file) as aside:
+    with written_aside(file, replace=overwrite) as aside:
         os.chmod(aside, 0o600)  # marks are for whoever marks
         safe.to_csv(aside, index=False)  # a leading = + - @ would be a formula in a spreadsheet
 
