@@ -371,6 +371,7 @@ def seen_measures(
         "lca_height": tree.lca_height,
         "lca_height_mistakes": tree.lca_height_mistakes,
         "hierarchical_f": tree.f,
+        "best_constant": float(np.bincount(target).max() / len(target)),  # its top1
     }
 
 # %% ../nbs/05_measures.ipynb #425dac8d

@@ -207,7 +207,10 @@ def test_every_claim_gets_a_verdict_and_a_command(run):
     )
     row = claims.loc["S2"]
     assert row["verdict"] != CANNOT and row["n_counts"] == "seeds" and row["n"] == 2
-    assert row[["ours", "low", "high"]].tolist() == [pytest.approx(0.6)] * 3
+    assert row[["ours", "low", "high"]].tolist() == [pytest.approx(0.5)] * 3
+    assert row["verdict"] == evidence.PARTLY and row["sentence"].startswith(
+        "Level 1: Paper 0.511, ours 0.5"
+    )
     assert claims.loc["S3", "verdict"] == evidence.CONTRADICTS
     assert "--images" in claims.loc["S1", "command"] and "6 classes" in claims.loc["S1", "setting"]
     assert "2 training pictures a class in place of 1,300" in claims.loc["S1", "settings"]

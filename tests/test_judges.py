@@ -323,6 +323,17 @@ def test_the_number_of_clusters_on_the_authors_points():
     both = {**studied(*far).studies, "restarts_authors": fewer}
     assert judge(replace(BARE, studies=both)) == judge(studied(*far))  # most starts count for a k
     assert is_lacking(judge)
+    elbows = pd.DataFrame({"level": 2, "from_k": 7, "to_k": 20, "elbow": [12]})
+
+    def both(best: int, elbow: int) -> Evidence:
+        sweep = pd.DataFrame({"level": 2, "k": [8, 9], "restarts": 5000, "silhouette": 0.1})
+        sweep.loc[sweep["k"] == best, "silhouette"] = 0.2
+        studies = {"choice_of_k_restarts": sweep, "elbow_authors": elbows.assign(elbow=elbow)}
+        return replace(BARE, studies=studies)
+
+    judge = partial(judge_authors_k, level=2)  # by silhouette and by elbow
+    changed = [both(8, 8), both(8, 12), both(9, 8), both(9, 12)]
+    assert verdicts(judge, *changed) == [REPRODUCED, PARTLY, PARTLY, NOT]
 
 
 def test_kin_in_clusters():
@@ -383,6 +394,14 @@ def test_what_training_does():
     assert verdicts(judge_drop, *changed) == THREE
     changed = [with_seen(top1=([p] * 3, [0.6] * 3)) for p in (0.7, 0.3, 0.1)]
     assert of_claim("M2", *changed) == THREE
+    constants = [0.05, 0.2, 0.2]  # a classifier that always names the commonest target
+    changed = [with_seen(top1=([t] * 3, [0.9] * 3)) for t in (0.6, 0.3)]
+    worse = [with_tables(e, seen=e.tables.seen.assign(best_constant=0.2)) for e in changed]
+    assert verdicts(partial(judge_classifier, level=0), *worse) == [PARTLY, NOT]
+    better = changed[1].tables.seen.assign(best_constant=constants * 2)
+    assert (
+        "0.050 by the best single answer" in judge_classifier(with_tables(BARE, seen=better), 0)[1]
+    )
     for judge in (judge_apart, judge_classifier, judge_pull, judge_pull_unseen):
         assert is_lacking(partial(judge, level=0))
     assert is_lacking(judge_drop) and is_lacking(judge_shots)
@@ -394,6 +413,17 @@ def test_a_level_that_was_not_measured_is_left_out():
     assert (
         row["verdict"] == PARTLY and "Level 1: " in row["found"] and "Level 2" not in row["found"]
     )
+    assert row["sentence"].startswith("Level 0: The mean cosine") and row["ours"] < 0
+
+
+def test_the_level_that_decides_speaks():
+    for top1, level in (([0.1, 0.1, 0.9], 2), ([0.1, 0.9, 0.1], 1)):
+        row = ledger_line(REGISTER["M2"], with_seen(top1=(top1, [0.5] * 3)))
+        assert row["verdict"] == PARTLY and row["ours"] == 0.9
+        assert row["sentence"].startswith(f"Level {level}: Top-1 is 0.900")
+    row = ledger_line(REGISTER["M2"], with_seen(top1=([0.1] * 3, [0.5] * 3)))
+    assert row["verdict"] == NOT and row["sentence"].startswith("Top-1 is 0.100")
+    assert ledger_line(REGISTER["S3"], BARE)["ours"] == pytest.approx(0.7555, abs=1e-3)  # level 1
     assert is_lacking(judge_drop, with_seen(cosine=([0.5, 0.5, NAN], [0.5] * 3)))
 
 
@@ -479,7 +509,8 @@ def test_metrics_that_work_and_do_not():
     truth = np.arange(40)
     curve = match_curve(np.random.default_rng(0).normal(size=(40, 40)), truth)
     sure = match_curve(np.eye(2), np.arange(2))
-    for table, verdict in ((curve, REPRODUCED), (sure, NOT)):
+    precise = curve.assign(average_precision=0.8)  # of accuracy and precision-recall, one is skewed
+    for table, verdict in ((curve, REPRODUCED), (precise, PARTLY), (sure, NOT)):
         e = replace(BARE, matches=table.assign(level=0, method="frozen"))
         assert judge_thresholds(e, 0).verdict == verdict
     assert is_lacking(partial(judge_thresholds, level=0))
@@ -720,6 +751,10 @@ def test_what_differs_from_the_paper_stands_in_every_verdict_of_a_rerun():
     words = unlike_paper(one)
     assert "a mean of one photo is that photo" in words and "in place of ResNet-152" in words[0]
     assert "a mean of one photo is that photo" not in unlike_paper(replace(one, per_class=(9, 9)))
+    none = unlike_paper(replace(one, splits={"train": 9}))
+    assert not {word for word in none if "validation" in word or "clusters" in word}
+    few = replace(one, n_seen=9, splits={"test": 6}, settings=replace(settings, hierarchy="h.csv"))
+    assert {"clusters from a file", "6 test pictures for 9 classes"} <= set(unlike_paper(few))
     table = ledger(one)
     rerun = table[(table["evidence"] == RERUN) & (table["verdict"] != CANNOT)]
     assert len(rerun) > 5 and rerun["found"].str.contains("a mean of one photo is that").all()

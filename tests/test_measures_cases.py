@@ -273,6 +273,7 @@ def test_the_row_of_seen_csv(rng):
         "contrastive_accuracy": pytest.approx(1 - 0.65 / 4),
         "mean_pairwise_cosine": 0,
         **dict.fromkeys(tree, pytest.approx(np.nan, nan_ok=True)),
+        "best_constant": 0.25,
     }
     embeddings, targets, own = rng.normal(size=(30, 6)), rng.normal(size=(4, 6)), np.arange(30) % 4
     measured = seen_measures(embeddings, targets, own, margin=0.3)

@@ -9,9 +9,9 @@ __all__ = ['VERDICTS', 'REPRODUCED', 'PARTLY', 'NOT', 'CONTRADICTS', 'DEPENDS', 
            'Lacking', 'near', 'by_sign', 'together', 'graded', 'in_full_or_part', 'listed', 'some', 'Evidence',
            'on_seen', 'on_unseen', 'gain', 'change', 'change_unseen', 'taxonomy_facts', 'kinship', 'cluster_tree',
            'spread_rows', 'measured_rows', 'run_pictures', 'read_studies', 'read_settings', 'pictures_folder',
-           'pictures_per_class', 'a_class', 'setting_of', 'best_constant', 'gather', 'Test', 'unlike_paper', 'Claim',
+           'pictures_of', 'a_class', 'setting_of', 'best_constant', 'gather', 'Test', 'unlike_paper', 'Claim',
            'usual_command', 'settings_of_test', 'told', 'first_sentence', 'setting_words', 'other_settings', 'outcomes',
-           'weighed', 'ledger_line', 'claim', 'tested']
+           'speaker', 'weighed', 'ledger_line', 'claim', 'tested']
 
 # %% ../../nbs/audit/48_evidence.ipynb #c35e52db
 import json
@@ -30,6 +30,7 @@ from ..compute.encoders import load_encoder
 from ..core.settings import Run, Settings
 from ..core.statistics import SeedMean, mean_of, seed_mean
 from ..core.study import Study, load_study, study_encoder
+from ..data.images import SPLITS
 from ..data.places import project_root
 from ..data.tables import read_names
 from ..data.taxonomy import Taxonomy, animals, place_classes, unseen_animals
@@ -156,6 +157,7 @@ class Evidence:
     released: pd.DataFrame = field(default_factory=pd.DataFrame)  # finding, of, level, value
     facts: Mapping[str, float] = field(default_factory=dict)  # of the taxonomy
     studies: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # tables by name
+    splits: Mapping[str, int] = field(default_factory=dict)  # pictures of each
 
     def says(self, quantity: str, level: int | None = None) -> float:
         "A number of the paper, by its name in `PAPER`; None: it belongs to no single level."
@@ -395,19 +397,22 @@ def pictures_folder(
     return root if root and root.is_dir() else None
 
 
-def pictures_per_class(
+def pictures_of(
     folder: Path,  # of a run, or of its report
     n_seen: int,  # classes
-) -> tuple[int, int]:
-    "Fewest and most training pictures of a class; from a report's summary their mean, twice."
+) -> tuple[tuple[int, int], dict[str, int]]:
+    """Fewest and most training pictures of a class (from a report's summary their mean, twice),
+    and how many pictures each split has."""
     path = folder / "pictures.parquet"
     if path.is_file():
         table = pd.read_parquet(path, columns=["label", "split"])
         counts = table.loc[table["split"] == "train", "label"].value_counts()
-        return int(counts.min()), int(counts.max())
-    known = re.search(r"([\d,]+) train\b", _read_json(folder / "run.json").get("pictures", ""))
-    mean = round(int(known[1].replace(",", "")) / n_seen) if known else 0
-    return mean, mean
+        splits = table["split"].value_counts().to_dict()
+        return (int(counts.min()), int(counts.max())), splits
+    known = re.findall(r"([\d,]+) (\w+)", _read_json(folder / "run.json").get("pictures", ""))
+    splits = {split: int(n.replace(",", "")) for n, split in known if split in SPLITS}
+    mean = round(splits.get("train", 0) / n_seen)
+    return (mean, mean), splits
 
 # %% ../../nbs/audit/48_evidence.ipynb #d8f796de
 def a_class(per_class: tuple[int, int]) -> str:
@@ -455,7 +460,7 @@ def gather(
     keys, of_paper = set(hierarchy["wnid"]), set(animals().keys)
     imagenet = len(of_paper & keys) >= 0.9 * len(of_paper)
     imagenet = imagenet and keys <= set(animals(paper_only=False).keys)
-    per_class = pictures_per_class(folder, len(keys))
+    per_class, splits = pictures_of(folder, len(keys))
     spectra = pictures[0] if len(pictures[0]) else read_optional(folder, "measure")
     matches = pictures[1] if len(pictures[1]) else read_optional(folder, "thresholds")
     return Evidence(
@@ -474,6 +479,7 @@ def gather(
         released,
         taxonomy_facts(),
         read_studies(),
+        splits,
     )
 
 # %% ../../nbs/audit/48_evidence.ipynb #b1c2d3e1
@@ -513,7 +519,7 @@ AUTHORS_SIZE, AUTHORS_EPOCHS, AUTHORS_UNSEEN_EPOCHS = 224, 21, 5
 def unlike_paper(e: Evidence) -> list[str]:
     "In what a run differs from the paper and its authors' code, in words; the gravest first."
     s, most = e.settings, e.per_class[1]
-    size = s.train_size or s.size or AUTHORS_SIZE
+    size, tested = s.train_size or s.size or AUTHORS_SIZE, e.splits.get("test", 0)
     words = {
         f"{s.encoder} in place of ResNet-152": s.encoder != "resnet152",
         "drawn animals in place of photographs": not s.images,
@@ -526,6 +532,10 @@ def unlike_paper(e: Evidence) -> list[str]:
         f"{s.unseen_epochs} in Phase 3 in place of {AUTHORS_UNSEEN_EPOCHS}": (
             s.unseen_epochs != AUTHORS_UNSEEN_EPOCHS
         ),
+        "clusters from a file": bool(s.hierarchy),
+        "no validation pictures, so that the last epoch is kept": tested
+        and not e.splits.get("val"),
+        f"{tested} test pictures for {e.n_seen} classes": 0 < tested < e.n_seen,
     }
     return [text for text, differs in words.items() if differs]
 
@@ -659,17 +669,31 @@ def outcomes(claim: Claim, e: Evidence) -> list[dict]:
     ]
 
 
+def speaker(
+    claim: Claim,
+    deciding: Sequence[Mapping],  # of `outcomes`
+    verdict: str,
+) -> Mapping:  # one of them
+    "The level that a claim's line shows: one of its verdict; of one in part, where it holds."
+    order = [*deciding[claim.speaks :], *deciding[: claim.speaks]]
+    wanted = (verdict, REPRODUCED, PARTLY)
+    return next((r for kind in wanted for r in order if r["verdict"] == kind), order[0])
+
+
 def weighed(
     claim: Claim,
     rows: Sequence[Mapping],  # from `outcomes`
     e: Evidence,
-) -> tuple[list[Mapping], str, str, str]:  # what decides, verdict, what was found, in a sentence
+) -> tuple[Mapping, str, str, str]:  # the row that speaks, verdict, what was found, in a sentence
     "The strongest evidence at hand decides; reruns at other settings may turn it; weaker is told."
     tested = [r for r in rows if r["verdict"] != CANNOT] or rows
     evidence = min((r["evidence"] for r in tested), key=EVIDENCE.index)
     deciding = [r for r in tested if r["evidence"] == evidence]
     verdict, found = together(r["verdict"] for r in deciding), told(deciding)
-    sentence = first_sentence(deciding[min(claim.speaks, len(deciding) - 1)]["found"])
+    row = speaker(claim, deciding, verdict)
+    sentence = first_sentence(row["found"])
+    if row["level"] != "" and len({r["verdict"] for r in deciding}) > 1:
+        sentence = f"Level {row['level']}: {sentence}"
     if evidence == RERUN and verdict != CANNOT:
         found += f" Unlike the paper: {'; '.join(unlike_paper(e)) or 'nothing'}."
         if words := other_settings(claim.id, verdict, e):
@@ -681,15 +705,15 @@ def weighed(
             if weaker == RERUN and (words := other_settings(claim.id, other, e)):
                 others, other = [*others, {"level": "", "found": words}], DEPENDS
             found += f" By {weaker}, {claim.word(other)}: {told(others)}"
-    return deciding, verdict, found, sentence
+    return row, verdict, found, sentence
 
 # %% ../../nbs/audit/48_evidence.ipynb #b1c2d3e9
 def ledger_line(claim: Claim, e: Evidence) -> dict:
     "A claim's line in the ledger."
     rows = outcomes(claim, e)
-    deciding, verdict, found, sentence = weighed(claim, rows, e)
-    first, wants = deciding[0], claim.tests[-1].needs
-    rerun = first["evidence"] == RERUN
+    row, verdict, found, sentence = weighed(claim, rows, e)
+    wants = claim.tests[-1].needs
+    rerun = row["evidence"] == RERUN
     return {
         "id": claim.id,
         "part": "Our questions" if claim.asks else PARTS[claim.id[0]],
@@ -697,13 +721,13 @@ def ledger_line(claim: Claim, e: Evidence) -> dict:
         "claim": claim.says,
         "test": "; ".join(dict.fromkeys(r["test"] for r in rows)),
         "verdict": claim.word(verdict),
-        **{key: first[key] for key in ("ours", "low", "high", "n", "n_counts")},
+        **{key: row[key] for key in ("ours", "low", "high", "n", "n_counts")},
         "found": found,
-        "setting": e.setting if rerun else SOURCES[first["evidence"]],
-        "command": first["command"],
+        "setting": e.setting if rerun else SOURCES[row["evidence"]],
+        "command": row["command"],
         "needs": (PAPER_SETTING if wants is None else wants) if rerun or verdict == CANNOT else "",
-        "evidence": first["evidence"],
-        "settings": first["settings"],
+        "evidence": row["evidence"],
+        "settings": row["settings"],
         "headline": claim.headline,
         "sentence": sentence,
     }
