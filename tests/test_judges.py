@@ -1,5 +1,6 @@
 "Each judge on evidence that was changed: its verdict changes with it, and without evidence it says what is missing."
 
+import json
 from dataclasses import replace
 from functools import partial
 
@@ -74,6 +75,7 @@ from chip.audit.evidence import (
     kinship,
     ledger_line,
     near,
+    pictures_of,
     setting_words,
     spread_rows,
     taxonomy_facts,
@@ -789,3 +791,12 @@ def test_rows_are_spread_evenly():
     rows = pd.DataFrame({"i": range(1000)})
     assert len(spread_rows(rows, 300)) == 300
     assert spread_rows(rows, 2)["i"].tolist() == [0, 999] and spread_rows(rows, 5000) is rows
+
+
+def test_a_report_says_how_many_pictures_each_split_has(tmp_path):
+    words = "6,342 images of 366 classes (this run: 4,026 train, 366 val, 1,830 test, 120 unseen)"
+    (tmp_path / "run.json").write_text(json.dumps({"pictures": words}))
+    per_class, splits = pictures_of(tmp_path, 366)
+    assert per_class == (11, 11)
+    assert splits == {"train": 4026, "val": 366, "test": 1830, "unseen": 120}
+    assert pictures_of(tmp_path / "none", 366) == ((0, 0), {})

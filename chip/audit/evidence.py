@@ -409,7 +409,7 @@ def pictures_of(
         counts = table.loc[table["split"] == "train", "label"].value_counts()
         splits = table["split"].value_counts().to_dict()
         return (int(counts.min()), int(counts.max())), splits
-    known = re.findall(r"([\d,]+) (\w+)", _read_json(folder / "run.json").get("pictures", ""))
+    known = re.findall(r"(\d[\d,]*) (\w+)", _read_json(folder / "run.json").get("pictures", ""))
     splits = {split: int(n.replace(",", "")) for n, split in known if split in SPLITS}
     mean = round(splits.get("train", 0) / n_seen)
     return (mean, mean), splits
