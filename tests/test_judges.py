@@ -799,4 +799,3 @@ def test_a_report_says_how_many_pictures_each_split_has(tmp_path):
     per_class, splits = pictures_of(tmp_path, 366)
     assert per_class == (11, 11)
     assert splits == {"train": 4026, "val": 366, "test": 1830, "unseen": 120}
-    assert pictures_of(tmp_path / "none", 366) == ((0, 0), {})
