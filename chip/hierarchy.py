@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
 from .compute import clusterers
 from .compute.encoders import Encoder
@@ -457,7 +458,15 @@ def plot_sweep(
     ax.plot(ks, sweep["silhouette"], "o-", ms=3, color="tab:blue")
     ax.set(xlabel="number of clusters k", ylabel="mean silhouette")
     ax.yaxis.label.set_color("tab:blue")
-    ax.margins(y=0.14)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    right = ax.twinx()
+    right.plot(ks, sweep["inertia"], color="tab:orange", lw=1.5)
+    right.set_ylabel("inertia", color="tab:orange")
+    for axes in (ax, right):
+        axes.margins(y=0.14)  # room for the labels
+    ax.set_zorder(right.get_zorder() + 1)  # the silhouette and all labels before the inertia
+    ax.patch.set_visible(False)
+    label = {"fontsize": 8, "path_effects": [withStroke(linewidth=2.5, foreground="white")]}
     marks = [(chosen, f"chosen: {chosen}", "tab:blue", "--", 0.97)]
     if paper_k and ks.min() <= paper_k <= ks.max():
         marks.append((paper_k, f"paper: {paper_k}", "0.4", ":", 0.09))
@@ -466,12 +475,10 @@ def plot_sweep(
         side = "right" if k > (ks.min() + ks.max()) / 2 else "left"  # where there is room
         ax.axvline(k, color=colour, ls=style, lw=1)
         place = {"transform": across, "ha": side, "va": "top"}
-        ax.text(k, height, f" {text} ", color=colour, fontsize=8, **place)
-    right = ax.twinx()
-    right.plot(ks, sweep["inertia"], color="tab:orange", lw=1.5)
-    right.set_ylabel("inertia", color="tab:orange")
+        ax.text(k, height, f" {text} ", color=colour, **place, **label)
     if elbow_k:
         at = sweep.loc[ks == elbow_k, "inertia"].iloc[0]
         right.plot(elbow_k, at, "s", color="tab:orange", ms=6)
-        right.text(elbow_k, at, f"  elbow: {elbow_k}", color="tab:orange", fontsize=8)
+        text, place = f"   elbow: {elbow_k}", {"transform": right.transData, "va": "bottom"}
+        ax.text(elbow_k, at, text, color="tab:orange", **place, **label)
     return ax

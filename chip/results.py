@@ -283,9 +283,6 @@ def draw_sweep(
     paper_k = int(reported("k", level)) if n_seen == reported("n_seen") else None
     figure, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
     plot_sweep(rows, int(chosen["k"]), ax, paper_k)
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.set_zorder(figure.axes[1].get_zorder() + 1)  # the silhouette before the inertia
-    ax.patch.set_visible(False)
     points, clusters = ("", "classes", "parents")[level], f"{LEVEL_NAMES[level]}s"
     ax.set_title(f"Level {level}: {chosen['n_points']} {points} into {chosen['k']} {clusters}")
     silhouettes = rows["silhouette"]

@@ -520,7 +520,8 @@ def settings_in_force(
         elif value != usual[name]:
             source = f"preset {settings.preset}"
         rows.append((name, stored_path(value), source, find_setting(name).metadata["meaning"]))
-    return pd.DataFrame(rows, columns=["setting", "value", "from", "meaning"]).set_index("setting")
+    columns = ["setting", "value", "from", "meaning"]  # objects, so that 2 is not shown as 2.00
+    return pd.DataFrame(rows, columns=columns, dtype=object).set_index("setting")
 
 # %% ../../nbs/core/06_settings.ipynb #5fa1c1de
 def ranges_for(
