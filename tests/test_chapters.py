@@ -96,6 +96,14 @@ def test_a_cell_can_be_seen_whole(path: Path):
     assert not long, f"more than {MOST_LINES} lines: {long}"
 
 
+def test_the_tour_has_as_many_cells_as_its_title_and_the_readme_say():
+    cells = json.loads((NBS / "01_tour.ipynb").read_text(encoding="utf-8"))["cells"]
+    words = {20 + i: f"twenty-{word}" for i, word in enumerate(("one", "two", "three", "four"), 1)}
+    assert f"in {words[len(cells)]} cells\n" in "".join(cells[0]["source"])
+    readme = (NBS.parent / "README.md").read_text(encoding="utf-8")
+    assert f"[a tour](nbs/01_tour.ipynb) in {len(cells)} cells" in readme
+
+
 if __name__ == "__main__":
     for name, tests, code in table():
         print(f"{tests / max(1, code):5.0%}  {tests:4} of {code:4}  {name}")
