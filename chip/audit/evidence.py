@@ -640,8 +640,10 @@ def other_settings(
     table = table[(table["claim"] == id) & table["verdict"].isin(decided)]
     table = table[table["setting"] != setting_words(e)]  # at this run's, other seeds are no setting
     if "seeds" in table:
-        one = table["seeds"].astype(str).str.isdigit().map({True: " (one seed)", False: ""})
-        table = table.assign(setting=table["setting"] + one)
+        ends = table["seeds"].astype(str).str.extract(r"(\d+)(?: to (\d+))?").astype(float)
+        n = ends[1].fillna(ends[0]) - ends[0] + 1
+        few = n.map({1: " (one seed)", 2: " (two seeds)"}).fillna("")
+        table = table.assign(setting=table["setting"] + few)
     by_verdict = table.groupby("verdict", sort=False)["setting"].agg("; ".join)
     if verdict not in decided or not set(by_verdict.index) - {verdict}:
         return ""
