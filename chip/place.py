@@ -16,6 +16,7 @@ __all__ = ['FEATURES', 'SHARP', 'PRICES', 'CARE', 'OWN_SHARE', 'Table', 'RISKS',
 
 # %% ../nbs/38_place.ipynb #6fda881f
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -925,17 +926,18 @@ def list_animals(
     problem. Raises ValueError."""
     if each not in ("photo", "folder"):
         raise ValueError(f"each='{each}': expected photo or folder")
-    found: dict[str, Animal] = {}  # by path
+    found: dict[str, Animal] = {}  # by absolute path: one photo may be spelled in two ways
     for i, picture in enumerate(pictures, start=1):
         for photo in _below(picture, i):
-            found.setdefault(photo.path, photo)
+            found.setdefault(os.path.abspath(photo.path), photo)
     if each == "photo":
         return list(found.values())
     folders: dict[str, Animal] = {}
     for path, photo in found.items():
-        folder = path if photo.problem else str(Path(path).parent)
-        before = folders.get(folder, Animal(folder)).photos
-        folders[folder] = Animal(folder, before + photo.photos, photo.problem)
+        key = path if photo.problem else os.path.dirname(path)
+        folder = photo.path if photo.problem else str(Path(photo.path).parent)
+        before = folders.get(key, Animal(folder))
+        folders[key] = Animal(before.path, before.photos + photo.photos, photo.problem)
     return list(folders.values())
 
 # %% ../nbs/38_place.ipynb #a1c0de09

@@ -163,7 +163,28 @@ def test_what_is_interrupted_ends_in_peace(
             print("all put away")
 
     monkeypatch.setitem(COMMANDS["cache"]._defaults, "call", call)
-    assert main(["cache"]) == 130 and "all put away" in capsys.readouterr().out
+    assert main(["cache"]) == 130
+    told = capsys.readouterr()
+    assert "all put away" in told.out and told.err == "chip: interrupted\n"  # nothing to carry on
+
+
+def test_a_benchmark_writes_over_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("chip.running.cli.run_bench", lambda *files, **options: measured.append(1))
+    measured: list[int] = []
+    Path("notes.md").write_text("mine")
+    refused = (
+        ["--csv", "notes.csv"],
+        ["--json", "notes.md"],
+        ["--json", "a", "--csv", "a"],
+        ["--csv", "a.md"],
+    )
+    for words in refused:
+        assert main(["bench", "hierarchy", *words]) == 2 and not measured
+    assert "notes.md exists" in capsys.readouterr().err
+    assert main(["bench", "hierarchy", "--csv", "notes.csv", "--overwrite"]) == 0 and measured
 
 
 def test_windows_is_told_what_it_lacks(home: Path, capsys: pytest.CaptureFixture[str]):

@@ -265,6 +265,35 @@ def test_other_calls_and_other_files_are_refused(stub, capsys):
     assert "exists" in capsys.readouterr().err
 
 
+def test_two_calls_for_one_table(stub, capsys):
+    "The second one is refused; it would write between the first one's lines."
+    stub.stop_after, told = 20, []
+    stub.how = lambda: told.append(main(["place", "robins", "--out", "a.csv", "--overwrite"]))
+    assert main(["place", "robins", "--out", "a.csv"]) == 0 and set(told) == {2}
+    assert "a.csv is being made by another call" in capsys.readouterr().err
+    assert len(pd.read_csv("a.csv")) == 40 and sorted(os.listdir()) == ["a.csv", "robins"]
+
+
+@pytest.mark.parametrize("torn", ["garbage\n", "[1]\n", '{"row": 1}\n'])
+def test_a_damaged_journal_is_said(stub, torn, capsys):
+    call = ["place", "robins", "--out", "a.csv"]
+    stub.stop_after = 20
+    assert main(call) == 130
+    stub.stop_after = None
+    with open(".a.csv.journal", "a") as file:
+        file.write(torn)
+    assert main(call) == 2 and "its journal is torn" in capsys.readouterr().err
+    assert main([*call, "--overwrite"]) == 0 and len(pd.read_csv("a.csv")) == 40
+    assert sorted(os.listdir()) == ["a.csv", "robins"]
+
+
+def test_a_photo_spelled_in_two_ways_is_one(stub):
+    one, two = "robins/015_01.png", "robins/../robins/015_01.png"
+    assert [a.path for a in list_animals([one, two, Path(one).absolute()])] == [one]
+    (animal,) = list_animals(["robins", two], "folder")
+    assert animal.path == "robins" and len(animal.photos) == 40
+
+
 def test_a_file_that_comes_meanwhile_is_kept(stub, capsys):
     "Somebody else writes the table, or the page, while a call is answering."
     stub.stop_after, stub.how = 20, lambda: Path("a.csv").write_text("mine")

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from .. import __version__
 from ..data.places import fact_file, hash_of, home, written_aside
@@ -128,29 +129,48 @@ class JournalFile:
         "Raises Refused where something else stands there."
         self.table, self.columns, self.overwrite = table, columns, overwrite
         self.path = table.with_name(f".{table.name}.journal")
+        self.lock = FileLock(f"{self.path}.lock")  # another call would write between our lines
         self.places: dict[str, tuple[str, int]] = {}  # path of an animal → state, where its row is
         self.failed: set[str] = set()  # paths of animals with photos that could not be read
         self.end, self.left = 0, ""  # of the last whole line; the table's hash when it was written
-        head = json.dumps({"asked": asked}).encode() + b"\n"
+        try:
+            self.lock.acquire(timeout=0)
+        except Timeout:
+            raise Refused(f"{shown(table)} is being made by another call: wait for it") from None
+        try:
+            self._begin(json.dumps({"asked": asked}).encode() + b"\n")
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _begin(self, head: bytes) -> None:
         begun = any(_whole_lines(self.path))
-        if not (begun and self._read(json.loads(head))):
-            if not overwrite and (begun or table.exists()):
-                problem = "was begun by another call: repeat that one, " if begun else "exists: "
-                raise Refused(f"{shown(table)} {problem}name another file, or --overwrite")
+        if not (begun and self._read(head)):
+            if not self.overwrite and (begun or self.table.exists()):
+                problem = "was begun by another call, or its journal is torn: repeat that call, "
+                problem = problem if begun else "exists: "
+                raise Refused(f"{shown(self.table)} {problem}name another file, or --overwrite")
             self.places, self.failed, self.end, self.left = {}, set(), len(head), ""
             self.path.write_bytes(head)
         self.file = open(self.path, "r+b")  # noqa: SIM115 (`close` closes it)
         self.file.truncate(self.end)
 
-    def _read(self, head: dict) -> bool:
+    def _let_go(self) -> None:
+        self.lock.release()
+        Path(self.lock.lock_file).unlink(missing_ok=True)
+
+    def _read(self, head: bytes) -> bool:
         "Whether the journal is of the same call, and the table beside it what that call has left."
         for start, text in _whole_lines(self.path):
-            line = json.loads(text)
-            if start == 0 and line != head:
+            if start == 0 and text != head:
                 return False
-            if "row" in line:
-                self._place(line, start)
-            self.left, self.end = line.get("table", self.left), start + len(text)
+            try:
+                line = json.loads(text)
+                if "row" in line:
+                    self._place(line, start)
+                self.left, self.end = line.get("table", self.left), start + len(text)
+            except (ValueError, TypeError, AttributeError, KeyError):  # it is no line of ours
+                return False
         return self._is_ours()
 
     def _is_ours(self) -> bool:
@@ -207,6 +227,7 @@ class Journal(JournalFile):
         self.file.close()
         if done:
             self.path.unlink(missing_ok=True)
+        self._let_go()
 
 # %% ../../nbs/running/97_answers.ipynb #97a0000a
 def write_table(

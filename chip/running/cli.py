@@ -562,6 +562,7 @@ def fetch_command(arguments: argparse.Namespace) -> None:
     option("name", ", ".join(BENCHMARKS), "NAME"),
     option("--json", "write the result there as well", "FILE"),
     option("--csv", "write its rows there, and as Markdown beside it", "FILE"),
+    option("--overwrite", "replace files of these names"),
     *(
         option(f"--{name}", f"{', '.join(o.benchmarks)}: {o.meaning}", o.value, type=o.kind)
         for name, o in OPTIONS.items()
@@ -582,6 +583,13 @@ def bench_command(arguments: argparse.Namespace) -> None:
             raise Refused(f"--{kind} '{file}': expected a file to write")
         if file and not (folder := Path(file).resolve().parent).is_dir():
             raise Refused(f"--{kind} {file}: there is no folder {shown(folder)}")
+    files = [Path(file) for file in (arguments.json, arguments.csv) if file]
+    files += [Path(arguments.csv).with_suffix(".md")] if arguments.csv else []
+    if len({file.absolute() for file in files}) < len(files):
+        raise Refused("--json, --csv and the Markdown beside that: expected unlike names")
+    for file in files:
+        if os.path.lexists(file) and not arguments.overwrite:
+            raise Refused(f"{file} exists: name another file, or --overwrite")
     options = check_options(name, _given(arguments, OPTIONS))
     from chip.compute.embeddings import LostPictures
     from chip.data.images import UnreadableImage
@@ -786,8 +794,9 @@ def main(
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     shorten_scratch()
+    given = list(sys.argv[1:] if words is None else words)
     try:
-        arguments = _parse(sys.argv[1:] if words is None else words)
+        arguments = _parse(given)
         with _stopped_like_ctrl_c():
             arguments.notebooks = notebooks or notebooks_folder()
             arguments.phases = tuple(replace(phase, folder=notebooks) for phase in phases)
@@ -803,4 +812,6 @@ def main(
     except KeyboardInterrupt:
         if words is None:  # the process ends with this
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        return _fail("interrupted: run the same command again to carry on", 130)
+        goes_on = given[:1] in (["run"], ["sweep"], ["book"], ["fetch"]) or "--out" in given
+        again = ": run the same command again to carry on" if goes_on else ""
+        return _fail(f"interrupted{again}", 130)

@@ -1150,7 +1150,7 @@ def plain_error(error: Exception) -> str:
         return str(error)
     where = f"{error.filename}: " if error.filename else ""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    advice = "; make room, then run the same command again to carry on" * full
+    advice = "; make room, then run the same command again" * full
     return f"{where}{error.strerror}{advice}"
 
 
