@@ -99,6 +99,22 @@ def test_notes_in_a_report_outlive_it(home: Path):
     ]
 
 
+def test_links_in_a_report_stay_links(home: Path):
+    "To a folder, to nothing, in the place of a new file or folder; what they lead to stays too."
+    target = report(home / "reports" / "x")
+    (home / "photos").mkdir()
+    (home / "photos" / "a.jpg").write_text("a photo")
+    links = {"photos": "../../photos", "broken": "nowhere", "tables": "../../photos"}
+    for name, to in links.items():
+        (target / name).symlink_to(to)
+    for _ in range(2):
+        swap_in(report(home / "reports" / ".x.new", tables__a="1", broken="new"), target)
+    links = {"photos": "../../photos", "broken-yours": "nowhere", "tables-yours": "../../photos"}
+    assert {p.name: str(p.readlink()) for p in target.iterdir() if p.is_symlink()} == links
+    assert (target / "photos" / "a.jpg").read_text() == "a photo"
+    assert (target / "tables" / "a").read_text() == "1" and (target / "broken").read_text() == "new"
+
+
 def test_a_report_of_before_the_list_keeps_notes_too(home: Path):
     target = report(home / "reports" / "x", tables__a="1", notes_txt="mine")
     assert [p.as_posix() for p in users_files(target)] == ["notes.txt"]

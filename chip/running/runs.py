@@ -1397,7 +1397,7 @@ def users_files(
     if listed.is_file():
         made = {MADE_LIST, *listed.read_text(encoding="utf-8").splitlines()}
     else:
-        files = [file for file in files if file.parts[0] not in REPORT_FOLDERS]
+        files = [f for f in files if len(f.parts) == 1 or f.parts[0] not in REPORT_FOLDERS]
         made = {"index.html", "results.csv", "results.parquet", *MARKS.values()}
     return [file for file in files if file.as_posix() not in made]
 
@@ -1425,10 +1425,10 @@ def swap_in(
     if target.exists():
         for file in users_files(target):
             place = new / file
-            while place.exists():
+            while os.path.lexists(place):
                 place = place.with_name(f"{place.stem}-yours{place.suffix}")
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(target / file, place)
+            shutil.copy2(target / file, place, follow_symlinks=False)  # links stay links
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
