@@ -54,6 +54,8 @@ from chip.audit.evidence import (
     together,
 )
 from .limits import agreement_of_measures, point_of
+
+# %% ../../nbs/audit/51_claims.ipynb #e1130004
 from chip.core.statistics import (
     SeedMean,
     mean_of,
@@ -172,7 +174,7 @@ def judge_authors_k(e: Evidence, level: int) -> Finding:
         verdict = together([verdict, graded(elbow.elbow == k)])
     return Finding(verdict, found, *numbers)
 
-
+# %% ../../nbs/audit/51_claims.ipynb #e1130005
 for _id, _level, _study in (
     (
         "H1",
@@ -771,11 +773,7 @@ def judge_fourteen(e: Evidence) -> Finding:
 # %% ../../nbs/audit/51_claims.ipynb #648d8a9d
 claim("F2", "§4.2, step 1", "There are three separate encoders.")
 claim("F3", "§4.3, step 2", "Each unseen class gets the target at the smallest cosine distance.")
-claim(
-    "F4",
-    "§4.1, step 4, §4.3, step 3",
-    "A mapping frame holds each class's cluster and its centroid.",
-)
+claim("F4", "§4.1 and §4.3", "A mapping frame holds each class's cluster and its centroid.")
 claim("F5", "Algorithms 1 and 2", "Targets and images are embedded in one way, by M(Θ).")
 _ASKED = "Do the published embeddings tell the unseen classes apart?"
 claim("F1", "§4.3, step 1", _ASKED, 5, asks=True)

@@ -396,7 +396,7 @@ def pictures_folder(
     root = Path(_read_json(about)["root"]) if about.is_file() else None
     return root if root and root.is_dir() else None
 
-
+# %% ../../nbs/audit/48_evidence.ipynb #e1130001
 def pictures_of(
     folder: Path,  # of a run, or of its report
     n_seen: int,  # classes
@@ -539,7 +539,7 @@ def unlike_paper(e: Evidence) -> list[str]:
     }
     return [text for text, differs in words.items() if differs]
 
-
+# %% ../../nbs/audit/48_evidence.ipynb #e1130002
 PARTS = {  # of the paper, by the first letter of a claim's id
     "D": "Data",
     "H": "Phase 1",
@@ -681,7 +681,7 @@ def speaker(
     wanted = (verdict, REPRODUCED, PARTLY)
     return next((r for kind in wanted for r in order if r["verdict"] == kind), order[0])
 
-
+# %% ../../nbs/audit/48_evidence.ipynb #e1130003
 def weighed(
     claim: Claim,
     rows: Sequence[Mapping],  # from `outcomes`
