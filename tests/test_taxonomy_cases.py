@@ -64,6 +64,7 @@ def test_chains_that_make_no_tree(message):
 
 BAD_FILES = {
     "line 1: no column for the chains": "key,name\nrex,Rex\n",
+    "line 1: two columns are headed 'key'": "key,Key,hypernyms\nrex,max,animal\n",
     "lists no class": "key,hypernyms\n",
     "line 1: no column for the class folders": "name,hypernyms\nrex,animal\n",
     "line 3: class 'rex' is listed already on line 2": "key,hypernyms\nrex,animal\nrex,animal\n",

@@ -64,9 +64,12 @@ class UserTable:
         self,
         *headings: str,  # in order of preference, in lower case, with _ for blanks
     ) -> int | None:  # its position; None where there is none
-        "Where the column of one of these headings stands."
+        "Where the column of one of these headings stands. Raises TableError where it stands twice."
         present = [heading.lower().replace(" ", "_") for heading in self.header]
-        return next((present.index(heading) for heading in headings if heading in present), None)
+        wanted = next((heading for heading in headings if heading in present), None)
+        if present.count(wanted) > 1:
+            raise self.fault(1, f"two columns are headed '{wanted}'", "name each otherwise")
+        return None if wanted is None else present.index(wanted)
 
     def fault(
         self,

@@ -247,9 +247,9 @@ def read_rows(path: Path) -> list[TaxonomyRow]:
     "The classes of a taxonomy file. Raises TaxonomyError naming file, line and what to change."
     try:
         table = read_user_table(path)
+        columns = find_columns(table) if table.header else {}
     except TableError as error:
         raise TaxonomyError(str(error)) from error
-    columns = find_columns(table) if table.header else {}
     rows = [
         parse_row(cells, table.header, columns, f"{path}, line {line}", line)
         for line, cells in table.rows
