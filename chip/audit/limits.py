@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from sklearn.metrics import average_precision_score, precision_recall_curve
 from sklearn.preprocessing import normalize
 
@@ -133,6 +134,8 @@ def plot_spectrum(
         ax.plot([x], [y], "D", ms=8, color=colour, mec="black", label=name, zorder=5)
     ax.set(xlim=(left, 1.005), ylim=(-0.03, 1.05))
     ax.set(xlabel="contrastive accuracy", ylabel="top-1 accuracy")
+    look = {"ha": "right", "fontsize": 8}
+    look["path_effects"] = [withStroke(linewidth=2.5, foreground="white")]
     for text, place, offset, style in (
         (f"ceiling {ceiling:g}", (ceiling, 1.0), (-3, 6), {}),
         (
@@ -143,9 +146,7 @@ def plot_spectrum(
         ),
         ("chance", (1.005, chance), (-2, 2), {"color": "0.4"}),
     ):
-        ax.annotate(
-            text, place, offset, textcoords="offset points", ha="right", fontsize=8, **style
-        )
+        ax.annotate(text, place, offset, textcoords="offset points", **look, **style)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
@@ -156,9 +157,10 @@ def draw_measure(
     margin: float,  # of the loss
 ) -> Figure:
     "The spectrum at three levels, this run's encoders among the made models."
-    figure, axes = plt.subplots(1, 3, figsize=(14, 4.6), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(2, 2, figsize=(9, 7.6), sharey=True, layout="constrained")
+    *panels, last = axes.flat
     columns = ("contrastive_accuracy", "top1")
-    for level, ax in zip(LEVELS, axes, strict=True):
+    for level, ax in zip(LEVELS, panels, strict=True):
         t = spectra[spectra["level"] == level]
         others = []
         for method in ("frozen", "paper") if len(seen) else ():
@@ -170,10 +172,10 @@ def draw_measure(
         plot_spectrum(t[t["family"].isin(FAMILIES)], margin, ax, others)
         plural = f"{LEVEL_NAMES[level]}{'es' if level == 0 else 's'}"
         ax.set_title(f"Level {level}: {int(t['n_targets'].iloc[0])} {plural}")
-        if level:
+        if ax not in axes[:, 0]:
             ax.set_ylabel("")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    last.axis("off")
+    last.legend(*panels[0].get_legend_handles_labels(), loc="center", frameon=False, fontsize=10)
     return figure
 
 # %% ../../nbs/audit/46_limits.ipynb #6ccc7c52
@@ -239,13 +241,19 @@ def plot_matches(
     matches: pd.DataFrame,  # of one level: method, and the columns of `match_curve`
     ax: Axes,  # where to draw
 ) -> Axes:
-    "Precision over recall at all thresholds, a curve for each method; a dotted line: by chance."
+    """Precision (on a log scale) over recall at all thresholds, a curve for each method; a dotted
+    line: pairs called at random."""
     for method, t in matches.groupby("method", sort=False):
         label = f"{method_label(method)}: average precision {t['average_precision'].iloc[0]:.3f}"
         colour = METHOD_COLOURS.get(method, "0.6")
         ax.plot(t["recall"], t["precision"], lw=1.6, color=colour, label=label)
-    ax.axhline(1 - matches["none_accuracy"].iloc[0], color="0.5", lw=1, ls=":")
-    ax.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="recall", ylabel="precision")
+    chance = 1 - matches["none_accuracy"].iloc[0]
+    ax.axhline(chance, color="black", lw=1.2, ls=":", zorder=3)
+    place = {"xytext": (-2, -4), "textcoords": "offset points", "ha": "right", "va": "top"}
+    ax.annotate(f"pairs called at random: {chance:.2g}", (1, chance), fontsize=9, **place)
+    ax.set(xlim=(0, 1), ylim=(chance / 2, 1.1), xlabel="recall", yscale="log")
+    ax.set_ylabel("precision (log scale)")
+    ax.yaxis.set_major_formatter("{x:g}")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=9, loc="upper right")
     return ax
