@@ -322,7 +322,7 @@ def level_panels(
         ax.margins(x=0.04, y=0.12)
         ax.spines[["top", "right"]].set_visible(False)
         if level == 0:
-            ax.set_ylabel(columns[column], fontsize=11)
+            ax.set_ylabel(textwrap.fill(columns[column], 22), fontsize=11)
     for level, colour in zip(LEVELS, LEVEL_COLOURS, strict=True):
         title = f"level {level}: {LEVEL_NAMES[level]}"
         axes[0, level].set_title(title, color=colour, fontweight="bold")
@@ -503,7 +503,9 @@ def both_right(
 
 # %% ../nbs/40_results.ipynb #0ba90c72
 def plot_bars(
-    bars: pd.DataFrame,  # method, level, value, low, high (NaN: no interval), chance, text
+    # method, level, value, low, high (NaN: no interval), chance, text; perhaps line, the height of
+    # a line on which no text is to stand
+    bars: pd.DataFrame,
     seeds: Mapping[tuple[str, int], Sequence[float]],  # (method, level) → values of single seeds
     chance_is: str,  # what the legend calls the strokes
     ax: Axes,  # where to draw
@@ -520,18 +522,20 @@ def plot_bars(
         style = {"hatch": RULE_HATCHES[rule] or None, "edgecolor": "white", "lw": 0}
         label = None if rule else method_label(bar.method)
         ax.bar(x, bar.value, width * 0.92, color=methods[bar.method], label=label, **style)
-        ax.plot([x, x], [bar.low, bar.high], color="black", lw=1.3)
+        ax.plot([x, x], [bar.low, bar.high], color="black", lw=1.3, path_effects=halo)
         stroke = [bar.chance] * 2
         ax.plot([x - half, x + half], stroke, color="black", lw=2.2, label=chance_is)
         single = seeds[bar.method, bar.level]
         if len(single) > 1:
             dots = {"ms": 3.5, "mfc": "white", "mec": "black", "mew": 0.8}
             ax.plot(np.linspace(x - half / 2, x + half / 2, len(single)), single, "o", **dots)
-        top = (x, np.nanmax([bar.value, bar.high, bar.chance, *single]))
+        top = np.nanmax([bar.value, bar.high, bar.chance, *single])
+        if 0 < getattr(bar, "line", np.nan) - top < 0.07 * ax.get_ylim()[1]:
+            top = bar.line
         look = {"ha": "center", "va": "bottom", "fontsize": size, "fontweight": "bold"}
         look |= {"xytext": (0, 3), "textcoords": "offset points", "path_effects": halo}
         text = bar.text if len(methods) <= 12 else ""  # more would stand over one another
-        ax.annotate(text, top, **look)
+        ax.annotate(text, (x, top), **look)
     levels = sorted(set(bars["level"]))
     for rule in [rule for rule in RULE_LABELS if rule in {rule_of(m)[1] for m in methods}]:
         style = {"hatch": RULE_HATCHES[rule], "edgecolor": "white", "lw": 0}
@@ -549,17 +553,17 @@ def plot_placements(
 ) -> Axes:
     """Unseen classes placed right, by level and method, with 95 % intervals, blind choice and best
     single answer."""
-    bars = counts.rename(columns={"right": "value", "expected": "chance"})
+    names = {"right": "value", "expected": "chance", "best_constant": "line"}
+    bars, total = counts.rename(columns=names), int(counts["total"].max())
     bars["text"] = [f"{value:.3g}" for value in bars["value"]]
     right = placements.groupby(["method", "level", "seed"])["right"].sum()
     seeds = {key: values.tolist() for key, values in right.groupby(["method", "level"])}
+    ax.set(ylim=(0, total * 1.1), ylabel=f"unseen classes placed right, of {total}")
     plot_bars(bars, seeds, "blind choice", ax)
     for level, best in counts.groupby("level")["best_constant"].first().dropna().items():
         style = {"color": "black", "ls": ":", "lw": 1.6, "label": "best single answer for all"}
         ax.plot([level - 0.45, level + 0.45], [best] * 2, **style)
     ax.yaxis.get_major_locator().set_params(integer=True)
-    total = int(counts["total"].max())
-    ax.set(ylim=(0, total * 1.1), ylabel=f"unseen classes placed right, of {total}")
     legend_once(ax)
     return ax
 
@@ -602,7 +606,7 @@ def _row(level: int, kind: Kind, ours: statistics.SeedMean, frozen: float, limit
         for quantity in (kind.in_table, kind.in_text)
     )
     row = {"level": level, "measure": kind.measure, "paper_table": table, "paper_text": text}
-    row |= {"ours": ours.mean, "low": ours.low, "high": ours.high, "n_seeds": ours.n}
+    row |= {"ours": ours.mean, "low": ours.low, "high": ours.high, "n_seeds": int(ours.n)}
     return {**row, "frozen": frozen, "limit": limit, "limit_is": kind.limit_is}
 
 # %% ../nbs/40_results.ipynb #6f355a11
@@ -809,6 +813,12 @@ def figure9_title(rows: pd.DataFrame, method: str) -> str:
     return f"{method_label(method)}. {', '.join(parts)}, {both}."
 
 
+def _short(text: str, width: int) -> str:
+    "Text of at most so many letters; a count in brackets at its end, (6 of 10), stays whole."
+    name, count = re.fullmatch(r"(.*?)( \(\d+ of \d+\))?", text, re.DOTALL).groups(default="")
+    return textwrap.shorten(name, width - len(count), placeholder=" …") + count
+
+
 def draw_figure9(
     rows: pd.DataFrame,  # of one method, from `figure9_table`
     title: str,  # above the rows
@@ -821,6 +831,7 @@ def draw_figure9(
     ax.axis("off")
     ax.set_title(title, loc="left", fontsize=12, fontweight="bold")
     columns = {"unseen class": 1, "parent": 22, "super-parent": 49, "nearest kin": 76}
+    widths = {1: 21, 22: 34, 49: 34, 76: 30}  # letters
     for head, x in columns.items():
         ax.text(x, -0.9, head, fontsize=9, color="0.35", va="center")
     for y, row in enumerate(rows.to_dict("records")):
@@ -832,7 +843,7 @@ def draw_figure9(
             mark, colour = _MARKS[None if pd.isna(right) else int(right)]
             cells.append((x, f"{mark} {row[f'chosen_{level}']}", {"color": colour}))
         for x, text, style in cells:
-            text = textwrap.shorten(text, 21 if x == 1 else 30, placeholder=" …")
+            text = _short(text, widths[x])
             ax.text(x, y, text, fontsize=9, va="center", parse_math=False, **style)
     return figure
 
