@@ -14,6 +14,7 @@ import pytest
 from chip.running.cli import main
 from chip.teaching.exercises import EXERCISES, RIGHT, inputs_of
 from chip.teaching.hand_ins import (
+    MOST_BYTES,
     CannotTeach,
     Limits,
     assign,
@@ -22,6 +23,7 @@ from chip.teaching.hand_ins import (
     read_students,
     seed_of,
     student_copy,
+    summary_of,
     write_marks,
 )
 
@@ -133,6 +135,10 @@ def of(marks: pd.DataFrame, student: str) -> pd.DataFrame:
     return marks[marks["student"] == student].set_index("exercise")
 
 
+def milder(marks: pd.DataFrame) -> pd.DataFrame:
+    return marks[marks["exercise"] == "milder"]
+
+
 def test_each_student_has_a_row_for_each_exercise(marks: pd.DataFrame):
     assert set(marks["student"]) == {*HOSTILE, "essay", "linked"}
     counts = marks.groupby("student")["exercise"].agg(list)
@@ -236,6 +242,72 @@ def test_whose_it_is(tmp_path: Path):
     assert of(marks, "Cleo").loc["milder", ["mark", "note"]].tolist() == [1, ""]
     assert "unknown student" in of(marks, "Eve").loc["milder", "note"]
     assert set(of(marks, "Fay")["verdict"]) == {"nothing was handed in"}
+
+
+def test_without_a_list_the_folder_says_whose_it_is(tmp_path: Path):
+    "And of a file that lies by itself, the copy."
+    for path in ("alice/a.ipynb", "bob/a.ipynb", "1.ipynb"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        whose = "dan" if path == "1.ipynb" else "alice"
+        (tmp_path / path).write_text(notebook(MILDER, student=whose))
+    marks = milder(grade(tmp_path, limits=SOON))
+    assert marks["student"].tolist() == ["alice", "bob", "dan"] and marks["mark"].all()
+    assert marks["note"].tolist() == ["", "the copy was made for alice", ""]
+
+
+NOT_UTF8 = "M\udcfcller"  # a folder named in Latin-1, as Python gives it
+
+
+@pytest.mark.parametrize(
+    "path, whose, escaped",
+    [
+        (f"{NOT_UTF8}/05.ipynb", "", r"M\udcfcller"),
+        (f"Ben/{NOT_UTF8}.ipynb", "", r"M\udcfcller"),
+        ("Ben/05.ipynb", "\ud800x", r"made for \ud800x"),
+        ("Ben.ipynb", "\ud800x", r"\ud800x"),
+    ],
+    ids=["folder", "file", "copy", "loose"],
+)
+def test_an_odd_name_ends_no_marking(tmp_path: Path, path: str, whose: str, escaped: str):
+    odd = json.loads(notebook(MILDER, "raise ValueError('\\ud800')"))
+    odd["metadata"]["chip"] = {"student": whose}
+    folder = tmp_path / "hand-ins"
+    for name, text in {"Ada/05.ipynb": notebook(MILDER), path: json.dumps(odd)}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    said: list[str] = []
+    marks = milder(grade(folder, limits=SOON, say=said.append))
+    assert marks["mark"].tolist() == [1, 1]
+    write_marks(marks, tmp_path / "marks.csv")
+    assert "ValueError" in (tmp_path / "marks.csv").read_text(encoding="utf-8")
+    for text in (*said, summary_of(marks)):
+        text.encode()
+    assert escaped in " ".join(marks["student"] + " " + marks["file"] + " " + marks["note"])
+
+
+@pytest.mark.parametrize("kind", ["unreadable", "large", "pipe", "folder", "essay"])
+def test_what_cannot_be_read_ends_no_marking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    (tmp_path / "Ada").mkdir()
+    (tmp_path / "Ada" / "05.ipynb").write_text(notebook(MILDER))
+    path = tmp_path / "Ben" / ("05.docx" if kind == "essay" else "05.ipynb")
+    path.parent.mkdir()
+    {"pipe": os.mkfifo, "folder": Path.mkdir}.get(kind, Path.touch)(path)
+    if kind in ("large", "essay"):
+        os.truncate(path, MOST_BYTES + 1)
+    whole = Path.read_bytes
+
+    def read_bytes(self: Path) -> bytes:
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(self))
+        return whole(self)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    marks = milder(grade(tmp_path, limits=SOON))
+    assert marks["student"].tolist() == ["Ada", "Ben"] and marks["mark"].tolist() == [1, 0]
+    words = {"unreadable": "Permission denied", "large": "larger than", "essay": "larger than"}
+    assert words.get(kind, "no file at all") in marks["verdict"].iloc[1]
 
 
 def test_a_neighbours_number_does_not_help(tmp_path: Path):

@@ -44,13 +44,21 @@ def _key(student: str) -> str:
     return unicodedata.normalize("NFC", student).casefold().strip()
 
 
+def _printable(value: Any) -> Any:
+    "A value to print or write: text that UTF-8 cannot hold, as of a name in Latin-1, is escaped."
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
 def _both(*notes: str) -> str:
     return "; ".join(filter(None, notes))
 
 
 def seed_of(student: str) -> int:  # below 2**32
     "The seed of a student's inputs."
-    return int.from_bytes(hashlib.sha256(_key(student).encode()).digest()[:4], "big")
+    name = _key(student).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(name).digest()[:4], "big")
 
 
 def read_students(file: str | Path) -> tuple[str, ...]:
@@ -174,13 +182,18 @@ class HandIn:
     broken: str = ""  # why it cannot be run
 
 
-def _cells_of(path: Path) -> tuple[tuple[str, ...], str]:  # sources, and the copy's student
-    "The code of a notebook. Raises ValueError where it is none."
+def _content(path: Path) -> bytes:
+    "What a file holds. Raises ValueError or OSError where that is not to be read."
     if path.is_symlink() or not path.is_file():
         raise ValueError("it is a link or no file at all")
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(f"it is larger than {MOST_BYTES / 1e6:.0f} MB")
-    data = json.loads(path.read_text(encoding="utf-8"))
+    return path.read_bytes()
+
+
+def _cells_of(path: Path) -> tuple[tuple[str, ...], str]:  # sources, and the copy's student
+    "The code of a notebook. Raises ValueError where it is none, OSError where it cannot be read."
+    data = json.loads(_content(path).decode("utf-8"))
     code = [c for c in data["cells"] if c["cell_type"] == "code"]
     sources = [c["source"] if isinstance(c["source"], str) else "".join(c["source"]) for c in code]
     about = data.get("metadata", {}).get("chip", {})
@@ -202,7 +215,7 @@ def _read(path: Path, folder: Path, known: Mapping[str, str]) -> HandIn:
         broken = f"this is not a notebook ({type(error).__name__}: {plain(error)})"
     student = next((known[_key(name)] for name in (place, whose) if _key(name) in known), "")
     note = "" if student or not known else "unknown student"
-    student = student or (whose if whose and not known else place)
+    student = student or (whose if whose and not known and len(parts) == 1 else place)
     if whose and _key(whose) != _key(student):
         note = _both(note, f"the copy was made for {whose}")
     return HandIn(student, file, cells, note, broken)
@@ -222,7 +235,7 @@ def read_hand_ins(
     notebooks = [p for p in paths if p.suffix.lower() == ".ipynb"]
     theirs = {parts[p][0] for p in notebooks}
     others = [
-        p for p in paths if len(parts[p]) > 1 and not p.is_dir() and parts[p][0] not in theirs
+        p for p in paths if len(parts[p]) > 1 and not os.path.isdir(p) and parts[p][0] not in theirs
     ]
     if not notebooks and not others:
         raise CannotTeach(f"{folder} holds no hand-in: expected {folder}/STUDENT/NAME.ipynb")
@@ -454,8 +467,10 @@ def grade(
     "Marks a folder of hand-ins. Raises CannotTeach where there is nothing to mark."
     folder = Path(folder).resolve()
     hand_ins = read_hand_ins(folder, students)
-    files = [folder / h.file for h in hand_ins if h.file]
-    kept = {p: p.read_bytes() for p in files if p.is_file() and not p.is_symlink()}
+    kept = {}
+    for path in (folder / h.file for h in hand_ins):
+        with suppress(OSError, ValueError):
+            kept[path] = _content(path)
     chapters = {EXERCISES[id].phase for h in hand_ins for id in _exercises_in(h.cells)}
     exercises = [e.id for e in EXERCISES.values() if e.phase in chapters]
     if not exercises:
@@ -468,11 +483,13 @@ def grade(
             for row in marked:
                 row["note"] = f"CHANGED {', '.join(changed)} (put back); {row['note']}"
         n = sum(row["mark"] for row in marked)
-        say(f"{hand_in.file}: {n} right{'; ' + hand_in.broken if hand_in.broken else ''}")
+        told = f"{hand_in.file}: {n} right{'; ' + hand_in.broken if hand_in.broken else ''}"
+        say(_printable(told))
         rows += marked
     there = {_key(h.student) for h in hand_ins}
     for student in (s for s in students if _key(s) not in there):
         rows += mark_hand_in(HandIn(student, "", broken="nothing was handed in"), exercises)
+    rows = [{column: _printable(value) for column, value in row.items()} for row in rows]
     keys, table = ["student", "exercise"], pd.DataFrame(rows, columns=COLUMNS)
     table = pd.DataFrame([_best(rows) for _, rows in table.groupby(keys, sort=False)])
     order = {id: i for i, id in enumerate(EXERCISES)}
