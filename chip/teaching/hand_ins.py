@@ -199,7 +199,7 @@ def _cells_of(path: Path) -> tuple[tuple[str, ...], str]:  # sources, and the co
     about = data.get("metadata", {}).get("chip", {})
     return tuple(sources), str(about.get("student", "")) if isinstance(about, dict) else ""
 
-
+# %% ../../nbs/teaching/72_hand_ins.ipynb #5e1c07d2
 def _read(path: Path, folder: Path, known: Mapping[str, str]) -> HandIn:
     "One hand-in. Whatever it is, nothing is raised."
     file, parts = path.relative_to(folder).as_posix(), path.relative_to(folder).parts
