@@ -245,7 +245,7 @@ def test_whose_it_is(tmp_path: Path):
 
 
 def test_without_a_list_the_folder_says_whose_it_is(tmp_path: Path):
-    "And of a file that lies by itself, the copy."
+    "And of a file that lies by itself, or a copy that one folder holds, the copy."
     for path in ("alice/a.ipynb", "bob/a.ipynb", "1.ipynb"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         whose = "dan" if path == "1.ipynb" else "alice"
@@ -253,6 +253,11 @@ def test_without_a_list_the_folder_says_whose_it_is(tmp_path: Path):
     marks = milder(grade(tmp_path, limits=SOON))
     assert marks["student"].tolist() == ["alice", "bob", "dan"] and marks["mark"].all()
     assert marks["note"].tolist() == ["", "the copy was made for alice", ""]
+    (tmp_path / "12_download").mkdir()  # by a course site, whose names are nobody's
+    (tmp_path / "12_download" / "a.ipynb").write_text(notebook(MILDER, student="Cleo"))
+    marks = milder(grade(tmp_path, limits=SOON)).set_index("student")
+    assert list(marks.index) == ["alice", "bob", "Cleo", "dan"]
+    assert marks.loc["Cleo", "note"] == "in the folder 12_download"
 
 
 NOT_UTF8 = "M\udcfcller"  # a folder named in Latin-1, as Python gives it
@@ -263,7 +268,7 @@ NOT_UTF8 = "M\udcfcller"  # a folder named in Latin-1, as Python gives it
     [
         (f"{NOT_UTF8}/05.ipynb", "", r"M\udcfcller"),
         (f"Ben/{NOT_UTF8}.ipynb", "", r"M\udcfcller"),
-        ("Ben/05.ipynb", "\ud800x", r"made for \ud800x"),
+        ("Ben/05.ipynb", "\ud800x", r"\ud800x Ben/05.ipynb in the folder Ben"),
         ("Ben.ipynb", "\ud800x", r"\ud800x"),
     ],
     ids=["folder", "file", "copy", "loose"],

@@ -856,7 +856,7 @@ def _put_beside(source: Path, root: Path) -> None:
         (static / name).write_text(templates().get_template(name).render(), "utf-8")
     for name in REPORTS:
         if (root / "reports" / name / "index.html").is_file():
-            shutil.copytree(root / "reports" / name, extra / "reports" / name)
+            shutil.copytree(root / "reports" / name, extra / "reports" / name, symlinks=True)
     export(extra)
     tried = (extra / "try.html").is_file()
     (source / "reports.md").write_text(reports_text(root, tried), "utf-8")

@@ -180,6 +180,7 @@ class HandIn:
     cells: tuple[str, ...] = ()  # sources of its code cells
     note: str = ""  # what is odd about it
     broken: str = ""  # why it cannot be run
+    whose: str = ""  # whom the copy was made for
 
 
 def _content(path: Path) -> bytes:
@@ -218,7 +219,7 @@ def _read(path: Path, folder: Path, known: Mapping[str, str]) -> HandIn:
     student = student or (whose if whose and not known and len(parts) == 1 else place)
     if whose and _key(whose) != _key(student):
         note = _both(note, f"the copy was made for {whose}")
-    return HandIn(student, file, cells, note, broken)
+    return HandIn(student, file, cells, note, broken, whose)
 
 # %% ../../nbs/teaching/72_hand_ins.ipynb #dd88d504
 def read_hand_ins(
@@ -240,6 +241,13 @@ def read_hand_ins(
     if not notebooks and not others:
         raise CannotTeach(f"{folder} holds no hand-in: expected {folder}/STUDENT/NAME.ipynb")
     hand_ins = [_read(path, folder, known) for path in (*notebooks, *others)]
+    owners: dict[str, set[str]] = {}
+    for h in hand_ins:
+        owners.setdefault(_key(h.whose or h.student), set()).add(h.student)
+    for i, h in enumerate(hand_ins):  # a course site names folders in its own way
+        alone = h.whose not in ("", h.student) and owners[_key(h.whose)] == {h.student}
+        if alone and not known:
+            hand_ins[i] = replace(h, student=h.whose, note=f"in the folder {h.student}")
     return sorted(hand_ins, key=lambda h: (_key(h.student), h.file))
 
 # %% ../../nbs/teaching/72_hand_ins.ipynb #7200000d
