@@ -533,8 +533,7 @@ def unlike_paper(e: Evidence) -> list[str]:
             s.unseen_epochs != AUTHORS_UNSEEN_EPOCHS
         ),
         "clusters from a file": bool(s.hierarchy),
-        "no validation pictures, so that the last epoch is kept": tested
-        and not e.splits.get("val"),
+        "no validation pictures": tested and not e.splits.get("val"),
         f"{tested} test pictures for {e.n_seen} classes": 0 < tested < e.n_seen,
     }
     return [text for text, differs in words.items() if differs]
