@@ -11,7 +11,7 @@ from PIL import Image
 
 from chip.compute.clusterers import synthetic_means
 from chip.data.images import UnreadableImage
-from chip.running.bench.embed import bench_agreement, bench_growth, pictures_below
+from chip.running.bench.embed import agrees, bench_agreement, bench_growth, pictures_below
 from chip.running.bench.registry import benchmark, check_options, run_bench
 from chip.running.bench.sweep import bench_sweep, grid, timed
 from chip.running.bench.train import STEP_WAYS, step_row
@@ -130,3 +130,11 @@ def test_results_are_printed_and_kept(tmp_path: Path, capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     assert "over timm-style" in out and "embed: " in out
     assert set(pd.read_csv(tmp_path / "e.csv")["way"]) >= {"plain", "timm-style", "ours"}
+
+
+def test_one_of_a_few_pictures_may_lie_between_two_targets():
+    one = {"smallest_cosine": 0.99999, "same_nearest": 127 / 128, "images": 128}
+    assert agrees(one, ties=1) and not agrees(one)
+    assert not agrees({**one, "same_nearest": 126 / 128}, ties=1)
+    assert not agrees({**one, "smallest_cosine": 0.9}, ties=1)
+    assert agrees({"smallest_cosine": 1.0, "same_nearest": 0.9995})
