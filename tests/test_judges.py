@@ -400,6 +400,10 @@ def test_what_training_does():
     changed = [with_seen(top1=([t] * 3, [0.9] * 3)) for t in (0.6, 0.3)]
     worse = [with_tables(e, seen=e.tables.seen.assign(best_constant=0.2)) for e in changed]
     assert verdicts(partial(judge_classifier, level=0), *worse) == [PARTLY, NOT]
+    few = with_seen(top1=([0.12] * 3, [0.9] * 3)).tables.seen  # of 20 classes, however many photos
+    for n_images in (20, 9000):
+        e = with_tables(BARE, seen=few.assign(best_constant=0.05, n_images=n_images, chance=0.01))
+        assert judge_classifier(e, 0).verdict == NOT
     better = changed[1].tables.seen.assign(best_constant=constants * 2)
     assert (
         "0.050 by the best single answer" in judge_classifier(with_tables(BARE, seen=better), 0)[1]

@@ -519,7 +519,7 @@ AUTHORS_SIZE, AUTHORS_EPOCHS, AUTHORS_UNSEEN_EPOCHS = 224, 21, 5
 def unlike_paper(e: Evidence) -> list[str]:
     "In what a run differs from the paper and its authors' code, in words; the gravest first."
     s, most = e.settings, e.per_class[1]
-    size, tested = s.train_size or s.size or AUTHORS_SIZE, e.splits.get("test", 0)
+    size, n_test = s.train_size or s.size or AUTHORS_SIZE, e.splits.get("test", 0)
     words = {
         f"{s.encoder} in place of ResNet-152": s.encoder != "resnet152",
         "drawn animals in place of photographs": not s.images,
@@ -533,8 +533,8 @@ def unlike_paper(e: Evidence) -> list[str]:
             s.unseen_epochs != AUTHORS_UNSEEN_EPOCHS
         ),
         "clusters from a file": bool(s.hierarchy),
-        "no validation pictures": tested and not e.splits.get("val"),
-        f"{tested} test pictures for {e.n_seen} classes": 0 < tested < e.n_seen,
+        "no validation pictures": n_test and not e.splits.get("val"),
+        f"{n_test} test pictures for {e.n_seen} classes": 0 < n_test < e.n_seen,
     }
     return [text for text, differs in words.items() if differs]
 

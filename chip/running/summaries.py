@@ -43,12 +43,8 @@ from chip.running.runs import (
 
 # %% ../../nbs/running/92_summaries.ipynb #739fdaac
 KEYS = ("method", "seed", "level")
-_COUNTS = (
-    "n_images",
-    "n_targets",
-    "chance",
-    "best_constant",
-)  # columns of seen.csv that are no measures
+# columns of seen.csv that are no measures
+_COUNTS = ("n_images", "n_targets", "chance", "best_constant")
 
 
 def _in_long_form(
