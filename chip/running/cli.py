@@ -595,7 +595,7 @@ def bench_command(arguments: argparse.Namespace) -> None:
     from chip.data.images import UnreadableImage
 
     with refusing(UnreadableImage, LostPictures, before=f"chip bench {name}: "):
-        run_bench(name, arguments.json, arguments.csv, **options)
+        run_bench(name, arguments.json, arguments.csv, arguments.overwrite, **options)
 
 
 def _given(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:

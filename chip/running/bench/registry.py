@@ -138,6 +138,7 @@ def run_bench(
     name: str,  # a key of BENCHMARKS
     json_path: str | Path | None = None,  # gets the result
     csv_path: str | Path | None = None,  # gets the rows, and as Markdown beside it
+    overwrite: bool = True,  # files of these names
     **options: Any,  # of the benchmark
 ) -> dict:  # device, rows, …; ratio where two ways are compared; told: what is printed for the rows
     "Run a benchmark, print its table, write its files. Raises ValueError for an unknown name."
@@ -153,6 +154,6 @@ def run_bench(
         files[Path(csv_path).with_suffix(".md")] = markdown_table(rows)
     for path, text in files.items():
         if path:
-            with written_aside(Path(path)) as aside:
+            with written_aside(Path(path), replace=overwrite) as aside:
                 aside.write_text(text, encoding="utf-8", newline="")
     return result
