@@ -893,6 +893,7 @@ class Animal:
 
 _UNREAD = {"heic", "heif", "avif", "cr2", "cr3", "nef", "arw", "dng", "orf", "rw2", "raf", "mp4"}
 _UNREAD |= {"mov", "avi", "mkv", "webm", "m4v", "mpg", "mpeg", "mts", "3gp", "wmv", "psd", "jxl"}
+_UNREAD |= {"jp2", "j2k", "tga", "pbm", "pgm", "ppm", "svg"}
 
 
 def is_photo(

@@ -230,7 +230,7 @@ def test_no_cluster():
         port = server.getsockname()[1]
     with (
         pytest.raises(ConnectionError, match=f"engine=127.0.0.1:{port}: there is no cluster"),
-        ray_cluster(f"127.0.0.1:{port}"),
+        ray_cluster(f"127.0.0.1:{port}", f"engine=127.0.0.1:{port}", "use engine=ray"),
     ):
         pass
 

@@ -157,6 +157,7 @@ def test_answers_in_bars(run):
     assert [b.text for b in seen.groups[1].bars] == ["14.1 %", "26.6 %", "25.0 %"]
     single = seen_groups(SEEN[SEEN["seed"] == 0], {"paper": "red", "frozen": "blue"})
     assert single[0].bars[0].span is None
+    assert Bar("chance", 3.25, 20).text == "3.3 of 20" and Bar("chance", 3, 20).text == "3 of 20"
 
 
 def test_runs_that_lack_pieces(run):

@@ -10,8 +10,8 @@ __all__ = ['VERDICTS', 'REPRODUCED', 'PARTLY', 'NOT', 'CONTRADICTS', 'DEPENDS', 
            'on_seen', 'on_unseen', 'gain', 'change', 'change_unseen', 'taxonomy_facts', 'kinship', 'cluster_tree',
            'spread_rows', 'measured_rows', 'run_pictures', 'read_studies', 'read_settings', 'pictures_folder',
            'pictures_of', 'a_class', 'setting_of', 'best_constant', 'gather', 'Test', 'unlike_paper', 'Claim',
-           'usual_command', 'settings_of_test', 'told', 'first_sentence', 'setting_words', 'other_settings', 'outcomes',
-           'speaker', 'weighed', 'ledger_line', 'claim', 'tested']
+           'usual_command', 'settings_of_test', 'told', 'first_sentence', 'setting_words', 'few_seeds', 'other_losses',
+           'other_settings', 'outcomes', 'speaker', 'weighed', 'ledger_line', 'claim', 'tested']
 
 # %% ../../nbs/audit/48_evidence.ipynb #c35e52db
 import json
@@ -628,6 +628,30 @@ def setting_words(e: Evidence) -> str:
     )
 
 
+def few_seeds(
+    table: pd.DataFrame,  # of robustness
+) -> pd.Series:  # for each row '', or a mark
+    "The words that mark what rests on one seed or two."
+    seeds = table.get("seeds", pd.Series("0 to 9", table.index)).astype(str)
+    ends = seeds.str.extract(r"(\d+)(?: to (\d+))?").astype(float)
+    n = ends[1].fillna(ends[0]) - ends[0] + 1
+    return n.map({1: " (one seed)", 2: " (two seeds)"}).fillna("")
+
+
+def other_losses(
+    id: str,  # of a claim
+    e: Evidence,
+) -> str:
+    "What runs say of a claim that train with another loss than the paper's; '' where none does."
+    table = e.studies.get("losses", pd.DataFrame(columns=["claim"]))
+    table = table[table["claim"] == id]
+    if table.empty:
+        return ""
+    words = "by the " + table["loss"] + " loss: " + table["verdict"] + few_seeds(table)
+    parts = words.groupby(table["setting"], sort=False).agg("; ".join)
+    return " ".join(f"Trained ({where}) {text}." for where, text in parts.items())
+
+
 def other_settings(
     id: str,  # of a claim
     verdict: str,  # of this run
@@ -638,11 +662,7 @@ def other_settings(
     decided = (REPRODUCED, PARTLY, NOT)
     table = table[(table["claim"] == id) & table["verdict"].isin(decided)]
     table = table[table["setting"] != setting_words(e)]  # at this run's, other seeds are no setting
-    if "seeds" in table:
-        ends = table["seeds"].astype(str).str.extract(r"(\d+)(?: to (\d+))?").astype(float)
-        n = ends[1].fillna(ends[0]) - ends[0] + 1
-        few = n.map({1: " (one seed)", 2: " (two seeds)"}).fillna("")
-        table = table.assign(setting=table["setting"] + few)
+    table = table.assign(setting=table["setting"] + few_seeds(table))
     by_verdict = table.groupby("verdict", sort=False)["setting"].agg("; ".join)
     if verdict not in decided or not set(by_verdict.index) - {verdict}:
         return ""
@@ -706,6 +726,8 @@ def weighed(
             if weaker == RERUN and (words := other_settings(claim.id, other, e)):
                 others, other = [*others, {"level": "", "found": words}], DEPENDS
             found += f" By {weaker}, {claim.word(other)}: {told(others)}"
+    if any(r["evidence"] == RERUN and r["verdict"] != CANNOT for r in rows):
+        found = f"{found} {other_losses(claim.id, e)}".rstrip()
     return row, verdict, found, sentence
 
 # %% ../../nbs/audit/48_evidence.ipynb #b1c2d3e9

@@ -45,27 +45,32 @@ def check_engine(
 
 
 @contextmanager
-def ray_cluster(engine: str) -> Iterator[None]:
-    "A connection to Ray while it is needed; one that is there already is used and left."
+def ray_cluster(
+    address: str,  # of a cluster; 'ray' or 'local': one on this machine
+    asked: str,  # how it was asked for, in an error
+    instead: str,  # how to ask for one on this machine
+) -> Iterator[None]:
+    """A connection to Ray while it is needed; one that is there already is used and left. Raises
+    ConnectionError."""
     import ray
 
     if ray.is_initialized():
         yield
         return
     quiet = {"log_to_driver": False, "logging_level": "error"}
-    host = re.search(r"([^/]+):(\d+)$", engine)
+    host = re.search(r"([^/]+):(\d+)$", address)
     try:
         if host:  # Ray itself would wait for minutes
             socket.create_connection((host[1].strip("[]"), int(host[2])), timeout=10).close()
-        if engine == "ray":
+        if address in ("ray", "local"):
             ray.init(num_cpus=usable_cores(), include_dashboard=False, **quiet)
         else:
-            ray.init(address=engine, **quiet)
+            ray.init(address=address, **quiet)
     except Exception as error:  # Ray raises bare ones where its own processes do not start in time
         reason = (str(error).splitlines() or [""])[0]
         raise ConnectionError(
-            f"engine={engine}: there is no cluster of Ray's ({reason}); "
-            "start one with ray start --head, or use engine=ray"
+            f"{asked}: there is no cluster of Ray's ({reason}); "
+            f"start one with ray start --head, or {instead}"
         ) from error
     try:
         yield
@@ -106,7 +111,7 @@ def ray_results(
     import ray
     from ray.util import ActorPool
 
-    with ray_cluster(compute.engine):
+    with ray_cluster(compute.engine, f"engine={compute.engine}", "use engine=ray"):
         resources = ray.cluster_resources()
         gpus = 0
         if torch.device(compute.device).type == "cuda":

@@ -45,7 +45,7 @@ from chip.core.settings import (
     make_settings,
     save_settings,
 )
-from ..data.places import home, stored_path, usable_cores, written_aside
+from ..data.places import home, stored_path, written_aside
 from chip.running.runs import (
     PHASES,
     Contents,
@@ -659,17 +659,14 @@ class RayCluster:
     ):
         import ray
 
-        self.ray, self.environment = ray, thread_environment(threads)
-        here = {"num_cpus": usable_cores(), "include_dashboard": False}
-        where = here if address == "local" else {"address": address}
+        from chip.compute.ray_engine import ray_cluster  # torch comes with it
+
+        self.ray, self.environment, self.connection = ray, thread_environment(threads), ExitStack()
         try:
-            ray.init(log_to_driver=False, logging_level="error", **where)
-        except Exception as error:  # Ray raises plain ones too
-            first = (str(error).splitlines() or [""])[0]
-            raise Refused(
-                f"--ray {address}: there is no cluster of Ray's ({first}); "
-                "start one with ray start --head, or give local"
-            ) from error
+            cluster = ray_cluster(address, f"--ray {address}", "give local")
+            self.connection.enter_context(cluster)
+        except ConnectionError as error:
+            raise Refused(str(error)) from error
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         self.cores, self.gpus = _share_of(nodes, jobs)
 
@@ -680,7 +677,7 @@ class RayCluster:
         return function.remote(job, self.environment).future()
 
     def close(self) -> None:
-        self.ray.shutdown()
+        self.connection.close()
 
 # %% ../../nbs/running/93_sweeps.ipynb #d68786cb
 RESULTS = ("seen", "placements", "unseen")  # tables that go into the report whole,
