@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from chip.compute import encoders
+from chip.compute.checkpoints import save_weights
 from chip.compute.encoders import (
     autocast,
     check_weights,
@@ -136,6 +137,13 @@ def test_weights_without_a_last_layer_leave_all_others_in_place(tmp_path):
     grey = (0 - encoder.mean) / encoder.std + torch.zeros(pictures.shape)
     with torch.inference_mode():
         assert torch.allclose(encoder(pictures), network(grey), atol=1e-4)
+
+
+def test_an_encoder_that_a_run_has_trained_is_weights_like_any(tmp_path):
+    trained = load_encoder("timm:test_vit", "random", seed=3)
+    save_weights(trained, tmp_path / "best.safetensors", "level 0, loss paper, seed 3")
+    encoder = load_encoder("timm:test_vit", weights=str(tmp_path / "best.safetensors"))
+    assert encoder.weights_id == trained.weights_id and encoder.rows is None
 
 
 def test_a_model_of_timm_without_a_classifier_keeps_its_blocks():

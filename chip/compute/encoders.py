@@ -323,6 +323,8 @@ def _fit(model: nn.Module, state: dict[str, torch.Tensor], spec: EncoderSpec, wh
 
     Raises ValueError naming the first misfit."""
     fresh, head = model.state_dict(), _head(model)[0]
+    if all(name.startswith("backbone.") for name in state):  # an encoder that a run has trained
+        state = {name.removeprefix("backbone."): tensor for name, tensor in state.items()}
     if spec.source == "package" and not set(state) & set(fresh) and len(state) == len(fresh):
         state = dict(zip(fresh, state.values()))
     if spec.source == "open_clip":
