@@ -218,7 +218,8 @@ def plot_losses(
         colour = LOSSES[loss].colour if loss in LOSSES else "#777777"
         label = f"{loss} loss" if loss in LOSSES else "no training"
         x, own = rows["level"] + 0.18 * (i - 1.5), rows["top1"]
-        ends = [(own - rows["top1_low"]).fillna(0), (rows["top1_high"] - own).fillna(0)]
+        ends = [own - rows["top1_low"], rows["top1_high"] - own]
+        ends = [end.fillna(0).clip(lower=0) for end in ends]  # one seed has no interval
         ax.bar(x, own, 0.17, color=colour, label=label)
         ax.errorbar(x, own, ends, fmt="none", ecolor="black", capsize=2, lw=1)
     for level, best in table.groupby("level")["best_constant"].first().items():
