@@ -50,6 +50,7 @@ from chip.audit.claims import (
     judge_text_levels,
     judge_text_unseen,
     judge_thresholds,
+    judge_trained_alike,
     judge_unseen_classes,
     judge_zeros,
 )
@@ -628,6 +629,24 @@ def test_the_published_embeddings():
         for v in ([366, 88, 8], [366, 107, 17])
     ]
     assert verdicts(judge_released_shapes, *changed) == [REPRODUCED, NOT]
+
+
+def test_embeddings_of_encoders_that_the_released_loss_trains():
+    "Apart: not all alike, and on several targets; without the released loss nothing is said."
+    t = pd.DataFrame({"setting": "photos, 224 pixels, 21 and 5 epochs", "level": [0, 1, 2] * 2})
+    t = t.assign(loss=["paper"] * 3 + ["released"] * 3, unseen_pairwise_cosine=0.5, targets_used=9)
+    for alike, used, verdict in (
+        ([0.5, 0.5, 0.5], [2, 3, 4], REPRODUCED),
+        ([0.5, 0.999, 0.5], [2, 1, 4], PARTLY),
+        ([0.5, 0.999, 0.5], [1, 9, 1], NOT),
+    ):
+        t.loc[3:, ["unseen_pairwise_cosine", "targets_used"]] = np.transpose([alike, used])
+        f = judge_trained_alike(replace(BARE, studies={"losses_side_by_side": t}))
+        assert f.verdict == verdict and f"{used[0]}, {used[1]}, {used[2]} targets" in f.found
+    with pytest.raises(Lacking):
+        judge_trained_alike(replace(BARE, studies={"losses_side_by_side": t[:3]}))
+    with pytest.raises(Lacking):
+        judge_trained_alike(BARE)
 
 
 def test_the_published_frames():

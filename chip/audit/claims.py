@@ -10,9 +10,9 @@ __all__ = ['FLAT', 'AUTHORS_STARTS', 'NUMBERS', 'PRINTED', 'RELEASED_MARGINS', '
            'judge_text_unseen', 'judge_drop_unseen', 'judge_pull', 'judge_pull_unseen', 'judge_drop', 'judge_apart',
            'judge_classifier', 'judge_shots', 'judge_skewed', 'judge_thresholds', 'judge_other_measures',
            'cannot_be_tested', 'right_by_class', 'judge_better', 'judge_satisfactory', 'judge_released_fourteen',
-           'judge_fourteen', 'judge_released_table2', 'judge_released_alike', 'judge_released_levels',
-           'judge_released_nearest', 'judge_released_labels', 'judge_released_space', 'judge_measure',
-           'judge_authors_constant', 'judge_constant', 'judge_zeros']
+           'judge_fourteen', 'judge_released_table2', 'judge_trained_alike', 'judge_released_alike',
+           'judge_released_levels', 'judge_released_nearest', 'judge_released_labels', 'judge_released_space',
+           'judge_measure', 'judge_authors_constant', 'judge_constant', 'judge_zeros']
 
 # %% ../../nbs/audit/51_claims.ipynb #1f8f66e9
 from contextlib import suppress
@@ -811,7 +811,33 @@ def judge_released_table2(e: Evidence, level: int) -> Finding:
         n=20,
     )
 
+# %% ../../nbs/audit/51_claims.ipynb #51b00002
+@tested(
+    "F1",
+    STUDY,
+    "encoders trained by the released loss (apart: at most 0.99, and several targets)",
+    settings="EfficientNet-Lite0 at 224 pixels, 21 epochs, one photo a class",
+    command="papermill nbs/studies/59_settings.ipynb out.ipynb",
+)
+def judge_trained_alike(e: Evidence) -> Finding:
+    "Whether encoders that the released loss has trained here tell the unseen classes apart."
+    t = e.studies.get("losses_side_by_side", pd.DataFrame(columns=["setting", "loss", "level"]))
+    t = t[t["setting"].str.contains("224 pixels, 21 ")].sort_values("level").set_index("loss")
+    if not {"paper", "released"} <= set(t.index):
+        raise Lacking("No training with the released loss at the paper's settings is at hand.")
+    alike = {loss: t.loc[loss, "unseen_pairwise_cosine"] for loss in ("paper", "released")}
+    used = {loss: listed(t.loc[loss, "targets_used"], ".3g") for loss in alike}
+    apart = (alike["released"] <= 0.99) & (t.loc["released", "targets_used"] > 1)
+    return Finding(
+        graded(apart.all(), apart.any()),
+        f"Encoders trained here by the released loss give unseen pictures a mean cosine of "
+        f"{listed(alike['released'])} at levels 0, 1, 2, and the 20 classes go to "
+        f"{used['released']} targets; by the paper's loss {listed(alike['paper'])}, and "
+        f"{used['paper']} targets.",
+        float(np.mean(alike["released"])),
+    )
 
+# %% ../../nbs/audit/51_claims.ipynb #51b00001
 @tested("F1", FILES, "mean cosine between the published ones (apart: at most 0.99)", **_PUBLISHED)
 def judge_released_alike(e: Evidence) -> Finding:
     "Whether the published embeddings tell the unseen classes apart."

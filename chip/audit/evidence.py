@@ -651,7 +651,7 @@ def other_losses(
     parts = words.groupby(table["setting"], sort=False).agg("; ".join)
     return " ".join(f"Trained ({where}) {text}." for where, text in parts.items())
 
-
+# %% ../../nbs/audit/48_evidence.ipynb #48b00001
 def other_settings(
     id: str,  # of a claim
     verdict: str,  # of this run

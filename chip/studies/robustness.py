@@ -178,7 +178,10 @@ def trained_row(e: Evidence, loss: str, level: int) -> dict:
     method = untrained(e.tables.seen) if loss == "none" else "paper"
     where, curves = {"method": method, "level": level}, e.tables.curves
     last = curves[(curves["split"] == "train") & (curves["epoch"] == e.settings.epochs)]
-    placed = placements_by_seed(e.tables.placements)
+    placements = e.tables.placements
+    placed = placements_by_seed(placements)
+    own = placements[(placements["method"] == method) & (placements["level"] == level)]
+    before = e.tables.unseen[e.tables.unseen["stage"] == "before"]
     top1 = seed_mean(e.tables.seen, "top1", **where)
     return {
         "loss": loss,
@@ -191,14 +194,17 @@ def trained_row(e: Evidence, loss: str, level: int) -> dict:
         "best_constant": seed_mean(e.tables.seen, "best_constant", **where).mean,
         "placed": seed_mean(placed, "right", **where).mean,
         "placed_of": seed_mean(placed, "total", **where).mean,
+        "targets_used": own.groupby("seed")["chosen"].nunique().mean(),
+        "unseen_pairwise_cosine": seed_mean(before, "mean_pairwise_cosine", **where).mean,
     }
 
-
+# %% ../../nbs/studies/59_settings.ipynb #59b00006
 def side_by_side(
     runs: Sequence[Evidence],  # from `gathered`
 ) -> pd.DataFrame:  # setting, loss, level, seeds, last_epoch, …
     """Losses side by side where several were tried under one setting: the own loss in the last
-    epoch, then what test pictures show, and how many unseen classes are placed right."""
+    epoch, then what test pictures show, and how many unseen classes are placed right, on how
+    many targets, and how alike their pictures are before fine-tuning."""
     rows = []
     for loss in LOSSES:
         for words, e in by_setting(runs, loss).items():
