@@ -371,7 +371,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         epochs=2,
         unseen_epochs=1,
     ),
-    "demo": {},
+    "demo": dict(loss="paper"),
     "photos": dict(
         size=0,
         n_val=5,
