@@ -168,7 +168,7 @@ class Settings(HierarchySettings):
         choices=("", "paper", "released", "cpu"),
     )
     loss: str = _oneshot(
-        "paper+released",
+        "paper",
         "losses that encoders are trained with, one after the other: each is a method",
         choices=("paper", "released", "contrastive"),
         joined=True,
@@ -352,6 +352,7 @@ KEEP_MEMORY = {
 # %% ../../nbs/core/06_settings.ipynb #18df4b8b
 PROFILES: dict[str, dict[str, Any]] = {
     "smoke": dict(
+        loss="paper+released",
         m_species=16,
         m_unseen=4,
         m_families=8,
@@ -371,7 +372,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         epochs=2,
         unseen_epochs=1,
     ),
-    "demo": dict(loss="paper"),
+    "demo": {},
     "photos": dict(
         size=0,
         n_val=5,
