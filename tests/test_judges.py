@@ -322,9 +322,10 @@ def test_the_number_of_clusters_on_the_authors_points():
     changed = (studied(0.1, 0.2, 0.1, 0.1), studied(0.1, 0.197, 0.1, 0.2), studied(*far))
     assert verdicts(judge, *changed) == THREE and "2,000 starts" in judge(changed[0]).found
     assert verdicts(judge, studied(*far, theirs=0.15), studied(*far, theirs=0.21)) == [NOT, PARTLY]
-    fewer = pd.DataFrame({"level": 1, "k": [88, 118], "restarts": [1000, 1], "silhouette": 0.9})
-    both = {**studied(*far).studies, "restarts_authors": fewer}
-    assert judge(replace(BARE, studies=both)) == judge(studied(*far))  # most starts count for a k
+    sweep = studied(*far).studies["choice_of_k_restarts"]
+    fewer = pd.concat([sweep, sweep.assign(restarts=1000, silhouette=0.9)])
+    studies = {"choice_of_k_restarts": fewer}  # with fewer starts than theirs nothing counts
+    assert judge(replace(BARE, studies=studies)) == judge(studied(*far))
     assert is_lacking(judge)
     elbows = pd.DataFrame({"level": 2, "from_k": 7, "to_k": 20, "elbow": [12]})
 

@@ -148,13 +148,10 @@ AUTHORS_STARTS = {1: 2000, 2: 5000}  # of k-means in the released code, by level
 
 def judge_authors_k(e: Evidence, level: int) -> Finding:
     "The number of clusters that the silhouette chooses on the authors' points, by their procedure."
-    names = {"choice_of_k_restarts", "restarts_authors"} & e.studies.keys()
-    sweeps = [e.studies[name] for name in sorted(names)]
-    if not sweeps:
+    t, k = e.studies.get("choice_of_k_restarts", pd.DataFrame()), e.says("k", level)
+    t = t[(t["level"] == level) & (t["restarts"] >= AUTHORS_STARTS[level])] if len(t) else t
+    if t.empty:
         raise Lacking("No sweep with the authors' restarts is at hand (reports/studies).")
-    t, k = pd.concat(sweeps), e.says("k", level)
-    t = t[(t["level"] == level) & (t["restarts"] >= AUTHORS_STARTS[level] / 2)]
-    t = t.sort_values("restarts").drop_duplicates("k", keep="last")
     verdict, words, numbers = _best_k(t, k)
     at, starts = t.loc[t["k"] == k, "silhouette"].iloc[0], sorted({*t["restarts"]})
     found = (
@@ -175,23 +172,14 @@ def judge_authors_k(e: Evidence, level: int) -> Finding:
     return Finding(verdict, found, *numbers)
 
 # %% ../../nbs/audit/51_claims.ipynb #e1130005
-for _id, _level, _study in (
-    (
-        "H1",
-        1,
-        "62_choice_of_k.ipynb out.ipynb -p points authors -p k1_min 50 -p k1_max 200 -p k2_min 7 "
-        "-p k2_max 20 -p starts 300 -p deep_starts 1000 -p deep_step 30 -p paper_k1 88 "
-        "-p paper_k2 8",
-    ),
-    ("H2", 2, "59_settings.ipynb out.ipynb -p authors_restarts true"),
-):
+for _id, _level in (("H1", 1), ("H2", 2)):
     tested(
         _id,
         FILES,
-        "a sweep on the published means and centres, at least half the authors' restarts",
+        "a sweep on the published means and centres, with the authors' restarts",
         counts="values of k",
         settings="the authors' ResNet-152 means; scikit-learn's k-means",
-        command=f"papermill nbs/studies/{_study}",
+        command="papermill nbs/studies/59_settings.ipynb out.ipynb -p authors_restarts True",
     )(partial(judge_authors_k, level=_level))
     tested(_id, RERUN, "the sweep of this run", counts="values of k")(
         partial(judge_k, level=_level)
