@@ -893,7 +893,8 @@ class Animal:
 
 _UNREAD = {"heic", "heif", "avif", "cr2", "cr3", "nef", "arw", "dng", "orf", "rw2", "raf", "mp4"}
 _UNREAD |= {"mov", "avi", "mkv", "webm", "m4v", "mpg", "mpeg", "mts", "3gp", "wmv", "psd", "jxl"}
-_UNREAD |= {"jp2", "j2k", "tga", "pbm", "pgm", "ppm", "svg"}
+_UNREAD |= {"jp2", "j2k", "jpx", "tga", "pbm", "pgm", "pnm", "ppm", "svg", "ico", "pcx", "exr"}
+_UNREAD |= {"crw", "nrw", "pef", "sr2", "srw", "flv", "m2ts"}
 
 
 def is_photo(

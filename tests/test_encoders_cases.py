@@ -144,6 +144,10 @@ def test_an_encoder_that_a_run_has_trained_is_weights_like_any(tmp_path):
     save_weights(trained, tmp_path / "best.safetensors", "level 0, loss paper, seed 3")
     encoder = load_encoder("timm:test_vit", weights=str(tmp_path / "best.safetensors"))
     assert encoder.weights_id == trained.weights_id and encoder.rows is None
+    wrapped = {f"module._orig_mod.{name}": t for name, t in trained.backbone.state_dict().items()}
+    torch.save(wrapped, tmp_path / "parallel.pt")
+    encoder = load_encoder("timm:test_vit", weights=str(tmp_path / "parallel.pt"))
+    assert encoder.weights_id == trained.weights_id
 
 
 def test_a_model_of_timm_without_a_classifier_keeps_its_blocks():

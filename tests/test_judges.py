@@ -636,6 +636,7 @@ def test_embeddings_of_encoders_that_the_released_loss_trains():
     "Apart: not all alike, and on several targets; without the released loss nothing is said."
     t = pd.DataFrame({"setting": "photos, 224 pixels, 21 and 5 epochs", "level": [0, 1, 2] * 2})
     t = t.assign(loss=["paper"] * 3 + ["released"] * 3, unseen_pairwise_cosine=0.5, targets_used=9)
+    t["seeds"] = "0 to 2"
     for alike, used, verdict in (
         ([0.5, 0.5, 0.5], [2, 3, 4], REPRODUCED),
         ([0.5, 0.999, 0.5], [2, 1, 4], PARTLY),
@@ -749,7 +750,7 @@ def test_the_strongest_evidence_decides_and_the_rest_is_told():
 
 def test_a_verdict_that_turns_with_the_setting_says_so():
     e = with_seen(contrastive_accuracy=([0.6] * 3, [0.5] * 3))
-    table = pd.DataFrame({"claim": "S9", "setting": ["5 epochs", "21 epochs"]})
+    table = pd.DataFrame({"claim": "S9", "seeds": "0 to 4", "setting": ["5 epochs", "21 epochs"]})
     for verdicts_elsewhere, verdict in (
         ((REPRODUCED, REPRODUCED), REPRODUCED),
         ((REPRODUCED, NOT), DEPENDS),

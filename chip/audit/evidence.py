@@ -632,8 +632,7 @@ def few_seeds(
     table: pd.DataFrame,  # of robustness
 ) -> pd.Series:  # for each row '', or a mark
     "The words that mark what rests on one seed or two."
-    seeds = table.get("seeds", pd.Series("0 to 9", table.index)).astype(str)
-    ends = seeds.str.extract(r"(\d+)(?: to (\d+))?").astype(float)
+    ends = table["seeds"].astype(str).str.extract(r"(\d+)(?: to (\d+))?").astype(float)
     n = ends[1].fillna(ends[0]) - ends[0] + 1
     return n.map({1: " (one seed)", 2: " (two seeds)"}).fillna("")
 
@@ -658,7 +657,9 @@ def other_settings(
     e: Evidence,
 ) -> str:
     "Which verdict the claim has under which settings, where not all are this run's; '' else."
-    table = e.studies.get("robustness", pd.DataFrame(columns=["claim", "verdict", "setting"]))
+    table = e.studies.get(
+        "robustness", pd.DataFrame(columns=["claim", "verdict", "setting", "seeds"])
+    )
     decided = (REPRODUCED, PARTLY, NOT)
     table = table[(table["claim"] == id) & table["verdict"].isin(decided)]
     table = table[table["setting"] != setting_words(e)]  # at this run's, other seeds are no setting

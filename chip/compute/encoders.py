@@ -323,8 +323,13 @@ def _fit(model: nn.Module, state: dict[str, torch.Tensor], spec: EncoderSpec, wh
 
     Raises ValueError naming the first misfit."""
     fresh, head = model.state_dict(), _head(model)[0]
-    if all(name.startswith("backbone.") for name in state):  # an encoder that a run has trained
-        state = {name.removeprefix("backbone."): tensor for name, tensor in state.items()}
+    for prefix in (
+        "module.",
+        "_orig_mod.",
+        "backbone.",
+    ):  # of torch's wrappers; of a run's encoders
+        if not set(state) & set(fresh) and all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     if spec.source == "package" and not set(state) & set(fresh) and len(state) == len(fresh):
         state = dict(zip(fresh, state.values()))
     if spec.source == "open_clip":
