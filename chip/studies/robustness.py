@@ -223,7 +223,9 @@ def plot_losses(
     "Test pictures nearest to their own target, by level and by what the encoder trained with."
     for i, (loss, rows) in enumerate(table.groupby("loss", sort=False)):
         colour = LOSSES[loss].colour if loss in LOSSES else "#777777"
-        label = f"{loss} loss, seeds {rows['seeds'].iloc[0]}" if loss in LOSSES else "no training"
+        seeds = str(rows["seeds"].iloc[0])
+        seeds = f"seeds {seeds}" if "to" in seeds else f"seed {seeds}"
+        label = f"{loss} loss, {seeds}" if loss in LOSSES else "no training"
         x, own = rows["level"] + 0.2 * (i - 1.5), rows["top1"]
         ax.bar(x, own, 0.18, color=colour, label=label)
         top = rows["top1_high"].fillna(own)  # one seed has no interval
@@ -232,7 +234,8 @@ def plot_losses(
             ends = [end.clip(lower=0) for end in ends]
             ax.errorbar(x, own, ends, fmt="none", ecolor="black", capsize=2, lw=1)
         for at, value, high in zip(x, own, top):
-            ax.text(at, high + 0.01, f"{value:.2f}", ha="center", fontsize=8)
+            under = dict(facecolor="white", edgecolor="none", pad=0.5)
+            ax.text(at, high + 0.015, f"{value:.2f}", ha="center", fontsize=8, bbox=under)
     for level, best in table.groupby("level")["best_constant"].first().items():
         label = "one answer for all, the best" if level == 0 else None
         ax.hlines(best, level - 0.42, level + 0.42, color="black", ls=":", label=label)
