@@ -131,11 +131,13 @@ def placement_rows(
     unseen: UnseenPictures,  # whose pictures they are
     h: Hierarchy,  # where they are placed
 ) -> list[dict]:  # one row for each unseen class and level
-    """The rows of tables/placements.csv for one method and seed; without kin, `right` and
-    `chance` stay empty."""
+    """The rows of tables/placements.csv for one method and seed; without kin, `right`, `chance`
+    and `kin_set` stay empty."""
     by_class = method.endswith(("_base", "_cost"))  # a blind choice of a class
     chosen, photos = ([scores.argmax(axis=1) for scores in by] for by in (by_mean, by_photo))
     known = [slug for slug in unseen.slugs if slug in unseen.kin]
+    sets = list(dict.fromkeys(tuple(sorted(unseen.kin[slug])) for slug in known))
+    kin_set = {slug: sets.index(tuple(sorted(unseen.kin[slug]))) for slug in known}
     kin = measures.kin_matrix([unseen.kin[slug] for slug in known], h.keys)
     rows = []
     for level in LEVELS:
@@ -153,7 +155,8 @@ def placement_rows(
             row = {"method": method, "seed": seed, "level": level, "slug": slug}
             row |= {"n_images": len(landed), "chosen": target_key(h, level, target)}
             row |= {"right": right, "chance": chance, "photos_right": photos_right}
-            rows.append(row | {"photos_total": len(landed), "lca_depth": depth})
+            row |= {"photos_total": len(landed), "lca_depth": depth}
+            rows.append(row | {"kin_set": kin_set.get(slug)})
     return rows
 
 

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -171,16 +172,17 @@ class Deadly(Work):
         return super().read(row)
 
 
+def raised(error: Exception):
+    raise error
+
+
 LOST = "a process that decodes pictures was lost .*kept: start again, with fewer"
 
 
 def test_a_decoding_process_dies(encoder, files):
-    with pytest.raises(ChildProcessError, match=LOST), naming_lost_workers():
-        list(
-            on_gpus(
-                Deadly(*files, encoder.spec, 1), [lambda pictures: pictures.float().mean((1, 2))], 1
-            )
-        )
+    work, network = Deadly(*files, encoder.spec, 1), lambda pictures: pictures.float().mean((1, 2))
+    with pytest.raises(ChildProcessError, match=LOST):
+        naming_lost_workers(lambda: list(on_gpus(work, [network], 1)))
     time.sleep(0.1)  # nothing strikes later
 
 
@@ -196,14 +198,29 @@ def test_a_decoding_process_dies(encoder, files):
     ),
 )
 def test_how_a_lost_process_shows(error: Exception, reason: str):
-    with (
-        pytest.raises(ChildProcessError, match=rf"lost \({reason}\): killed"),
-        naming_lost_workers(),
-    ):
-        raise error
+    with pytest.raises(ChildProcessError, match=rf"lost \({reason}\): killed"):
+        naming_lost_workers(lambda: raised(error))
+
+
+@pytest.mark.parametrize("after", (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1))
+def test_torch_reports_from_a_signal_while_the_broken_connection_is_caught(after: float):
+    def strike(*_):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+
+    def call():
+        signal.setitimer(signal.ITIMER_REAL, after)
+        raise ConnectionResetError(errno.ECONNRESET, "reset")
+
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        with pytest.raises(ChildProcessError, match="lost .DataLoader worker .pid 7. is killed"):
+            naming_lost_workers(call)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("text", ("other", "Caught RuntimeError in DataLoader worker process 0."))
 def test_other_errors_stay_what_they_are(text: str):
-    with pytest.raises(RuntimeError, match=f"^{text}"), naming_lost_workers():
-        raise RuntimeError(text)
+    with pytest.raises(RuntimeError, match=f"^{text}"):
+        naming_lost_workers(lambda: raised(RuntimeError(text)))

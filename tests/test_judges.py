@@ -541,6 +541,20 @@ def test_one_method_against_another():
     assert of_claim("P6", *levels) == THREE
     against_none = partial(judge_better, level=1, methods=("paper", "none"))
     assert against_none(with_placements(paper=(15, 15), frozen=(5, 5))).ours == 10
+    # five classes more are right: clear of zero where each stands for itself, not as one set of kin
+    e = with_placements(paper=(10, 5), paper_base=(5, 5))
+    placements = e.tables.placements
+    number = placements["slug"].str[1:].astype(int)
+    assert judge(e).verdict == REPRODUCED
+    for kin_set, verdict in (
+        (number, REPRODUCED),
+        (number // 5, INCONCLUSIVE),
+        (np.nan, REPRODUCED),
+    ):
+        tables = replace(e.tables, placements=placements.assign(kin_set=kin_set))
+        assert judge(replace(e, tables=tables)).verdict == verdict
+    four = replace(e.tables, placements=placements.assign(kin_set=number // 5))
+    assert "the interval is over 4 sets of kin" in judge(replace(e, tables=four)).found
     yes, no = (with_placements(paper=p, frozen=(8, 8)) for p in ((18, 18), (1, 1)))
     assert of_claim("P5", yes, no) == ["yes", "no"]
 

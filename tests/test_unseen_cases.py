@@ -96,11 +96,25 @@ def test_placements_by_hand(three):
         rows_under_rules("frozen", 0, [np.zeros((3, 2))] * 3, unseen, h, 0.03)
 
 
+def test_classes_with_the_same_kin_have_one_number(three):
+    h, _, embeddings = three
+    slugs, kin = (
+        ("v", "w", "x", "y", "z"),
+        {"w": ["a"], "x": ["b", "a"], "y": ["a", "b"], "z": ["a"]},
+    )
+    unseen = UnseenPictures(slugs, np.arange(5), kin)
+    five = [embeddings[[0, 1, 2, 0, 1]]] * 3
+    rows, _ = rows_under_rules("frozen", 0, five, unseen, h, 0.03)
+    sets = pd.DataFrame(rows).groupby("slug")["kin_set"].unique()
+    assert np.isnan(sets["v"]).all() and len(sets["v"]) == 1
+    assert [sets[slug].tolist() for slug in "wxyz"] == [[0], [1], [1], [0]]
+
+
 def test_nobody_has_kin(three):
     h, unseen, embeddings = three
     nobody = UnseenPictures(unseen.slugs, unseen.classes, {})
     rows, _ = rows_under_rules("frozen", 0, [embeddings] * 3, nobody, h, 0.03)
-    assert pd.DataFrame(rows)[["right", "chance", "photos_right"]].isna().all(axis=None)
+    assert pd.DataFrame(rows)[["right", "chance", "photos_right", "kin_set"]].isna().all(axis=None)
     row = unseen_row(embeddings, nobody, h, 1, np.array([0, 1]), 0.07)
     assert (row["classes_right"], row["classes_judged"]) == (0, 0)
 

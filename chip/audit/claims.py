@@ -672,10 +672,17 @@ def judge_better(
         words += " and " + ", ".join(f"{n:.3g} ({name})" for n, name in zip(counts, beside))
     blind = placements_by_seed(placements[placements["level"] == level])
     blind = blind.groupby("method")["chance"].mean()
-    d = paired_difference(one, two, np.random.default_rng(0))
+    words += f" of {n}; by blind choice {blind[names[0]]:.2f} and {blind[names[1]]:.2f}"
+    groups = None  # a run from before this column: every class stands for itself
+    if "kin_set" in placements:
+        kin_sets = placements.groupby("slug")["kin_set"].first()[one.index]
+        groups = kin_sets.to_numpy() if kin_sets.notna().all() else None
+    if groups is not None:
+        words += f"; the interval is over {kin_sets.nunique()} sets of kin"
+    d = paired_difference(one, two, np.random.default_rng(0), groups)
     return Finding(
         by_sign(SeedMean(d.difference, d.low, d.high, n)),
-        f"{words} of {n}; by blind choice {blind[names[0]]:.2f} and {blind[names[1]]:.2f}.",
+        f"{words}.",
         *(d.difference * n, d.low * n, d.high * n, n),
     )
 

@@ -19,7 +19,6 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -375,20 +374,22 @@ def on_gpus(
         yield finished(*queued.popleft())
 
 # %% ../../nbs/compute/04_backends.ipynb #49068b5a
-@contextmanager
-def naming_lost_workers() -> Iterator[None]:
-    """Says what has happened where a process of torch's DataLoader is gone, in whatever line that
-    reaches us.
+def naming_lost_workers(call: Callable[[], Any]) -> Any:
+    """What the call returns; says what has happened where a process of torch's DataLoader is gone,
+    in whatever line that reaches us: torch reports it from a signal, between any two steps.
 
     Raises ChildProcessError."""
     try:
-        yield
+        try:
+            return call()
+        except (ConnectionError, EOFError):
+            time.sleep(0.5)  # the connection broke first: torch's report is still on its way
+            raise
     except (RuntimeError, ConnectionError, EOFError) as error:
         if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
             raise
-        with suppress(RuntimeError):
-            time.sleep(0.5)  # where the connection broke first, torch's report is still on its way
-        traceback.clear_frames(error.__traceback__)  # lets go of the loader: nothing strikes later
+        for one in (error, error.__context__):  # lets go of the loader
+            traceback.clear_frames(one and one.__traceback__)
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
         raise ChildProcessError(
             f"a process that decodes pictures was lost ({reason}): killed from outside, or for "

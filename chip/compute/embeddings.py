@@ -16,7 +16,7 @@ import time
 import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,9 +225,12 @@ def _embed_new(
         plan = plan_line(len(table), len(new), int(sizes.sum()), rate, name)
         print(plan, file=sys.stderr, flush=True)
     begin, local = time.perf_counter(), compute.engine == "local"
-    with naming_lost_workers() if local else nullcontext():
+
+    def call() -> tuple[list[tuple[int, str]], int]:
         results = (local_results if local else ray_results)(work, encoder, compute)
-        lost, done = keep(results, work, store, name, sizes if progress else None)
+        return keep(results, work, store, name, sizes if progress else None)
+
+    lost, done = naming_lost_workers(call) if local else call()
     if done >= SHARD:
         _note_rate(store, done / (time.perf_counter() - begin))
     if lost:
