@@ -894,14 +894,14 @@ class Animal:
 _UNREAD = {"heic", "heif", "avif", "cr2", "cr3", "nef", "arw", "dng", "orf", "rw2", "raf", "mp4"}
 _UNREAD |= {"mov", "avi", "mkv", "webm", "m4v", "mpg", "mpeg", "mts", "3gp", "wmv", "psd", "jxl"}
 _UNREAD |= {"jp2", "j2k", "jpx", "tga", "pbm", "pgm", "pnm", "ppm", "svg", "ico", "pcx", "exr"}
-_UNREAD |= {"crw", "nrw", "pef", "sr2", "srw", "flv", "m2ts"}
+_UNREAD |= {"crw", "nrw", "pef", "sr2", "srw", "flv", "m2ts", "zip", "rar", "7z", "tar", "tgz"}
 
 
 def is_photo(
     path: str | Path,
 ) -> bool:
-    """Whether a file in a folder is meant as a photo or a video, by its ending; notes and tables
-    beside the photos are not."""
+    """Whether a file in a folder is meant as photos or a video, by its ending; notes and tables
+    beside them are not."""
     ending = Path(path).suffix.lower()
     return not ending or ending in images.SUFFIXES or ending[1:] in _UNREAD
 

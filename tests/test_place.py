@@ -314,13 +314,14 @@ def test_a_file_that_comes_meanwhile_is_kept(stub, capsys):
 def test_what_cannot_be_read_costs_a_line_and_the_status(stub, capsys, tmp_path):
     (tmp_path / "robins" / "015_50.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
     (tmp_path / "robins" / "film.mp4").write_bytes(b"film")
+    (tmp_path / "robins" / "more.zip").write_bytes(b"PK\3\4")
     Image.new("1", (20_000, 20_000)).save(tmp_path / "robins" / "015_huge.png")
     assert main(["place", "robins", "nope.jpg"]) == 1
     told = capsys.readouterr()
-    assert len(told.err.splitlines()) == 4 and len(told.out.splitlines()) == 40
-    assert "too large" in told.err and "no such file" in told.err
+    assert len(told.err.splitlines()) == 5 and len(told.out.splitlines()) == 40
+    assert all(why in told.err for why in ("too large", "no such file", "an archive"))
     assert main(["place", "robins", "--each", "folder"]) == 1
-    assert "3 of 43 photos could not be read" in answers_of("robins")["reason"]
+    assert "4 of 44 photos could not be read" in answers_of("robins")["reason"]
 
 
 def answers_of(folder: str) -> dict:
