@@ -18,6 +18,7 @@ from chip.studies.robustness import (
     other_losses,
     pooled,
     robustness,
+    seeds_of,
     side_by_side,
     trained_with,
 )
@@ -74,6 +75,8 @@ def test_seeds_are_put_together_and_settings_side_by_side(points):
     assert setting_words(another) in set(table["setting"])
     another = replace(another, settings=replace(another.settings, encoder="resnet50"))
     assert setting_words(another).endswith(", resnet50")
+    gap = trained_with(pooled([judged_again(points[i]) for i in (0, 3)]), "released")
+    assert seeds_of(gap) == "0, 2"
     with pytest.raises(ValueError, match="same seed"):
         pooled([judged_again(points[0])] * 2)
 

@@ -127,9 +127,11 @@ def by_setting(
 
 
 def seeds_of(e: Evidence) -> str:
-    "The first seed and the last, in words."
-    first, last = e.settings.seed, e.settings.seed + e.settings.n_seeds - 1
-    return f"{first} to {last}" if first < last else str(first)
+    "The seeds in words: 0 to 2, or one by one where some between are missing."
+    seeds = sorted(set(e.tables.seen["seed"]))
+    if len(seeds) > 1 and seeds[-1] - seeds[0] == len(seeds) - 1:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
 
 
 def robustness(
@@ -224,7 +226,7 @@ def plot_losses(
     for i, (loss, rows) in enumerate(table.groupby("loss", sort=False)):
         colour = LOSSES[loss].colour if loss in LOSSES else "#777777"
         seeds = str(rows["seeds"].iloc[0])
-        seeds = f"seeds {seeds}" if "to" in seeds else f"seed {seeds}"
+        seeds = f"seed {seeds}" if seeds.isdigit() else f"seeds {seeds}"
         label = f"{loss} loss, {seeds}" if loss in LOSSES else "no training"
         x, own = rows["level"] + 0.2 * (i - 1.5), rows["top1"]
         ax.bar(x, own, 0.18, color=colour, label=label)
