@@ -55,7 +55,7 @@ def plot_across(
             ax.barh([0], [0], color=colour, label=verdict)
     marks = [f"{claim} *" if turns else claim for claim, turns in zip(wide["claim"], wide["turns"])]
     ax.set_yticks(range(len(wide)), marks)
-    lines = ["\n".join(textwrap.fill(part, 17) for part in s.split(", ")) for s in settings]
+    lines = ["\n".join(textwrap.fill(part, 14) for part in s.split(", ")) for s in settings]
     ax.set_xticks(np.arange(len(settings)) + 0.47, lines)
     ax.tick_params(axis="x", labelsize=8)
     ax.invert_yaxis()
