@@ -651,7 +651,7 @@ def right_by_class(
     rows = placements[(placements["method"] == method) & (placements["level"] == level)]
     return rows.dropna(subset=["right"]).groupby("slug")["right"].mean()
 
-
+# %% ../../nbs/audit/51_claims.ipynb #24446d3e
 def judge_better(
     e: Evidence,
     level: int,
