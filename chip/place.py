@@ -895,6 +895,7 @@ _UNREAD = {"heic", "heif", "avif", "cr2", "cr3", "nef", "arw", "dng", "orf", "rw
 _UNREAD |= {"mov", "avi", "mkv", "webm", "m4v", "mpg", "mpeg", "mts", "3gp", "wmv", "psd", "jxl"}
 _UNREAD |= {"jp2", "j2k", "jpx", "tga", "pbm", "pgm", "pnm", "ppm", "svg", "ico", "pcx", "exr"}
 _UNREAD |= {"crw", "nrw", "pef", "sr2", "srw", "flv", "m2ts", "zip", "rar", "7z", "tar", "tgz"}
+_UNREAD |= {"tbz2", "txz"}
 
 
 def is_photo(
@@ -903,7 +904,8 @@ def is_photo(
     """Whether a file in a folder is meant as photos or a video, by its ending; notes and tables
     beside them are not."""
     ending = Path(path).suffix.lower()
-    return not ending or ending in images.SUFFIXES or ending[1:] in _UNREAD
+    packed = str(path).lower().endswith((".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst"))
+    return packed or not ending or ending in images.SUFFIXES or ending[1:] in _UNREAD
 
 # %% ../nbs/38_place.ipynb #38c00022
 def _below(picture: Picture, i: int) -> list[Animal]:

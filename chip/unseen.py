@@ -136,8 +136,8 @@ def placement_rows(
     by_class = method.endswith(("_base", "_cost"))  # a blind choice of a class
     chosen, photos = ([scores.argmax(axis=1) for scores in by] for by in (by_mean, by_photo))
     known = [slug for slug in unseen.slugs if slug in unseen.kin]
-    sets = list(dict.fromkeys(tuple(sorted(unseen.kin[slug])) for slug in known))
-    kin_set = {slug: sets.index(tuple(sorted(unseen.kin[slug]))) for slug in known}
+    kin_sets = {slug: tuple(sorted(unseen.kin[slug])) for slug in known}
+    number = {kin_set: i for i, kin_set in enumerate(dict.fromkeys(kin_sets.values()))}
     kin = measures.kin_matrix([unseen.kin[slug] for slug in known], h.keys)
     rows = []
     for level in LEVELS:
@@ -156,7 +156,7 @@ def placement_rows(
             row |= {"n_images": len(landed), "chosen": target_key(h, level, target)}
             row |= {"right": right, "chance": chance, "photos_right": photos_right}
             row |= {"photos_total": len(landed), "lca_depth": depth}
-            rows.append(row | {"kin_set": kin_set.get(slug)})
+            rows.append(row | {"kin_set": number.get(kin_sets.get(slug))})
     return rows
 
 

@@ -192,7 +192,7 @@ def test_no_picture_at_all():
         (b"\0\0\0\x18ftypheic", "HEIC"),
         (b"\0\0\0\x20ftypisom", "a video"),
         (b"%PDF-1.7", "a document"),
-        (b"PK\3\4", "an archive"),
+        *((begin, "an archive") for begin in (b"PK\3\4", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\0")),
         (tarfile.TarInfo("cat.jpg").tobuf(), "an archive"),
         (b"\n<!DOCTYPE html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),

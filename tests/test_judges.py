@@ -779,7 +779,12 @@ def test_a_verdict_that_turns_with_the_setting_says_so():
     alone = pd.DataFrame({"claim": "S9", "verdict": NOT, "setting": ["5 epochs"], "seeds": 0})
     row = ledger_line(REGISTER["S9"], replace(e, studies={"robustness": alone}))
     assert row["sentence"] == "Reproduced in this run. Not reproduced with 5 epochs (one seed)."
-    for seeds, words in (("3 to 4", " (two seeds)"), ("0 to 2", "")):
+    for seeds, words in (
+        ("3 to 4", " (two seeds)"),
+        ("0, 2", " (two seeds)"),
+        ("0 to 2", ""),
+        ("0, 2, 5", ""),
+    ):
         row = ledger_line(
             REGISTER["S9"], replace(e, studies={"robustness": alone.assign(seeds=seeds)})
         )

@@ -314,7 +314,8 @@ def test_a_file_that_comes_meanwhile_is_kept(stub, capsys):
 def test_what_cannot_be_read_costs_a_line_and_the_status(stub, capsys, tmp_path):
     (tmp_path / "robins" / "015_50.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
     (tmp_path / "robins" / "film.mp4").write_bytes(b"film")
-    (tmp_path / "robins" / "more.zip").write_bytes(b"PK\3\4")
+    (tmp_path / "robins" / "more.tar.bz2").write_bytes(b"BZh91AY")
+    (tmp_path / "robins" / "notes.csv.gz").write_bytes(b"\x1f\x8b")  # no photos
     Image.new("1", (20_000, 20_000)).save(tmp_path / "robins" / "015_huge.png")
     assert main(["place", "robins", "nope.jpg"]) == 1
     told = capsys.readouterr()

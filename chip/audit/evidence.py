@@ -632,8 +632,12 @@ def few_seeds(
     table: pd.DataFrame,  # of robustness
 ) -> pd.Series:  # for each row '', or a mark
     "The words that mark what rests on one seed or two."
-    ends = table["seeds"].astype(str).str.extract(r"(\d+)(?: to (\d+))?").astype(float)
-    n = ends[1].fillna(ends[0]) - ends[0] + 1
+
+    def count(words: str) -> int:  # '0 to 2', or '0, 2' where some between are missing
+        first, _, last = words.partition(" to ")
+        return int(last) - int(first) + 1 if last else words.count(",") + 1
+
+    n = table["seeds"].astype(str).map(count)
     return n.map({1: " (one seed)", 2: " (two seeds)"}).fillna("")
 
 

@@ -323,11 +323,7 @@ def _fit(model: nn.Module, state: dict[str, torch.Tensor], spec: EncoderSpec, wh
 
     Raises ValueError naming the first misfit."""
     fresh, head = model.state_dict(), _head(model)[0]
-    for prefix in (
-        "module.",
-        "_orig_mod.",
-        "backbone.",
-    ):  # of torch's wrappers; of a run's encoders
+    for prefix in ("module.", "_orig_mod.", "backbone."):  # torch's wrappers, a run's encoders
         if not set(state) & set(fresh) and all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     if spec.source == "package" and not set(state) & set(fresh) and len(state) == len(fresh):
