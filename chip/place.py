@@ -904,7 +904,7 @@ def is_photo(
     """Whether a file in a folder is meant as photos or a video, by its ending; notes and tables
     beside them are not."""
     ending = Path(path).suffix.lower()
-    packed = str(path).lower().endswith((".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst"))
+    packed = str(path).lower().endswith((".tar.gz", ".tar.bz2", ".tar.xz"))
     return packed or not ending or ending in images.SUFFIXES or ending[1:] in _UNREAD
 
 # %% ../nbs/38_place.ipynb #38c00022

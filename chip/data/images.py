@@ -71,8 +71,7 @@ _FOREIGN = {  # how a file begins → what it is, and what to do
     rb"....ftyp(hei|hev|mif1|msf1|avi[fs])": "HEIC and AVIF are not read, save it as JPEG",
     rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01\xba": "a video, save a frame of it as JPEG",
     rb"%PDF|8BPS|\0\0\0\x0cjP|\s*<(\?xml|svg)": "a document or a drawing, save it as JPEG",
-    rb"PK\x03\x04|Rar!|7z\xbc\xaf|.{257}ustar": "an archive, to be unpacked",
-    rb"\x1f\x8b|BZh|\xfd7zXZ|\(\xb5/\xfd": "an archive, to be unpacked",
+    rb"PK\x03\x04|\x1f\x8b|Rar!|7z\xbc\xaf|BZh|\xfd7zXZ|.{257}ustar": "an archive, to be unpacked",
     rb"\s*<(!doctype|html)": "a web page, save the picture itself",
     rb"version https://git-lfs": "a pointer to one, git lfs pull fetches it",
 }
