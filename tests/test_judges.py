@@ -789,6 +789,10 @@ def test_a_verdict_that_turns_with_the_setting_says_so():
             REGISTER["S9"], replace(e, studies={"robustness": alone.assign(seeds=seeds)})
         )
         assert row["sentence"].endswith(f"with 5 epochs{words}.")
+    many = pd.concat([alone.assign(setting=[f"{n} epochs"]) for n in (5, 6, 7, 8, 9)])
+    many = pd.concat([many, alone.assign(setting=["4 epochs"], verdict=PARTLY)])
+    row = ledger_line(REGISTER["S9"], replace(e, studies={"robustness": many}))
+    assert "Not reproduced with 5 settings (listed in 59_settings). Partly with 4" in row["found"]
     own = alone.assign(
         setting=setting_words(e)
     )  # the same setting: the seed turns it, and no setting

@@ -596,30 +596,44 @@ def test_smoke(smoke: Home):
             assert str(smoke.folder) not in path.read_text(), path
 
 
-def test_smoke_again_does_nothing_and_killed_gives_the_same(
-    smoke: Home, monkeypatch: pytest.MonkeyPatch
-):
+def test_smoke_again_does_nothing(smoke: Home):
     report = contents(smoke.folder / "reports" / "smoke")
     again = smoke.chip("run", "smoke", real=True)
     assert again.returncode == 0 and "(" not in "".join(
         l for l in again.stdout.splitlines() if l.startswith("[")
     )
     assert contents(smoke.folder / "reports" / "smoke") == report
+
+
+def test_training_that_was_killed_and_carried_on_gives_the_same(
+    smoke: Home, monkeypatch: pytest.MonkeyPatch
+):
+    "What Phase 2 leaves to the phases after it: its tables and its weights, byte for byte."
     other = Home(smoke.folder.parent / "killed")
     shutil.rmtree(other.folder / "data")
     shutil.copytree(smoke.folder / "data", other.folder / "data", symlinks=True)
     monkeypatch.setenv("CHIP_HOME", str(other.folder))
     clear_from(Run("smoke"), PHASES[:1], False, PHASES[1:])
-    process, run = other.start("run", "smoke", real=True), other.folder / "data" / "runs" / "smoke"
-    wait_for(
-        lambda: any((run / "oneshot").rglob("*.safetensors")) or process.poll() is not None, 600
-    )
-    process.kill()
-    process.communicate()
-    assert not other.tables()
-    carried_on = other.chip("run", "smoke", real=True)
-    assert carried_on.returncode == 0, carried_on.stderr
-    assert "carries on" in carried_on.stdout and other.tables() == smoke.tables()
+    run = Path("data") / "runs" / "smoke"
+    done = "20_oneshot.done.json"
+    assert not (other.folder / run / done).exists()
+
+    def trained() -> bool:
+        return any((other.folder / run / "oneshot").rglob("*.safetensors"))
+
+    for enough in (trained, (other.folder / run / done).exists):
+        process = other.start("run", "smoke", real=True)
+        wait_for(lambda e=enough, p=process: e() or p.poll() is not None, 600)
+        assert process.poll() is None
+        process.kill()
+        said = process.communicate()[0]
+    assert "(carries on where it was interrupted)" in said
+    made = json.loads((smoke.folder / run / done).read_text())["outputs"]
+    same = [name for name in made if name.endswith((".safetensors", ".parquet", "curves.csv"))]
+    assert len(same) > 8 and any("/best.safetensors" in name for name in same)
+    for name in same:
+        ours, theirs = (home.folder / run / name for home in (other, smoke))
+        assert ours.read_bytes() == theirs.read_bytes(), name
 
 
 @pytest.mark.skipif(not (SHARED / "photos").is_dir(), reason="../shared/data/photos is not there")

@@ -52,11 +52,15 @@ def seen_rows() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def long() -> pd.DataFrame:
     placed = [
-        (lr, method, seed, 1, slug, right, 0.25, 2, 4)
+        (lr, method, seed, 1, slug, right, 0.25, *photos)
         for lr in (0.01, 0.02)
         for method in ("frozen", "paper")
         for seed in (0, 1, 2)
-        for slug, right in [("deer", 1), ("crow", 0), ("none", None)]
+        for slug, right, photos in [
+            ("deer", 1, (9, 9)),
+            ("crow", 0, (0, 3)),
+            ("none", None, (2, 4)),
+        ]
     ]
     columns = ["lr", *KEYS, "slug", "right", "chance", "photos_right", "photos_total"]
     placements = pd.DataFrame(placed, columns=columns)
@@ -90,6 +94,7 @@ def tick_labels(figure) -> list[str]:
 def test_the_long_form(long: pd.DataFrame):
     assert sorted(set(long["measure"])) == ["cosine", "photos", "placed", "top1"]
     assert not long.duplicated(["lr", *KEYS, "measure"]).any()
+    assert (long.loc[long["measure"] == "photos", "value"] == 0.5).all()  # deer all, crow none
     assert measurements({"second": seen_rows()}, ["lr"]).empty
     assert sweep_tables(pd.DataFrame(), {"lr": [1, 2]}) == ({}, {})
 

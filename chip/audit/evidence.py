@@ -660,7 +660,8 @@ def other_settings(
     verdict: str,  # of this run
     e: Evidence,
 ) -> str:
-    "Which verdict the claim has under which settings, where not all are this run's; '' else."
+    """Which verdict the claim has under which settings, where not all are this run's; '' else. Where
+    most agree, they are counted, and those that do not are named."""
     table = e.studies.get(
         "robustness", pd.DataFrame(columns=["claim", "verdict", "setting", "seeds"])
     )
@@ -668,10 +669,15 @@ def other_settings(
     table = table[(table["claim"] == id) & table["verdict"].isin(decided)]
     table = table[table["setting"] != setting_words(e)]  # at this run's, other seeds are no setting
     table = table.assign(setting=table["setting"] + few_seeds(table))
-    by_verdict = table.groupby("verdict", sort=False)["setting"].agg("; ".join)
+    by_verdict = table.groupby("verdict", sort=False)["setting"].agg(list)
     if verdict not in decided or not set(by_verdict.index) - {verdict}:
         return ""
-    words = [f"{v[0].upper()}{v[1:]} with {where}." for v, where in by_verdict.items()]
+    most = max(by_verdict, key=len)
+    counted = f"{len(most)} settings (listed in 59_settings)" if len(most) > 4 else "; ".join(most)
+    words = [
+        f"{v[0].upper()}{v[1:]} with {counted if where is most else '; '.join(where)}."
+        for v, where in by_verdict.items()
+    ]
     if verdict not in by_verdict:
         words.insert(0, f"{verdict[0].upper()}{verdict[1:]} in this run.")
     return " ".join(words)

@@ -101,7 +101,8 @@ def measurements(
     by: Sequence[str],  # what tells the runs apart
 ) -> pd.DataFrame:  # *by, method, seed, level, measure, value; empty where nothing was measured
     """All measurements of some runs, a row for each: every measure of the seen classes, and the
-    shares of unseen classes ('placed') and of their photos ('photos') put among their kin."""
+    shares of unseen classes ('placed') and of their photos ('photos', each class counting alike)
+    put among their kin."""
     long = []
     if (seen := tables.get("seen")) is not None:
         others = seen.drop(columns=[*by, *KEYS, *_COUNTS], errors="ignore")
@@ -109,7 +110,7 @@ def measurements(
     if (placements := tables.get("placements")) is not None:
         sums = placements_by_seed(placements, by)
         placed, chance = (sums[name] / sums["total"] for name in ("right", "chance"))
-        shares = sums.assign(placed=placed, photos=sums["photo_rate"], chance=chance)
+        shares = sums.assign(placed=placed, photos=sums["photo_rate_balanced"], chance=chance)
         long.append(_in_long_form(shares, by, ["placed", "photos"], "placed"))
     return _concatenated(long) if long else pd.DataFrame()
 

@@ -152,7 +152,8 @@ def judge_by_placement(
     h: Hierarchy, embeddings: np.ndarray, unseen: UnseenPictures
 ) -> dict[str, float]:
     """Unseen classes placed right by their means, expected by chance, and the rate of single
-    photos; parents and super-parents, directly and through the base level."""
+    photos, each class counting alike; parents and super-parents, directly and through the base
+    level."""
     rules = ["targets", "base"]
     rows, _ = rows_under_rules("frozen", 0, [embeddings] * 3, unseen, h, TEMPERATURE, rules)
     table = summarise_placements(pd.DataFrame(rows)).set_index(["method", "level"])
@@ -162,7 +163,7 @@ def judge_by_placement(
             row = table.loc[(method, level)]
             out[f"{word}_right{way}"] = int(row["right"])
             out[f"{word}_chance{way}"] = row["chance"]
-            out[f"{word}_photos{way}"] = row["photo_rate"]
+            out[f"{word}_photos{way}"] = row["photo_rate_balanced"]
     return out
 
 # %% ../../nbs/studies/60_sources.ipynb #60a00002
