@@ -84,6 +84,7 @@ from chip.audit.evidence import (
     unlike_paper,
 )
 from chip.audit.limits import match_curve, spectrum
+from chip.audit.summary import overview
 from chip.core.settings import make_settings
 from chip.core.statistics import SeedMean
 from chip.ledger import answers, counts_by_evidence, headlines, ledger, lines_of_tests
@@ -760,6 +761,9 @@ def test_the_strongest_evidence_decides_and_the_rest_is_told():
     rows = [ledger_line(REGISTER["H5"], e) for e in (files, run, both)]
     assert [r["evidence"] for r in rows] == [FILES, RERUN, FILES]
     assert "By rerun, not reproduced" in rows[2]["found"] and "By rerun" not in rows[0]["found"]
+    assert "Unlike the paper" in rows[2]["found"] and "Unlike the paper" not in rows[0]["found"]
+    given = replace(run, settings=replace(run.settings, hierarchy="theirs.csv"))
+    assert of_claim("H5", given) == [CANNOT]  # clusters from a file are no rerun
 
 
 def test_a_verdict_that_turns_with_the_setting_says_so():
@@ -778,9 +782,11 @@ def test_a_verdict_that_turns_with_the_setting_says_so():
             assert "In this run reproduced" in row["found"] and "epochs" in row["sentence"]
     alone = pd.DataFrame({"claim": "S9", "verdict": NOT, "setting": ["5 epochs"], "seeds": 0})
     row = ledger_line(REGISTER["S9"], replace(e, studies={"robustness": alone}))
-    assert row["sentence"] == "Reproduced in this run. Not reproduced with 5 epochs (one seed)."
+    assert row["verdict"] == REPRODUCED and "5 epochs" not in row["found"]  # one seed turns nothing
+    alone["seeds"] = "3 to 4"
+    row = ledger_line(REGISTER["S9"], replace(e, studies={"robustness": alone}))
+    assert row["sentence"] == "Reproduced in this run. Not reproduced with 5 epochs (two seeds)."
     for seeds, words in (
-        ("3 to 4", " (two seeds)"),
         ("0, 2", " (two seeds)"),
         ("0 to 2", ""),
         ("0, 2, 5", ""),
@@ -798,6 +804,22 @@ def test_a_verdict_that_turns_with_the_setting_says_so():
     )  # the same setting: the seed turns it, and no setting
     row = ledger_line(REGISTER["S9"], replace(e, studies={"robustness": own}))
     assert row["verdict"] == REPRODUCED
+
+
+def test_an_accuracy_that_is_reproduced_is_told_with_what_it_is_worth():
+    alike = dict(mean_pairwise_cosine=([0.97] * 3, [0.2] * 3), top1=([0.21] * 3, [0.6] * 3))
+    for ours, told in ((0.94, True), (0.7, False)):
+        e = with_seen(contrastive_accuracy=([ours] * 3, [0.5] * 3), **alike)
+        found = judge_number(e, 2, "seen_accuracy_text").found
+        assert ("cosine of 0.970" in found and "right for 0.210" in found) == told
+        assert "one and the same answer" not in found
+    e.tables.seen["best_constant"], e.tables.seen["contrastive_accuracy"] = 0.41, 0.94
+    assert "for all can be right for 0.410." in judge_number(e, 2, "seen_accuracy_text").found
+
+
+def test_claims_that_rest_on_the_same_numbers_are_told_where_they_are_counted():
+    told = overview(ledger(BARE), BARE, headlines(ledger(BARE)))[1].points
+    assert ["rest on the same two numbers" in point for point in told] == [True, *[False] * 3]
 
 
 def test_what_differs_from_the_paper_stands_in_every_verdict_of_a_rerun():

@@ -263,8 +263,8 @@ which say what those leave out.
 
 7c | Statistical tests | yes
 Exact probabilities of placements under blind choice, paired differences with bootstrap
-intervals; no correction for many comparisons,
-and no claim that needs one.
+intervals, each to be read by itself: many stand in one table, and none is corrected for that.
+The study that compares many methods (66_placing) corrects by Holm's procedure.
 
 8a | Evidence that results carry over | partly
 Photographs and the menagerie can be compared; other domains are left to the studies.

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['VERDICTS', 'REPRODUCED', 'PARTLY', 'NOT', 'CONTRADICTS', 'DEPENDS', 'INCONCLUSIVE', 'CANNOT', 'EVIDENCE', 'ALGEBRA',
            'FILES', 'RERUN', 'STUDY', 'NAN', 'NO_FILES', 'MOST_PICTURES', 'PAPER_SETTING', 'AUTHORS_SIZE',
-           'AUTHORS_EPOCHS', 'AUTHORS_UNSEEN_EPOCHS', 'PARTS', 'ANSWERS', 'SOURCES', 'TARGETS', 'REGISTER', 'Finding',
-           'Lacking', 'near', 'by_sign', 'together', 'graded', 'in_full_or_part', 'listed', 'some', 'Evidence',
-           'on_seen', 'on_unseen', 'gain', 'change', 'change_unseen', 'taxonomy_facts', 'kinship', 'cluster_tree',
-           'spread_rows', 'measured_rows', 'run_pictures', 'read_studies', 'read_settings', 'pictures_folder',
-           'pictures_of', 'a_class', 'setting_of', 'best_constant', 'gather', 'Test', 'unlike_paper', 'Claim',
-           'usual_command', 'settings_of_test', 'told', 'first_sentence', 'setting_words', 'few_seeds', 'other_losses',
-           'other_settings', 'outcomes', 'speaker', 'weighed', 'ledger_line', 'claim', 'tested']
+           'AUTHORS_EPOCHS', 'AUTHORS_UNSEEN_EPOCHS', 'SAME_CELLS', 'PARTS', 'ANSWERS', 'SOURCES', 'TARGETS',
+           'REGISTER', 'Finding', 'Lacking', 'near', 'by_sign', 'together', 'graded', 'in_full_or_part', 'listed',
+           'some', 'Evidence', 'on_seen', 'on_unseen', 'gain', 'change', 'change_unseen', 'taxonomy_facts', 'kinship',
+           'cluster_tree', 'spread_rows', 'measured_rows', 'run_pictures', 'read_studies', 'read_settings',
+           'pictures_folder', 'pictures_of', 'a_class', 'setting_of', 'best_constant', 'gather', 'Test', 'unlike_paper',
+           'Claim', 'usual_command', 'settings_of_test', 'told', 'first_sentence', 'setting_words', 'count_seeds',
+           'few_seeds', 'other_losses', 'other_settings', 'outcomes', 'speaker', 'weighed', 'ledger_line', 'claim',
+           'tested']
 
 # %% ../../nbs/audit/48_evidence.ipynb #c35e52db
 import json
@@ -514,6 +515,7 @@ PAPER_SETTING = (
     "ResNet-152 and a GPU"
 )
 AUTHORS_SIZE, AUTHORS_EPOCHS, AUTHORS_UNSEEN_EPOCHS = 224, 21, 5
+SAME_CELLS = "S3, S5 and U6 rest on the same two numbers of Table 1, 0.511 and 0.510."
 
 # %% ../../nbs/audit/48_evidence.ipynb #e872c951
 def unlike_paper(e: Evidence) -> list[str]:
@@ -628,17 +630,23 @@ def setting_words(e: Evidence) -> str:
     )
 
 
-def few_seeds(
+def count_seeds(
     table: pd.DataFrame,  # of robustness
-) -> pd.Series:  # for each row '', or a mark
-    "The words that mark what rests on one seed or two."
+) -> pd.Series:  # for each row
+    "How many seeds a row rests on."
 
     def count(words: str) -> int:  # '0 to 2', or '0, 2' where some between are missing
         first, _, last = words.partition(" to ")
         return int(last) - int(first) + 1 if last else words.count(",") + 1
 
-    n = table["seeds"].astype(str).map(count)
-    return n.map({1: " (one seed)", 2: " (two seeds)"}).fillna("")
+    return table["seeds"].astype(str).map(count)
+
+
+def few_seeds(
+    table: pd.DataFrame,  # of robustness
+) -> pd.Series:  # for each row '', or a mark
+    "The words that mark what rests on one seed or two."
+    return count_seeds(table).map({1: " (one seed)", 2: " (two seeds)"}).fillna("")
 
 
 def other_losses(
@@ -661,12 +669,14 @@ def other_settings(
     e: Evidence,
 ) -> str:
     """Which verdict the claim has under which settings, where not all are this run's; '' else. Where
-    most agree, they are counted, and those that do not are named."""
+    most agree, they are counted, and those that do not are named. A setting of one seed turns
+    nothing."""
     table = e.studies.get(
         "robustness", pd.DataFrame(columns=["claim", "verdict", "setting", "seeds"])
     )
     decided = (REPRODUCED, PARTLY, NOT)
     table = table[(table["claim"] == id) & table["verdict"].isin(decided)]
+    table = table[count_seeds(table) > 1]
     table = table[table["setting"] != setting_words(e)]  # at this run's, other seeds are no setting
     table = table.assign(setting=table["setting"] + few_seeds(table))
     by_verdict = table.groupby("verdict", sort=False)["setting"].agg(list)
@@ -737,6 +747,8 @@ def weighed(
             if weaker == RERUN and (words := other_settings(claim.id, other, e)):
                 others, other = [*others, {"level": "", "found": words}], DEPENDS
             found += f" By {weaker}, {claim.word(other)}: {told(others)}"
+            if weaker == RERUN:
+                found += f" Unlike the paper: {'; '.join(unlike_paper(e)) or 'nothing'}."
     if any(r["evidence"] == RERUN and r["verdict"] != CANNOT for r in rows):
         found = f"{found} {other_losses(claim.id, e)}".rstrip()
     return row, verdict, found, sentence
@@ -757,7 +769,7 @@ def ledger_line(claim: Claim, e: Evidence) -> dict:
         "verdict": claim.word(verdict),
         **{key: row[key] for key in ("ours", "low", "high", "n", "n_counts")},
         "found": found,
-        "setting": e.setting if rerun else SOURCES[row["evidence"]],
+        "setting": e.setting if rerun else row["settings"],
         "command": row["command"],
         "needs": (PAPER_SETTING if wants is None else wants) if rerun or verdict == CANNOT else "",
         "evidence": row["evidence"],

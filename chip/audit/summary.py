@@ -16,7 +16,16 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from .checklists import ML_CHECKLIST, REFORMS, Cost, answered, read_cost
-from .evidence import CANNOT, EVIDENCE, VERDICTS, Evidence, some, unlike_paper
+from chip.audit.evidence import (
+    CANNOT,
+    CONTRADICTS,
+    EVIDENCE,
+    SAME_CELLS,
+    VERDICTS,
+    Evidence,
+    some,
+    unlike_paper,
+)
 from ..core.settings import Run, markdown_table
 from ..data.places import written_aside
 from ..results import read_optional
@@ -201,6 +210,7 @@ def overview(
         )
     by_evidence = [
         f"By {evidence}, {some(len(rows), 'claim')}: {counted(rows)}."
+        + (f" {SAME_CELLS}" if CONTRADICTS in set(rows["verdict"]) else "")
         for evidence in EVIDENCE
         if len(rows := claims[claims["evidence"] == evidence])
     ]

@@ -21,7 +21,7 @@ from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
 from ..audit.claims import CLAIMS
-from ..audit.evidence import CANNOT, RERUN, Evidence, gather, setting_words
+from ..audit.evidence import CANNOT, RERUN, Evidence, count_seeds, gather, setting_words
 from ..core.statistics import placements_by_seed, seed_mean
 from ..data.places import home
 from ..hierarchy import LEVELS
@@ -31,10 +31,11 @@ from ..results import Tables, untrained
 
 # %% ../../nbs/studies/59_settings.ipynb #59a00022
 def across(table: pd.DataFrame) -> pd.DataFrame:  # claim, says, a column for each setting, turns
-    "One row for each claim: its verdict under each setting, and whether it turns."
+    """One row for each claim: its verdict under each setting, and whether it turns; a setting of
+    one seed turns nothing."""
     wide = table.pivot(index=["claim", "says"], columns="setting", values="verdict")
     wide = wide[list(dict.fromkeys(table["setting"]))]
-    decided = table[table["verdict"].isin(list(VERDICT_COLOURS)[:3])]
+    decided = table[table["verdict"].isin(list(VERDICT_COLOURS)[:3]) & (count_seeds(table) > 1)]
     turns = decided.groupby("claim")["verdict"].nunique() > 1
     marks = ["turns" if turns.get(claim, False) else "" for claim, _ in wide.index]
     return wide.fillna("").assign(turns=marks).reset_index()

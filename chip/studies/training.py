@@ -280,14 +280,15 @@ def leave_classes_out(
 
 
 def left_out_table(right: dict[str, np.ndarray], labels: np.ndarray) -> pd.DataFrame:
-    """Rates at the two upper levels, and each way's paired difference from the frozen encoder's
-    sums (classes drawn again)."""
+    """Rates at the two upper levels, each class counting alike, and each way's paired difference
+    from the frozen encoder's sums (classes drawn again)."""
+    rates = {way: pd.DataFrame(hits).groupby(labels).mean() for way, hits in right.items()}
     rows = []
-    for name, hits in right.items():
-        row = {"way": name, "pictures": len(hits)}
+    for way, of_class in rates.items():
+        row = {"way": way, "pictures": len(labels)}
         for level, word in ((1, "parent"), (2, "super")):
-            row[word] = hits[:, level].mean()
+            row[word] = of_class[level].mean()
             names = (f"{word}_minus_frozen", f"{word}_low", f"{word}_high")
-            row |= paired_columns(hits[:, level], right["frozen"][:, level], labels, names)
+            row |= paired_columns(of_class[level], rates["frozen"][level], names=names)
         rows.append(row)
     return pd.DataFrame(rows)
