@@ -335,7 +335,7 @@ def _worth(e: Evidence, level: int) -> str:
         words += f"; one and the same answer for all can be right for {best:.3f}"
     return f"{words}."
 
-
+# %% ../../nbs/audit/51_claims.ipynb #51a00007
 PRINTED = {(r.quantity, r.level): r.printed for r in PAPER}
 
 

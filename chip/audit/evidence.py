@@ -629,7 +629,7 @@ def setting_words(e: Evidence) -> str:
         )
     )
 
-
+# %% ../../nbs/audit/48_evidence.ipynb #48b00007
 def count_seeds(
     table: pd.DataFrame,  # of robustness
 ) -> pd.Series:  # for each row
