@@ -724,7 +724,8 @@ def seen_differences(hits: pd.DataFrame, seed: int) -> list[dict]:
 
 def placement_differences(placements: pd.DataFrame, seed: int) -> list[dict]:
     """Rows of differences.csv for unseen classes, and for their photos, by level: of photos each
-    class's rate, so that a class counts once however many photos it has."""
+    class's rate, so that a class counts once however many photos it has. Intervals are over sets
+    of kin, where the table has them."""
     rows = []
     if placements.empty:
         return rows
@@ -732,9 +733,12 @@ def placement_differences(placements: pd.DataFrame, seed: int) -> list[dict]:
     for level, table in placements.dropna(subset=["right"]).groupby("level"):
         classes = table.groupby(["method", "slug"])[columns].mean()
         classes["rate"] = classes["photos_right"] / classes["photos_total"]
+        slugs = classes.index.get_level_values("slug")
+        classes["kin_set"] = statistics.kin_sets(table, slugs)
+        group = "kin_set" if classes["kin_set"].notna().all() else None
         for what, column in (("unseen classes", "right"), ("unseen photos", "rate")):
             about = {"of": what, "level": level}
-            rows += _difference_rows(classes, column, None, seed, about)
+            rows += _difference_rows(classes, column, group, seed, about)
     return rows
 
 # %% ../nbs/40_results.ipynb #1298901c

@@ -170,6 +170,7 @@ def test_own_versions_come_first():
     told = told_methods(["frozen_base", "paper", "rows", "frozen", "released"])
     assert list(told) == ["rows", "paper", "frozen"]
     assert told_methods(["released"]) == {"released": "with method “released”"}
+    assert list(told_methods(["start", "paper", "frozen"])) == ["paper", "start"]
 
 
 def test_every_method_of_the_study_is_explained(run):
@@ -215,6 +216,26 @@ def test_the_verdict_says_no_more_than_its_interval(saved_run, right, words):
     run = saved_run({"placements": placed_as(**right)})
     said = verdict(run, answers(run))
     assert words in said and said.startswith("With this run's encoder") == ("paper" in right)
+
+
+def test_training_on_small_pictures_is_held_against_the_encoder_that_sees_small_ones(saved_run):
+    placed = placed_as(paper=5, start=6, frozen=11)
+    run = saved_run({"placements": placed, "seen": SEEN.replace({"method": {"frozen": "start"}})})
+    told = answers(run)
+    said = verdict(run, told)
+    assert (
+        "5 of 12" in said
+        and "on equally small pictures without any training 6" in said
+        and "11" not in said
+    )
+    assert "no difference that 12 animals" in said
+    numbers = key_numbers(told)
+    assert [n.text for n in numbers[:2]] == ["5 of 12", "6 of 12"]
+    assert "on equally small pictures without any training; chance" in numbers[2].beside
+    placed = placed_as(paper=3, start=9)
+    even = placed["slug"].str[-2:].astype(int) % 2  # two sets of kin, both of which lose half
+    run = saved_run({"placements": placed.assign(kin_set=even)})
+    assert "(a difference of 6 to 6, 95" in verdict(run, answers(run))
 
 
 def test_three_numbers_and_a_chart(run):

@@ -503,6 +503,18 @@ def test_differences_of_placements(many):
     row = table.query("of == 'unseen classes' and level == 1 and method == 'paper'").iloc[0]
     assert np.isclose(row["difference"], right["paper"] - right["frozen"])
     assert row["low"] <= row["difference"] <= row["high"]
+    slugs = sorted(set(many["slug"]))
+    half = many["slug"].map({slug: i < len(slugs) // 2 for i, slug in enumerate(slugs)})
+    of_kin = pd.DataFrame(placement_differences(many.assign(kin_set=half.astype(int)), 0))
+    ends = table.columns.intersection(["low", "high"])  # two sets of kin, drawn as wholes
+    pd.testing.assert_frame_equal(table.drop(columns=ends), of_kin.drop(columns=ends))
+    a, b = (
+        many[(many["level"] == 1) & (half == part)].groupby("method")["right"].mean()
+        for part in (True, False)
+    )
+    found = of_kin.query("of == 'unseen classes' and level == 1 and method == 'paper'").iloc[0]
+    parts = sorted((a["paper"] - a["frozen"], b["paper"] - b["frozen"]))
+    assert np.allclose(found[["low", "high"]].astype(float), parts)
 
 
 def test_what_is_compared_with_what():

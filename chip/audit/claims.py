@@ -59,6 +59,7 @@ from .limits import agreement_of_measures, point_of
 # %% ../../nbs/audit/51_claims.ipynb #e1130004
 from chip.core.statistics import (
     SeedMean,
+    kin_sets,
     mean_of,
     paired_difference,
     placements_by_seed,
@@ -691,12 +692,9 @@ def judge_better(
     blind = placements_by_seed(placements[placements["level"] == level])
     blind = blind.groupby("method")["chance"].mean()
     words += f" of {n}; by blind choice {blind[names[0]]:.2f} and {blind[names[1]]:.2f}"
-    groups = None  # a run from before this column: every class stands for itself
-    if "kin_set" in placements:
-        kin_sets = placements.groupby("slug")["kin_set"].first()[one.index]
-        groups = kin_sets.to_numpy() if kin_sets.notna().all() else None
+    groups = kin_sets(placements, one.index)
     if groups is not None:
-        words += f"; the interval is over {kin_sets.nunique()} sets of kin"
+        words += f"; the interval is over {len(set(groups))} sets of kin"
     d = paired_difference(one, two, np.random.default_rng(0), groups)
     return Finding(
         by_sign(SeedMean(d.difference, d.low, d.high, n)),

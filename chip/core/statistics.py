@@ -6,7 +6,7 @@
 __all__ = ['LEVEL', 'NO_INTERVAL', 'N_RESAMPLES', 'Interval', 'wilson_interval', 'wilson_count', 'PlacementSummary',
            'placement_summary', 't_interval', 'SeedMean', 'mean_of', 'seed_mean', 'bootstrap_interval',
            'PairedDifference', 'paired_difference', 'sign_flip_test', 'holm', 'placements_by_seed',
-           'summarise_placements', 'both_levels']
+           'summarise_placements', 'kin_sets', 'both_levels']
 
 # %% ../../nbs/core/08_statistics.ipynb #5c2edf0c
 from collections.abc import Sequence
@@ -295,6 +295,18 @@ def summarise_placements(
     table["photo_rate"] = table["photos_right"] / table["photos_total"]
     columns = ["method", "level", "seeds", "right", "total", "low", "high", "chance"]
     return table[[*columns, "photo_rate", "photo_rate_balanced"]]
+
+# %% ../../nbs/core/08_statistics.ipynb #08f10009
+def kin_sets(
+    placements: pd.DataFrame,  # as in tables/placements.csv
+    slugs: Sequence[str],
+) -> np.ndarray | None:  # (n_slugs,)
+    """Which classes have the same nearest kin, and succeed or fail together: the groups of an
+    interval. None where a table, as those of older runs, does not say: each stands for itself."""
+    if "kin_set" not in placements:
+        return None
+    sets = placements.groupby("slug")["kin_set"].first().reindex(slugs)
+    return sets.to_numpy() if sets.notna().all() else None
 
 
 def both_levels(

@@ -42,6 +42,7 @@ from ..core.settings import Run, Settings, profiles_table, read_settings
 from chip.core.statistics import (
     SeedMean,
     both_levels,
+    kin_sets,
     paired_difference,
     seed_mean,
     summarise_placements,
@@ -199,17 +200,26 @@ def placed_groups(
     return groups
 
 # %% ../../nbs/running/91_report.ipynb #42a5ea0d
-_TOLD = {"paper": "after training as the paper describes", "frozen": "without any training"}
+_TOLD = {
+    "paper": "after training as the paper describes",
+    "start": "on equally small pictures without any training",
+    "frozen": "without any training",
+}
+
+
+def _untrained(methods: Iterable[str]) -> str:
+    "What training is held against: as `untrained`, of names."
+    return "start" if "start" in methods else "frozen"
 
 
 def told_methods(
     methods: Iterable[str],  # of a table
 ) -> dict[str, str]:  # method → how a sentence calls it
     """The methods that the summary speaks of: a version that is no reference, if there is one, then
-    the paper's and the frozen encoder."""
+    the paper's and the untrained encoder, on pictures of the size that training had."""
     known = methods_in_order(methods)
     own = [m for m in known if m not in REFERENCES and not other_rule(m, known)][:1]
-    told = [*own, *(m for m in _TOLD if m in known)] or known[:1]
+    told = [*own, *(m for m in ("paper", _untrained(known)) if m in known)] or known[:1]
     return {m: _TOLD.get(m, f"with method “{m}”") for m in told}
 
 
@@ -353,11 +363,13 @@ def verdict(
     if both.empty:
         return told[0].answer if told else ""
     shares = both.pivot_table(index="slug", columns="method", values="right").astype(float)
-    if not {"paper", "frozen"} <= set(shares):
+    start = _untrained(set(shares))
+    if not {"paper", start} <= set(shares):
         return told[0].answer
-    pairs = shares[["paper", "frozen"]].dropna()
-    gain = paired_difference(pairs["paper"], pairs["frozen"], np.random.default_rng(0))
-    n, trained, plain = len(pairs), count(pairs["paper"].sum()), count(pairs["frozen"].sum())
+    pairs = shares[["paper", start]].dropna()
+    groups = kin_sets(read_optional(run, "placements"), pairs.index)
+    gain = paired_difference(pairs["paper"], pairs[start], np.random.default_rng(0), groups)
+    n, trained, plain = len(pairs), count(pairs["paper"].sum()), count(pairs[start].sum())
     ends = sorted(abs(n * end) for end in (gain.low, gain.high))
     by = f"a difference of {ends[0]:.0f} to {ends[1]:.0f}, 95 % interval"
     if gain.high < 0:
@@ -369,8 +381,8 @@ def verdict(
         by = f"the difference may be anything from {n * gain.low:+.0f} to {n * gain.high:+.0f}"
     return (
         f"With this run's encoder and pictures, training as the paper describes {what}: it puts "
-        f"{trained} of {n} unseen animals among their relatives, the same encoder without any "
-        f"training {plain}" + (f" ({by})." if gain.low == gain.low else ".")
+        f"{trained} of {n} unseen animals among their relatives, the same encoder "
+        f"{_TOLD[start]} {plain}" + (f" ({by})." if gain.low == gain.low else ".")
     )
 
 # %% ../../nbs/running/91_report.ipynb #9131704e
@@ -402,17 +414,19 @@ def key_numbers(
     groups = {group.label: group.values() for answer in told[:1] for group in answer.groups}
     numbers, known = [], told[-1].groups[0] if told else None
     if both := groups.get(BOTH):
-        for name in [m for m in _TOLD if m in both] or [next(iter(both))]:
+        for name in [m for m in _TOLD if m in told_methods(both)] or [next(iter(both))]:
             beside = f"by blind choices {both['chance'].text}"
             if name == "paper":
                 beside = f"the paper reports {both['paper reports'].text}"
             numbers.append(_key_number(both, name, "unseen animals are put right", beside))
     if known and known.label == LEVEL_NAMES[0]:
         bars = known.values()
-        for name in ([m for m in _TOLD if m in bars] or list(bars))[: max(1, 2 - len(numbers))]:
+        start = _untrained(bars)
+        shown = [m for m in ("paper", start) if m in bars] or list(bars)
+        for name in shown[: max(1, 2 - len(numbers))]:
             beside = f"chance {bars['chance'].text}"
-            if "frozen" in bars and name != "frozen":
-                beside = f"{bars['frozen'].text} {_TOLD['frozen']}; {beside}"
+            if start in bars and name != start:
+                beside = f"{bars[start].text} {_TOLD[start]}; {beside}"
             what = "of test pictures of known animals are recognised"
             numbers.append(_key_number(bars, name, what, beside))
     return numbers[:3]
