@@ -96,6 +96,12 @@ def test_a_cell_can_be_seen_whole(path: Path):
     assert not long, f"more than {MOST_LINES} lines: {long}"
 
 
+def test_no_two_cells_of_a_notebook_have_one_id():
+    for path in notebooks():
+        ids = [cell["id"] for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+        assert len(set(ids)) == len(ids), path
+
+
 def test_the_tour_has_as_many_cells_as_its_title_and_the_readme_say():
     cells = json.loads((NBS / "01_tour.ipynb").read_text(encoding="utf-8"))["cells"]
     words = {20 + i: f"twenty-{word}" for i, word in enumerate(("one", "two", "three", "four"), 1)}
