@@ -550,6 +550,7 @@ def test_one_method_against_another():
     for kin_set, verdict in (
         (number, REPRODUCED),
         (number // 5, INCONCLUSIVE),
+        (0, INCONCLUSIVE),  # one set has no interval
         (np.nan, REPRODUCED),
     ):
         tables = replace(e.tables, placements=placements.assign(kin_set=kin_set))
@@ -767,7 +768,8 @@ def test_the_strongest_evidence_decides_and_the_rest_is_told():
 
 
 def test_a_verdict_that_turns_with_the_setting_says_so():
-    e = with_seen(contrastive_accuracy=([0.6] * 3, [0.5] * 3))
+    one_seed = with_seen(contrastive_accuracy=([0.6] * 3, [0.5] * 3))
+    e = replace(one_seed, settings=make_settings("smoke", n_seeds=3))
     table = pd.DataFrame({"claim": "S9", "seeds": "0 to 4", "setting": ["5 epochs", "21 epochs"]})
     for verdicts_elsewhere, verdict in (
         ((REPRODUCED, REPRODUCED), REPRODUCED),
@@ -780,6 +782,10 @@ def test_a_verdict_that_turns_with_the_setting_says_so():
         assert row["verdict"] == verdict
         if NOT in verdicts_elsewhere:
             assert "In this run reproduced" in row["found"] and "epochs" in row["sentence"]
+            assert "in this run." not in row["found"]  # which says it once
+        robust = replace(one_seed, studies=robust.studies)  # whose own seed turns nothing
+        differ = set(verdicts_elsewhere) == {REPRODUCED, NOT}
+        assert ledger_line(REGISTER["S9"], robust)["verdict"] == (DEPENDS if differ else REPRODUCED)
     alone = pd.DataFrame({"claim": "S9", "verdict": NOT, "setting": ["5 epochs"], "seeds": 0})
     row = ledger_line(REGISTER["S9"], replace(e, studies={"robustness": alone}))
     assert row["verdict"] == REPRODUCED and "5 epochs" not in row["found"]  # one seed turns nothing

@@ -236,6 +236,8 @@ def test_training_on_small_pictures_is_held_against_the_encoder_that_sees_small_
     even = placed["slug"].str[-2:].astype(int) % 2  # two sets of kin, both of which lose half
     run = saved_run({"placements": placed.assign(kin_set=even)})
     assert "(a difference of 6 to 6, 95" in verdict(run, answers(run))
+    run = saved_run({"placements": placed.assign(kin_set=0)})  # one set of kin has no interval
+    assert "too few animals to show anything: it puts 3 of 12" in verdict(run, answers(run))
 
 
 def test_three_numbers_and_a_chart(run):

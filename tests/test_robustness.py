@@ -85,6 +85,7 @@ def test_seeds_are_put_together_and_settings_side_by_side(points):
 def test_the_ledger_names_the_settings_under_which_a_verdict_turns(points):
     table, e = robustness(gathered(points)), judged_again(points[0])
     table = table.replace({"seeds": {"0": "0 to 1"}})
+    e = replace(e, settings=replace(e.settings, n_seeds=2))
     row = ledger(replace(e, studies={"robustness": table})).set_index("id").loc["S9"]
     assert row["verdict"] == DEPENDS and row["found"].startswith("In this run not reproduced")
     assert "Reproduced with" in row["found"] and "21 and 2 epochs" in row["found"]

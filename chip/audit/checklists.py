@@ -236,8 +236,8 @@ silhouette. Neither looks at test pictures.
 They were not; they are the paper's, its authors', or a profile's fixed ones.
 
 5f | Whether baselines are fair | yes
-Frozen shares encoder, pictures, targets and rule; blind choice and the best constant answer
-bound it from below.
+Frozen shares encoder, pictures, targets and rule, and start the pictures' size too where
+training has smaller ones; blind choice and the best constant answer bound them from below.
 
 6a | Preprocessing separate for training and test | yes
 Nothing is fitted to pictures but targets and clusters, and these see training pictures alone.

@@ -696,8 +696,9 @@ def judge_better(
     if groups is not None:
         words += f"; the interval is over {len(set(groups))} sets of kin"
     d = paired_difference(one, two, np.random.default_rng(0), groups)
+    known = d.low == d.low  # one set of kin has no interval, and its sign alone says nothing
     return Finding(
-        by_sign(SeedMean(d.difference, d.low, d.high, n)),
+        by_sign(SeedMean(d.difference, d.low, d.high, n)) if known else INCONCLUSIVE,
         f"{words}.",
         *(d.difference * n, d.low * n, d.high * n, n),
     )

@@ -668,9 +668,8 @@ def other_settings(
     verdict: str,  # of this run
     e: Evidence,
 ) -> str:
-    """Which verdict the claim has under which settings, where not all are this run's; '' else. Where
-    most agree, they are counted, and those that do not are named. A setting of one seed turns
-    nothing."""
+    """Which verdict the claim has under which settings, where they differ; '' else. Where most agree,
+    they are counted, and those that do not are named. One seed turns nothing, this run's neither."""
     table = e.studies.get(
         "robustness", pd.DataFrame(columns=["claim", "verdict", "setting", "seeds"])
     )
@@ -680,7 +679,8 @@ def other_settings(
     table = table[table["setting"] != setting_words(e)]  # at this run's, other seeds are no setting
     table = table.assign(setting=table["setting"] + few_seeds(table))
     by_verdict = table.groupby("verdict", sort=False)["setting"].agg(list)
-    if verdict not in decided or not set(by_verdict.index) - {verdict}:
+    own = {verdict} if e.settings.n_seeds > 1 else set()
+    if verdict not in decided or len(own | set(by_verdict.index)) < 2:
         return ""
     most = max(by_verdict, key=len)
     counted = f"{len(most)} settings (listed in 59_settings)" if len(most) > 4 else "; ".join(most)
@@ -739,7 +739,8 @@ def weighed(
     if evidence == RERUN and verdict != CANNOT:
         found += f" Unlike the paper: {'; '.join(unlike_paper(e)) or 'nothing'}."
         if words := other_settings(claim.id, verdict, e):
-            found = f"In this run {claim.word(verdict)}: {found} {words}"
+            rest = re.sub(r"^[\w ]+ in this run\. ", "", words)
+            found = f"In this run {claim.word(verdict)}: {found} {rest}"
             verdict, sentence = DEPENDS, words
     for weaker in EVIDENCE[EVIDENCE.index(evidence) + 1 :]:
         if others := [r for r in tested if r["evidence"] == weaker]:

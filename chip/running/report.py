@@ -376,6 +376,8 @@ def verdict(
         what = "makes it worse"
     elif gain.low > 0:
         what = "helps"
+    elif gain.low != gain.low:
+        what = "has too few animals to show anything"
     else:
         what = f"makes no difference that {n} animals could show"
         by = f"the difference may be anything from {n * gain.low:+.0f} to {n * gain.high:+.0f}"
@@ -490,7 +492,10 @@ def panels(
 ) -> list[Panel]:  # two at most; none where nothing was placed
     "Where the unseen animals land without training and after the paper's."
     placed = data["placed"] if data else {}
-    titles = {"frozen": "Without training", "paper": "After training, as in the paper"}
+    titles = {
+        _untrained(placed): "Without training",
+        "paper": "After training, as in the paper",
+    }
     methods = [m for m in titles if m in placed] or list(placed)[:1]
     if not methods:
         return []

@@ -18,6 +18,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
+from ..audit.released import load_authors
 from ..compute.backends import Compute
 from ..compute.clusterers import centroids
 from ..compute.embeddings import embed
@@ -25,7 +26,7 @@ from ..compute.encoders import load_encoder
 from ..core.settings import Run
 from ..core.statistics import paired_difference, summarise_placements
 from ..data.images import scan_images
-from ..data.places import home, project_root
+from ..data.places import fact_file, home, project_root
 from ..data.taxonomy import Taxonomy, all_animals, animals
 from ..hierarchy import Hierarchy, classifier_prototypes, read_hierarchy, super_parents
 from ..unseen import TEMPERATURE, UnseenPictures, rows_under_rules
@@ -37,21 +38,20 @@ def data_packs() -> Path:
 
 
 def authors_means() -> tuple[tuple[str, ...], np.ndarray]:  # (366,) wnids; (366, 2048)
-    "The authors' class means. Raises FileNotFoundError where the pack is absent."
-    path = data_packs() / "authors" / "level0_means.npz"
-    if not path.is_file():
+    "The authors' class means. Raises FileNotFoundError where their files are absent."
+    authors = load_authors()
+    if authors is None or authors.means is None:
         raise FileNotFoundError(
-            f"{path} is not there: this part of the study needs the authors' released arrays"
+            "this part of the study needs the authors' published files: chip fetch authors"
         )
-    with np.load(path) as arrays:
-        return tuple(map(str, arrays["wnid"])), arrays["mean"]
+    return authors.wnids, authors.means
 
 
 def authors_hierarchy(
     keys: Sequence[str],
 ) -> tuple[np.ndarray, np.ndarray]:  # parent of each class; super-parent of each parent
     "The authors' two k-means fits, 88 and 8, for these classes. Raises as `read_hierarchy`."
-    return read_hierarchy(data_packs() / "authors" / "hierarchy_88_8.csv", keys)
+    return read_hierarchy(fact_file("place", "clusters_88_8.csv"), keys)
 
 
 def classifier_points(
