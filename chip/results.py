@@ -6,11 +6,11 @@
 __all__ = ['OWN_FILES', 'PAPER', 'DIAGRAMS', 'METHOD_COLOURS', 'METHOD_LABELS', 'RULE_LABELS', 'RULE_HATCHES', 'LEVEL_COLOURS',
            'COLLAPSE', 'DEAD', 'MOST_ROWS', 'Tables', 'read_optional', 'load_tables', 'clear_results', 'Reported',
            'reported', 'at_levels', 'paper_against_itself', 'copy_diagrams', 'rule_of', 'method_colours',
-           'main_methods', 'untrained', 'method_label', 'draw_sweep', 'plot_curve', 'level_panels', 'legend_once',
-           'Mark', 'draw_curves', 'shown_method', 'draw_figure7', 'draw_figure8', 'draw_collapse', 'placement_counts',
-           'constant_scores', 'both_right', 'plot_bars', 'plot_placements', 'plot_seen', 'Kind', 'table1', 'table2',
-           'compared_with', 'seen_differences', 'placement_differences', 'draw_rules', 'figure9_table', 'figure9_title',
-           'draw_figure9', 'command_of', 'paper_beside_ours']
+           'main_methods', 'starting_point', 'untrained', 'method_label', 'draw_sweep', 'plot_curve', 'level_panels',
+           'legend_once', 'Mark', 'draw_curves', 'shown_method', 'draw_figure7', 'draw_figure8', 'draw_collapse',
+           'placement_counts', 'constant_scores', 'both_right', 'plot_bars', 'plot_placements', 'plot_seen', 'Kind',
+           'table1', 'table2', 'compared_with', 'seen_differences', 'placement_differences', 'draw_rules',
+           'figure9_table', 'figure9_title', 'draw_figure9', 'command_of', 'paper_beside_ours']
 
 # %% ../nbs/40_results.ipynb #3ec6fe89
 import os
@@ -18,7 +18,7 @@ import re
 import shlex
 import shutil
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import cycle, product
 from pathlib import Path
@@ -258,10 +258,15 @@ def main_methods(methods: Sequence[str]) -> list[str]:
     return [m for m in method_colours(methods) if not rule_of(m)[1]]
 
 
-def untrained(table: pd.DataFrame) -> str:
+def starting_point(methods: Iterable[str]) -> str:
     """The method that trained ones are to be held against: their starting point with pictures of
-    their size where a table has that, else *frozen*."""
-    return "start" if "start" in set(table.get("method", ())) else "frozen"
+    their size where that is among the methods, else *frozen*."""
+    return "start" if "start" in set(methods) else "frozen"
+
+
+def untrained(table: pd.DataFrame) -> str:
+    "`starting_point` of the methods of a table."
+    return starting_point(table.get("method", ()))
 
 
 def method_label(method: str) -> str:
@@ -599,7 +604,13 @@ class Kind(NamedTuple):
     limit_is: str = ""  # which of them, or chance
 
 
-def _row(level: int, kind: Kind, ours: statistics.SeedMean, frozen: float, limit: float) -> dict:
+def _row(
+    level: int,
+    kind: Kind,
+    ours: statistics.SeedMean,
+    untrained: Sequence[float],  # what frozen and start have
+    limit: float,
+) -> dict:
     "A row of Table 1 or 2."
     table, text = (
         reported(quantity, level) if quantity else float("nan")
@@ -607,16 +618,23 @@ def _row(level: int, kind: Kind, ours: statistics.SeedMean, frozen: float, limit
     )
     row = {"level": level, "measure": kind.measure, "paper_table": table, "paper_text": text}
     row |= {"ours": ours.mean, "low": ours.low, "high": ours.high, "n_seeds": int(ours.n)}
-    return {**row, "frozen": frozen, "limit": limit, "limit_is": kind.limit_is}
+    frozen, start = untrained
+    return {**row, "frozen": frozen, "limit": limit, "limit_is": kind.limit_is, "start": start}
+
+
+def _beside(rows: Sequence[Mapping]) -> pd.DataFrame:
+    "Rows with a column `start`, which goes where a run has no such method."
+    table = pd.DataFrame(rows)
+    return table.drop(columns="start") if table["start"].isna().all() else table
 
 # %% ../nbs/40_results.ipynb #6f355a11
 def table1(
     seen: pd.DataFrame,  # tables/seen.csv, perhaps empty
     margin: float,  # of Phase 2
 ) -> pd.DataFrame:
-    # level, measure, paper_table, paper_text, ours, low, high, n_seeds, frozen, limit, limit_is
-    """The paper's Table 1 beside ours (method 'paper') and the frozen encoder; NaN where there were
-    no test pictures."""
+    # level, measure, paper_table, paper_text, ours, low, high, n_seeds, frozen, limit, limit_is, start
+    """The paper's Table 1 beside ours (method 'paper') and the frozen encoder, also on small pictures
+    (start) where training has those; NaN where there were no test pictures."""
     floor, ceiling = measures.loss_floor(margin), measures.accuracy_ceiling(margin)
     accuracy = ("contrastive_accuracy", "", "seen_accuracy_text", ceiling, "ceiling 1 - m/2")
     kinds = [
@@ -632,19 +650,22 @@ def table1(
         kinds = kinds[:4]
     rows = []
     for level, kind in product(LEVELS, kinds):
-        ours = statistics.seed_mean(seen, kind.column, method="paper", level=level)
-        frozen = statistics.seed_mean(seen, kind.column, method="frozen", level=level).mean
+        ours, *others = (
+            statistics.seed_mean(seen, kind.column, method=method, level=level)
+            for method in ("paper", "frozen", "start")
+        )
         chance = statistics.seed_mean(seen, "chance", method="paper", level=level).mean
         limit = chance if kind.limit_is == "chance" else kind.limit
-        rows.append(_row(level, kind, ours, frozen, limit))
-    return pd.DataFrame(rows)
+        rows.append(_row(level, kind, ours, [other.mean for other in others], limit))
+    return _beside(rows)
 
 # %% ../nbs/40_results.ipynb #fb207711
 def table2(
     unseen: pd.DataFrame,  # tables/unseen.csv, perhaps empty
     counts: pd.DataFrame,  # from `placement_counts`, perhaps empty
     margin: float,  # of Phase 3
-) -> pd.DataFrame:  # level, measure, paper_table, ours, low, high, n_seeds, frozen, limit, limit_is
+) -> pd.DataFrame:
+    # level, measure, paper_table, ours, low, high, n_seeds, frozen, limit, limit_is, start
     """The paper's Table 2 beside ours (method 'paper', after fine-tuning) and the placements; NaN
     where there are no unseen classes."""
     ceiling, nothing = measures.accuracy_ceiling(margin), float("nan")
@@ -660,18 +681,19 @@ def table2(
         where = {"method": "paper", "level": level}
         for kind, stage in stages.items():
             ours = statistics.seed_mean(unseen, kind.column, stage=stage, **where)
-            rows.append(_row(level, kind, ours, nothing, kind.limit))
+            rows.append(_row(level, kind, ours, (nothing, nothing), kind.limit))
         here = counts[counts["level"] == level].set_index("method") if len(counts) else counts
         if "paper" not in here.index:
             continue
-        placed, frozen = here.loc["paper"], here["right"].get("frozen", nothing)
+        placed, right = here.loc["paper"], here["right"]
+        others = [right.get(method, nothing) for method in ("frozen", "start")]
         before = statistics.SeedMean(*placed[["right", "low", "high", "n_seeds"]])
         after = statistics.seed_mean(unseen, "classes_right", stage="after", **where)
         title = f"classes placed right, of {placed['total']:g}"
         for measure, ours in ((title, before), ("the same after fine-tuning", after)):
             kind = Kind(measure, "", limit_is="blind choice")
-            rows.append(_row(level, kind, ours, frozen, placed["expected"]))
-    return pd.DataFrame(rows).drop(columns="paper_text")
+            rows.append(_row(level, kind, ours, others, placed["expected"]))
+    return _beside(rows).drop(columns="paper_text")
 
 # %% ../nbs/40_results.ipynb #8e72fcb9
 def compared_with(
@@ -960,7 +982,7 @@ def paper_beside_ours(
     n_seen: int,  # classes
     n_unseen: int,  # classes
 ) -> pd.DataFrame:
-    # where, what, level, paper, paper_prints, ours, low, high, frozen, n_seeds, command, remark
+    # where, what, level, paper, paper_prints, ours, low, high, frozen, n_seeds, command, remark, start
     "One row for each number that the paper reports."
     rows, command = [], command_of(settings, name)
     sizes = {"n_seen": n_seen, "n_unseen": n_unseen}
@@ -980,6 +1002,7 @@ def paper_beside_ours(
                 "n_seeds": ours.n,
                 "command": command,
                 "remark": _remark(r, tables, counts, settings),
+                "start": _ours(r, tables, sizes, "start").mean,
             }
         )
-    return pd.DataFrame(rows)
+    return _beside(rows)

@@ -84,7 +84,7 @@ from chip.audit.evidence import (
     unlike_paper,
 )
 from chip.audit.limits import match_curve, spectrum
-from chip.audit.summary import overview
+from chip.audit.summary import overview, with_interval
 from chip.core.settings import make_settings
 from chip.core.statistics import SeedMean
 from chip.ledger import answers, counts_by_evidence, headlines, ledger, lines_of_tests
@@ -819,8 +819,19 @@ def test_an_accuracy_that_is_reproduced_is_told_with_what_it_is_worth():
         found = judge_number(e, 2, "seen_accuracy_text").found
         assert ("cosine of 0.970" in found and "right for 0.210" in found) == told
         assert "one and the same answer" not in found
+    one = with_tables(e, seen=e.tables.seen.assign(contrastive_accuracy=0.94, top1=np.nan))
+    assert (
+        judge_number(one, 2, "seen_accuracy_text").verdict == REPRODUCED
+    )  # though nothing is told
     e.tables.seen["best_constant"], e.tables.seen["contrastive_accuracy"] = 0.41, 0.94
     assert "for all can be right for 0.410." in judge_number(e, 2, "seen_accuracy_text").found
+
+
+def test_a_number_of_the_ledger_names_its_level():
+    line = ledger_line(REGISTER["S1"], with_seen(contrastive_loss=([0.3, 0.2, 0.1], [0.4] * 3)))
+    assert line["level"] == 0 and with_interval(line) == "0.3, 1 seed, level 0"
+    whole = ledger_line(REGISTER["M8"], BARE) | {"ours": 1.0}
+    assert whole["level"] == "" and "level" not in with_interval(whole)
 
 
 def test_claims_that_rest_on_the_same_numbers_are_told_where_they_are_counted():

@@ -321,6 +321,27 @@ def test_table1(seen):
     assert empty["ours"].isna().all() and empty["paper_table"].notna().sum() == 6
 
 
+def test_the_untrained_encoder_on_small_pictures_stands_beside_where_there_is_one(
+    few, seen, unseen
+):
+    small = seen[seen["method"] == "frozen"].assign(method="start", cosine=0.7)
+    placed = pd.concat([few, few.dropna().assign(method="start", right=0)])
+    phase1 = pd.DataFrame({"level": [1, 2], "k": [6, 2], "chosen_by": ["silhouette", "file"]})
+
+    def tables(seen: pd.DataFrame, placed: pd.DataFrame) -> list[pd.DataFrame]:
+        counts = placement_counts(placed)
+        all_of_them = tables_of(phase1=phase1, seen=seen, placements=placed, unseen=unseen)
+        beside = paper_beside_ours(all_of_them, counts, make_settings("smoke"), "smoke", 16, 3)
+        return [table1(seen, 0.1), table2(unseen, counts, 0.07), beside]
+
+    first, second, beside = tables(pd.concat([seen, small]), placed)
+    assert first.loc[first["measure"] == "cosine to own target", "start"].tolist() == [0.7] * 3
+    assert second.loc[second["measure"] == "classes placed right, of 2", "start"].tolist() == [0, 0]
+    assert beside.loc[beside["what"].str.contains("cosine, seen"), "start"].iloc[0] == 0.7
+    for with_it, without in zip((first, second, beside), tables(seen, few), strict=True):
+        pd.testing.assert_frame_equal(with_it.drop(columns="start"), without)
+
+
 def test_table1_with_measures_of_the_tree(seen):
     with_tree = seen.assign(lca_height=2.0, lca_height_mistakes=4.0, hierarchical_f=0.5)
     table = table1(with_tree, 0.1).set_index(["level", "measure"])

@@ -325,8 +325,11 @@ def judge_number(e: Evidence, level: int, quantity: str) -> Finding:
 
 
 def _worth(e: Evidence, level: int) -> str:
-    "What encoders can do that have a claimed accuracy by the measure."
-    alike, top1 = (on_seen(e, c, level).mean for c in ("mean_pairwise_cosine", "top1"))
+    "What encoders can do that have a claimed accuracy by the measure; '' for a single picture."
+    try:
+        alike, top1 = (on_seen(e, c, level).mean for c in ("mean_pairwise_cosine", "top1"))
+    except Lacking:
+        return ""
     words = (
         f" The encoders that have it give any two pictures a cosine of {alike:.3f} in the mean, "
         f"and the nearest target is right for {top1:.3f} of the pictures"

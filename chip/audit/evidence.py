@@ -777,6 +777,7 @@ def ledger_line(claim: Claim, e: Evidence) -> dict:
         "settings": row["settings"],
         "headline": claim.headline,
         "sentence": sentence,
+        "level": row["level"],
     }
 
 # %% ../../nbs/audit/48_evidence.ipynb #b1c2d3e6

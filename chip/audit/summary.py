@@ -227,14 +227,17 @@ def overview(
 def with_interval(
     row: Mapping,  # of the ledger
 ) -> str:
-    "Our value of a claim with its interval and what it is over, as text."
+    "Our value of a claim with its interval, what it is over and its level, as text."
     if row["ours"] != row["ours"]:
         return ""
     text = f"{row['ours']:.4g}"
+    where = "" if row["level"] == "" else f", level {row['level']}"
     if row["low"] == row["low"]:
         text += f" ({row['low']:.4g} to {row['high']:.4g})"
     units = f"{row['n']:,.0f} {row['n_counts']}"
-    return f"{text}, {'1 seed' if units == '1 seeds' else units}" if row["n_counts"] else text
+    if row["n_counts"]:
+        text += f", {'1 seed' if units == '1 seeds' else units}"
+    return text + where
 
 
 def ledger_section(
@@ -260,7 +263,8 @@ def ledger_section(
     return Section(title, table=pd.DataFrame(shown))
 
 # %% ../../nbs/audit/55_summary.ipynb #90fe42d9
-_BESIDE = ("where", "what", "level", "paper_prints", "ours", "low", "high", "frozen", "n_seeds")
+_OURS = ("ours", "low", "high", "frozen", "start", "n_seeds")
+_BESIDE = ("where", "what", "level", "paper_prints", *_OURS)
 _CHECKLISTS = {
     "The Machine Learning Reproducibility Checklist": ML_CHECKLIST,
     "REFORMS": REFORMS,
@@ -279,6 +283,7 @@ def summary_sections(
     facts, beside = facts_of(run, e, cost), read_optional(run, "paper_beside_ours")
     caption = (
         "Method paper, mean over seeds, 95 % interval where there are several; frozen: no "
+        "training; start, where there is one: no training, on pictures as small as those of "
         f"training. Command: {e.command}"
     )
     return [

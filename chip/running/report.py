@@ -59,6 +59,7 @@ from chip.results import (
     read_optional,
     reported,
     rule_of,
+    starting_point,
 )
 from chip.running.explorer import (
     REFERENCES,
@@ -207,11 +208,6 @@ _TOLD = {
 }
 
 
-def _untrained(methods: Iterable[str]) -> str:
-    "What training is held against: as `untrained`, of names."
-    return "start" if "start" in methods else "frozen"
-
-
 def told_methods(
     methods: Iterable[str],  # of a table
 ) -> dict[str, str]:  # method → how a sentence calls it
@@ -219,7 +215,7 @@ def told_methods(
     the paper's and the untrained encoder, on pictures of the size that training had."""
     known = methods_in_order(methods)
     own = [m for m in known if m not in REFERENCES and not other_rule(m, known)][:1]
-    told = [*own, *(m for m in ("paper", _untrained(known)) if m in known)] or known[:1]
+    told = [*own, *(m for m in ("paper", starting_point(known)) if m in known)] or known[:1]
     return {m: _TOLD.get(m, f"with method “{m}”") for m in told}
 
 
@@ -363,7 +359,7 @@ def verdict(
     if both.empty:
         return told[0].answer if told else ""
     shares = both.pivot_table(index="slug", columns="method", values="right").astype(float)
-    start = _untrained(set(shares))
+    start = starting_point(shares)
     if not {"paper", start} <= set(shares):
         return told[0].answer
     pairs = shares[["paper", start]].dropna()
@@ -423,7 +419,7 @@ def key_numbers(
             numbers.append(_key_number(both, name, "unseen animals are put right", beside))
     if known and known.label == LEVEL_NAMES[0]:
         bars = known.values()
-        start = _untrained(bars)
+        start = starting_point(bars)
         shown = [m for m in ("paper", start) if m in bars] or list(bars)
         for name in shown[: max(1, 2 - len(numbers))]:
             beside = f"chance {bars['chance'].text}"
@@ -493,7 +489,7 @@ def panels(
     "Where the unseen animals land without training and after the paper's."
     placed = data["placed"] if data else {}
     titles = {
-        _untrained(placed): "Without training",
+        starting_point(placed): "Without training",
         "paper": "After training, as in the paper",
     }
     methods = [m for m in titles if m in placed] or list(placed)[:1]

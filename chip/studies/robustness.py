@@ -138,11 +138,11 @@ def seeds_of(e: Evidence) -> str:
 def robustness(
     runs: Iterable[Evidence],  # from `gathered`
     loss: str = "paper",  # a key of LOSSES: judged as if it were the paper's
-) -> pd.DataFrame:  # setting, seeds, claim, says, verdict, ours, low, high, n
+) -> pd.DataFrame:  # setting, seeds, claim, says, verdict, ours, low, high, n, level
     "The verdict on every claim that reruns decide, or tell about, under each setting."
     own = ((claim, [test for test in claim.tests if test.evidence == RERUN]) for claim in CLAIMS)
     rerun = [replace(claim, tests=tests) for claim, tests in own if tests]
-    columns = ["setting", "seeds", "claim", "says", "verdict", "ours", "low", "high", "n"]
+    columns = ["setting", "seeds", "claim", "says", "verdict", "ours", "low", "high", "n", "level"]
     parts = [pd.DataFrame(columns=columns)]
     for words, e in by_setting(runs, loss).items():
         table = ledger(e, rerun)
